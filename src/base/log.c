@@ -1,0 +1,300 @@
+/* log.c - a line is put together in one buffer on the stack and leaves in one write(2).
+ *
+ * Nothing here takes memory or a lock, so a line can also be written where the heap is in doubt.
+ * The date is computed by hand for the same reason: gmtime_r reads the zone file on its first call.
+ */
+#include "base/log.h"
+
+#include "base/json.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CONTEXT_ROOM 1024 /* what a long sentence leaves for the pairs behind it */
+#define PAIR_ROOM    32   /* least room that makes a pair worth beginning */
+#define END_ROOM     8    /* for "..." and what closes the line */
+#define STEP_MAX     8
+
+static struct {
+    int fd;
+    bool json;
+    enum log_level level;
+    char name[64];
+    uint64_t failed;
+} state = {.fd = STDERR_FILENO, .level = LOG_LEVEL_INFO, .name = "cserver"};
+
+static const char *const level_names[] = {"debug", "info", "warn", "error"};
+
+struct line {
+    size_t n;
+    char b[LOG_LINE_MAX];
+};
+
+/* How one character of a value is written: takes it off *rest, returns the length. */
+typedef size_t step_fn(cs_str *rest, char out[STEP_MAX]);
+
+void log_open(int fd, bool json)
+{
+    state.fd = fd;
+    state.json = json;
+}
+
+void log_set_level(enum log_level level)
+{
+    state.level = level;
+}
+
+bool log_enabled(enum log_level level)
+{
+    return level >= state.level;
+}
+
+void log_set_name(const char *name)
+{
+    snprintf(state.name, sizeof(state.name), "%s", name);
+}
+
+int log_fd(void)
+{
+    return state.fd;
+}
+
+uint64_t log_failed(void)
+{
+    return state.failed;
+}
+
+static size_t step_json(cs_str *rest, char out[STEP_MAX])
+{
+    return json_escape_step(rest, out);
+}
+
+/* C1 controls (U+0080..U+009F) count as control bytes too: terminals obey them. */
+static bool is_c1(cs_str s, size_t n)
+{
+    return n == 2 && (unsigned char)s.p[0] == 0xc2 && (unsigned char)s.p[1] < 0xa0;
+}
+
+static size_t step_text(cs_str *rest, char out[STEP_MAX])
+{
+    static const char hex[] = "0123456789abcdef";
+    size_t n = str_utf8_next(*rest), len;
+    unsigned char c = (unsigned char)rest->p[0];
+    if (c == '\n' || c == '\r' || c == '\t') {
+        out[0] = '\\';
+        out[1] = c == '\n' ? 'n' : c == '\r' ? 'r' : 't';
+        len = 2;
+    } else if (n == 0 || c < 0x20 || c == 0x7f || is_c1(*rest, n)) {
+        memcpy(out, "\\x", 2);
+        out[2] = hex[c >> 4];
+        out[3] = hex[c & 15];
+        len = 4;
+        n = 1;
+    } else {
+        memcpy(out, rest->p, n);
+        len = n;
+    }
+    rest->p += n;
+    rest->n -= n;
+    return len;
+}
+
+/* Inside the quotes of a text value. */
+static size_t step_quoted(cs_str *rest, char out[STEP_MAX])
+{
+    char c = rest->p[0];
+    if (c != '"' && c != '\\') {
+        return step_text(rest, out);
+    }
+    out[0] = '\\';
+    out[1] = c;
+    rest->p++;
+    rest->n--;
+    return 2;
+}
+
+/* What does not fit is left out: for the server's own, short words. */
+static void put(struct line *l, const char *z)
+{
+    size_t n = strlen(z);
+    if (n < sizeof(l->b) - l->n) {
+        memcpy(l->b + l->n, z, n);
+        l->n += n;
+    }
+}
+
+/* The value, in whole characters, up to `limit` bytes of the line; "..." where it was cut. */
+static void put_value(struct line *l, cs_str s, step_fn *step, size_t limit)
+{
+    char out[STEP_MAX];
+    while (s.n) {
+        size_t n = step(&s, out);
+        if (l->n + n > limit) {
+            put(l, "...");
+            return;
+        }
+        memcpy(l->b + l->n, out, n);
+        l->n += n;
+    }
+}
+
+static bool is_leap(int year)
+{
+    return (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+}
+
+struct date {
+    int year, month, day;
+};
+
+/* Counts the years and months off: some sixty steps, nothing beside the write. */
+static struct date date_of(long days)
+{
+    static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    int year = 1970, month = 0;
+    while (days >= 365 + is_leap(year)) {
+        days -= 365 + is_leap(year++);
+    }
+    for (;;) {
+        int length = lengths[month] + (month == 1 && is_leap(year));
+        if (days < length) {
+            return (struct date){year, month + 1, (int)days + 1};
+        }
+        days -= length;
+        month++;
+    }
+}
+
+static void put_time(struct line *l)
+{
+    struct timespec ts;
+    char text[64];
+    clock_gettime(CLOCK_REALTIME, &ts);
+    long secs = (long)ts.tv_sec, day = secs % 86400;
+    struct date d = date_of(secs / 86400);
+    snprintf(text, sizeof(text), "%04d-%02d-%02dT%02ld:%02ld:%02ld.%03ldZ", d.year, d.month, d.day,
+             day / 3600, day / 60 % 60, day % 60, ts.tv_nsec / 1000000);
+    put(l, text);
+}
+
+static void put_pid(struct line *l, const char *before, const char *after)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%s%ld%s", before, (long)getpid(), after);
+    put(l, text);
+}
+
+static bool needs_quotes(cs_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == ' ' || s.p[i] == '"' || s.p[i] == '\\') {
+            return true;
+        }
+    }
+    return s.n == 0;
+}
+
+static void text_pair(struct line *l, const struct log_pair *pair)
+{
+    const char *quote = needs_quotes(pair->value) ? "\"" : "";
+    put(l, " ");
+    put(l, pair->key);
+    put(l, "=");
+    put(l, quote);
+    put_value(l, pair->value, *quote ? step_quoted : step_text, sizeof(l->b) - END_ROOM);
+    put(l, quote);
+}
+
+static void json_pair(struct line *l, const char *key, cs_str value, size_t limit)
+{
+    put(l, ",\"");
+    put(l, key);
+    put(l, "\":\"");
+    put_value(l, value, step_json, limit);
+    put(l, "\"");
+}
+
+static bool has_room(const struct line *l, const struct log_pair *pair)
+{
+    return l->n + strlen(pair->key) + PAIR_ROOM <= sizeof(l->b);
+}
+
+static void text_line(struct line *l, enum log_level level, cs_str message, size_t limit)
+{
+    put_time(l);
+    put(l, " ");
+    put(l, level_names[level]);
+    put(l, " ");
+    put(l, state.name);
+    put_pid(l, "[", "]: ");
+    put_value(l, message, step_text, limit);
+}
+
+static void json_line(struct line *l, enum log_level level, cs_str message, size_t limit)
+{
+    put(l, "{\"ts\":\"");
+    put_time(l);
+    put(l, "\",\"level\":\"");
+    put(l, level_names[level]);
+    put(l, "\"");
+    json_pair(l, "process", str_of(state.name), limit);
+    put_pid(l, ",\"pid\":", "");
+    json_pair(l, "message", message, limit);
+}
+
+static void build(struct line *l, enum log_level level, cs_str message,
+                  const struct log_pair *pairs, size_t npairs)
+{
+    size_t limit = sizeof(l->b) - (npairs ? CONTEXT_ROOM : END_ROOM);
+    (state.json ? json_line : text_line)(l, level, message, limit);
+    for (size_t i = 0; i < npairs && has_room(l, &pairs[i]); i++) {
+        if (state.json) {
+            json_pair(l, pairs[i].key, pairs[i].value, sizeof(l->b) - END_ROOM);
+        } else {
+            text_pair(l, &pairs[i]);
+        }
+    }
+    put(l, state.json ? "}\n" : "\n");
+}
+
+void log_write_with(enum log_level level, const struct log_pair *pairs, size_t npairs,
+                    const char *fmt, va_list ap)
+{
+    char message[LOG_LINE_MAX];
+    struct line l;
+    l.n = 0; /* the rest need not be zeroed */
+    int saved = errno;
+    if (!log_enabled(level)) {
+        return;
+    }
+    int n = vsnprintf(message, sizeof(message), fmt, ap);
+    if (n < 0) {
+        n = 0;
+    }
+    size_t len = (size_t)n < sizeof(message) ? (size_t)n : sizeof(message) - 1;
+    build(&l, level, (cs_str){message, len}, pairs, npairs);
+    if (write(state.fd, l.b, l.n) != (ssize_t)l.n) {
+        state.failed++;
+    }
+    errno = saved;
+}
+
+void log_write(enum log_level level, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    log_write_with(level, NULL, 0, fmt, ap);
+    va_end(ap);
+}
+
+void fatal(int code, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    log_write_with(LOG_LEVEL_ERROR, NULL, 0, fmt, ap);
+    va_end(ap);
+    exit(code);
+}
