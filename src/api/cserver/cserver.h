@@ -1,0 +1,373 @@
+/* cserver.h - the whole public interface between cserver and its handler modules.
+ *
+ * C11, no other header of the server is needed. A module is one shared object that exports one data
+ * symbol (CS_MODULE below writes it); the server hands it a table of functions. Nothing else is
+ * shared: every type named cs_something without a visible body is opaque, and every struct that
+ * crosses the border starts with its own size.
+ *
+ * ABI 0.x: members are still being added. A module built for 0.N loads into a server of 0.M, M >= N.
+ *
+ * History of the ABI
+ *   0.1  handlers, streaming bodies, timers, counters, site roots, metrics.
+ */
+#ifndef CSERVER_CSERVER_H
+#define CSERVER_CSERVER_H
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CS_ABI_MAJOR 0
+#define CS_ABI_MINOR 1
+#define CS_MAGIC     0x43534d31u /* "CSM1" */
+
+/* ---- Values ------------------------------------------------------------------------------- */
+
+/* Bytes with a length; not NUL-terminated unless a call says so. */
+typedef struct cs_str {
+    const char *p;
+    size_t n;
+} cs_str;
+
+/* A list of strings, as a CS_LIST directive yields it. */
+typedef struct cs_list {
+    size_t n;
+    const cs_str *v;
+} cs_list;
+
+#define CS_S(lit) ((cs_str){("" lit), sizeof(lit) - 1}) /* a cs_str of a string literal */
+#define CS_F(s)   (int)(s).n, (s).p                     /* arguments for "%.*s" */
+
+/* Results of calls and of handlers. A handler may also return a status of 100..599: the server then
+ * answers with its standard page for that status. */
+enum {
+    CS_OK = 0,       /* done; a handler that returns it has answered */
+    CS_PENDING = 1,  /* handler: the answer comes later */
+    CS_DECLINED = 2, /* handler: not mine, ask the next one in the chain */
+    CS_AGAIN = -1,   /* not now: stop and wait to be called again */
+    CS_ERROR = -2,
+    CS_NOMEM = -3,
+    CS_TOOBIG = -4,
+    CS_CLOSED = -5, /* the client, or the request, is gone */
+    CS_NOTSUP = -6
+};
+
+enum { CS_DEBUG, CS_INFO, CS_WARN, CS_ERR }; /* levels of cs_log */
+
+typedef struct cs_req cs_req;     /* one request, alive until its answer has left or its client has gone */
+typedef struct cs_proc cs_proc;   /* the process that a start hook runs in */
+typedef struct cs_conf cs_conf;   /* settings under test, for on_config */
+typedef struct cs_timer cs_timer; /* a timer of the process */
+typedef struct cs_counter cs_counter; /* a 64-bit counter, shared by all workers */
+typedef uint64_t cs_token;            /* a weak reference to a request */
+
+/* What a request is. Strings live as long as the request. */
+typedef struct cs_req_info {
+    uint32_t size;
+    uint16_t http;   /* 10 or 11 */
+    uint16_t root;   /* number of the site's (or route's) root, 0 = it has none */
+    cs_str method;   /* as sent, e.g. "GET" */
+    cs_str target;   /* as sent, e.g. "/a%20b?x=1" */
+    cs_str path;     /* decoded and normalised, e.g. "/a b"; starts with "/" */
+    cs_str query;    /* as sent, without "?"; empty when there is none */
+    cs_str host;     /* lower case, without port */
+    cs_str client;   /* address of the peer as text, "unix:" for a unix socket */
+    cs_str id;       /* request id, as in both logs */
+    cs_str site;     /* label of the site, "" when no section made it */
+    cs_str route;    /* label of the route, "" when the site's root serves it */
+    int64_t body_len; /* length of the body as announced, -1 = chunked, 0 = none */
+} cs_req_info;
+
+/* Which process is asking. */
+typedef struct cs_self_info {
+    uint32_t size;
+    int slot;             /* worker number, 1.. as shown in titles, logs and metrics */
+    int workers;          /* workers of this generation */
+    uint32_t incarnation; /* how many processes this slot has had */
+    uint32_t generation;  /* grows with each reload */
+} cs_self_info;
+
+/* One value for a status page. `labels` is a list of key, value, key, value ... */
+typedef struct cs_metric {
+    uint32_t size;
+    int gauge; /* 0: it only grows */
+    const char *name;
+    const char *help;
+    size_t nlabels; /* number of strings in labels: twice the number of pairs */
+    const cs_str *labels;
+    int64_t value;
+} cs_metric;
+
+/* ---- Directives: one table is parser, validator, defaults and manual ------------------------ */
+
+enum cs_type {
+    CS_T_END,
+    CS_T_BOOL, /* _Bool:   on, off, yes, no, true, false */
+    CS_T_INT,  /* int64_t: min..max; aux may name a word that stands for 0, such as "auto" */
+    CS_T_SIZE, /* int64_t: bytes; suffixes k, m, g */
+    CS_T_MSEC, /* int64_t: milliseconds; suffixes ms, s, m, h, d are needed, except for 0 */
+    CS_T_ENUM, /* int64_t: index into aux, a NULL-terminated const char *const[] */
+    CS_T_STR,  /* cs_str:  min..max bytes, NUL-terminated */
+    CS_T_PATH, /* cs_str:  relative paths are taken below the prefix, NUL-terminated */
+    CS_T_LIST  /* cs_list: values separated by commas; elements NUL-terminated */
+};
+
+enum {
+    CS_REQUIRED = 1,  /* must be set in [module:...] (or where the module is used) */
+    CS_PER_ROUTE = 2, /* may also be set in [site:...] and [route:...] */
+    CS_SECRET = 8     /* -T prints "***" */
+};
+
+typedef struct cs_directive {
+    const char *name;
+    uint16_t type, flags;
+    uint32_t off;    /* offset of the member in the conf struct */
+    const char *def; /* default as an operator would write it; NULL = zero, empty */
+    int64_t min, max;
+    const void *aux;
+    const char *help; /* one or two sentences */
+} cs_directive;
+
+/* The offset of member f, and a compile error unless the member has type T. */
+#define CS__OFF(S, f, T)                                                                           \
+    (uint32_t)(offsetof(S, f) + 0 * sizeof(char[_Generic(((S *)0)->f, T : 1, default : -1)]))
+#define CS_BOOL(S, f, def, fl, help)          {#f, CS_T_BOOL, fl, CS__OFF(S, f, _Bool), def, 0, 1, 0, help}
+#define CS_INT(S, f, def, lo, hi, fl, help)   {#f, CS_T_INT, fl, CS__OFF(S, f, int64_t), def, lo, hi, 0, help}
+#define CS_INTW(S, f, def, lo, hi, word, fl, help)                                                 \
+    {#f, CS_T_INT, fl, CS__OFF(S, f, int64_t), def, lo, hi, word, help}
+#define CS_SIZE(S, f, def, lo, hi, fl, help)  {#f, CS_T_SIZE, fl, CS__OFF(S, f, int64_t), def, lo, hi, 0, help}
+#define CS_MSEC(S, f, def, lo, hi, fl, help)  {#f, CS_T_MSEC, fl, CS__OFF(S, f, int64_t), def, lo, hi, 0, help}
+#define CS_ENUM(S, f, def, words, fl, help)   {#f, CS_T_ENUM, fl, CS__OFF(S, f, int64_t), def, 0, 0, words, help}
+#define CS_STRING(S, f, def, lo, hi, fl, help) {#f, CS_T_STR, fl, CS__OFF(S, f, cs_str), def, lo, hi, 0, help}
+#define CS_PATH(S, f, def, fl, help)          {#f, CS_T_PATH, fl, CS__OFF(S, f, cs_str), def, 0, 4096, 0, help}
+#define CS_LIST(S, f, def, lo, hi, fl, help)  {#f, CS_T_LIST, fl, CS__OFF(S, f, cs_list), def, lo, hi, 0, help}
+#define CS_END                                {0, CS_T_END, 0, 0, 0, 0, 0, 0, 0}
+
+/* A counter that the module wants: the server makes it in shared memory, fills *ref before any hook
+ * runs, and keeps its value over reloads, by module and counter name. Ends with {0}. */
+typedef struct cs_counter_def {
+    cs_counter **ref;
+    const char *name; /* [a-z0-9_], ends in _total by convention */
+    const char *help;
+} cs_counter_def;
+
+typedef struct cs_zone_def cs_zone_def;   /* shared memory by name: arrives with the mailbox */
+typedef struct cs_topic_def cs_topic_def; /* messages between processes: arrive with the mailbox */
+
+/* ---- The function table: append only, size first -------------------------------------------- */
+
+typedef void (*cs_cb)(void *arg);
+typedef void (*cs_req_cb)(cs_req *r, void *arg);
+
+typedef struct cs_api {
+    uint32_t size;
+    uint16_t major, minor;
+
+    /* The process. */
+
+    /* Who am I; valid for ever. Any hook of a worker. */
+    const cs_self_info *(*self)(void);
+    /* The module's own settings of [module:NAME], for hooks that have no request. */
+    const void *(*module_conf)(cs_proc *p);
+    /* One line in the error log, with the module's name before it. `mod` is &cs_api_ of the caller. */
+    void (*log)(const void *mod, int level, const char *fmt, ...)
+        __attribute__((format(printf, 3, 4)));
+    /* Calls cb(arg) after ms milliseconds, once, or (repeat) again and again. NULL: out of memory.
+     * The timer ends with the process, or by timer_cancel. */
+    cs_timer *(*timer)(cs_proc *p, int64_t ms, int repeat, cs_cb cb, void *arg);
+    void (*timer_cancel)(cs_timer *t);
+    /* Monotonic milliseconds, as of the current turn of the loop. */
+    int64_t (*now_ms)(void);
+    /* on_config only: reports that `directive` has a value that does not fit. Returns CS_ERROR. */
+    int (*conf_error)(cs_conf *c, const char *directive, const char *fmt, ...)
+        __attribute__((format(printf, 3, 4)));
+
+    /* Shared state. */
+
+    /* Adds to this worker's shard: no lock, no system call. */
+    void (*counter_add)(cs_counter *c, int64_t by);
+    /* The sum over all workers, dead ones included. */
+    uint64_t (*counter_sum)(const cs_counter *c);
+    /* Calls each(m, arg) for every value the server and its modules publish; the metric is valid
+     * during the call. Stops when `each` returns non-zero, and returns that. */
+    int (*metric_each)(int (*each)(const cs_metric *m, void *arg), void *arg);
+
+    /* The request. */
+
+    const cs_req_info *(*info)(cs_req *r);
+    /* The module's settings as they hold for this route: module, then site, then route. */
+    const void *(*conf)(cs_req *r);
+    /* First field of that name (case does not matter); p is NULL when there is none. */
+    cs_str (*header)(cs_req *r, const char *name);
+    /* The whole body. Only for handlers without CS_BODY_STREAM; empty otherwise. */
+    cs_str (*body)(cs_req *r);
+    /* Delivers the body piece by piece to on_data, starting now or when it arrives; the data is valid
+     * during the call, `last` is 1 in the final call (whose data may be empty). When on_data returns
+     * CS_AGAIN the piece counts as not taken: reading stops until body_resume, which delivers it
+     * again. A negative result other than CS_AGAIN ends the request with 500. Only with CS_BODY_STREAM. */
+    int (*body_stream)(cs_req *r, int (*on_data)(cs_req *r, cs_str data, int last, void *arg),
+                       void *arg);
+    int (*body_resume)(cs_req *r);
+    /* Zeroed memory that lives as long as the request; NULL above 16 MiB for one request. */
+    void *(*alloc)(cs_req *r, size_t n);
+    /* Formatted text in that memory. p is NULL when there is no memory. */
+    cs_str (*format)(cs_req *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+    /* Calls cb(arg) once when the request ends, however it ends. The request can no longer be used. */
+    int (*on_close)(cs_req *r, cs_cb cb, void *arg);
+    /* A weak reference: from_token gives NULL once the request has gone. */
+    cs_token (*token)(cs_req *r);
+    cs_req *(*from_token)(cs_token t);
+    /* Calls cb(r, arg) once after ms milliseconds, unless the request ends before. */
+    int (*req_timer)(cs_req *r, int64_t ms, cs_req_cb cb, void *arg);
+
+    /* The site's files. */
+
+    /* Opens `path` for reading beneath the site's root: no "..", no link leads out of it. Returns a
+     * descriptor (close it, or give it to reply_file) or -errno; -ENOENT where there is no root. May
+     * wait for the disk. */
+    int (*root_open)(cs_req *r, cs_str path);
+    /* The media type for a file name, by its extension; "application/octet-stream" if unknown. */
+    const char *(*mime)(cs_str path);
+
+    /* The response. Each call returns CS_OK or a negative result; after CS_OK from one of the reply
+     * calls the answer is complete and the handler returns that CS_OK. HEAD, 1xx, 204 and 304 need no
+     * care: the server sends no body where there must be none. */
+
+    /* Sets a header field, in place of one of that name; an empty value removes it. CS_ERROR for a
+     * name or value with bytes that HTTP forbids and for the fields the server owns (Content-Length,
+     * Transfer-Encoding, Connection, Date). */
+    int (*set_header)(cs_req *r, const char *name, cs_str value);
+    /* Adds a field beside others of that name. */
+    int (*add_header)(cs_req *r, const char *name, cs_str value);
+    /* ETag and Last-Modified (seconds since 1970, < 0 = none); `etag` with its quotes. With them the
+     * server answers If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since itself. */
+    int (*validators)(cs_req *r, cs_str etag, int64_t mtime);
+    /* A complete answer; the body is copied. type NULL = no Content-Type. */
+    int (*reply)(cs_req *r, int status, const char *type, cs_str body);
+    int (*replyf)(cs_req *r, int status, const char *type, const char *fmt, ...)
+        __attribute__((format(printf, 4, 5)));
+    /* A complete answer whose body is borrowed until release(arg) is called (NULL: for ever). With
+     * status 200 it also serves ranges. Calls release even when it fails. */
+    int (*reply_ref)(cs_req *r, int status, const char *type, cs_str body, cs_cb release, void *arg);
+    /* A complete answer from a file: len bytes from off; ranges too, when the status is 200. Calls
+     * release(arg) when done with fd, or closes fd when release is NULL, even when it fails. */
+    int (*reply_file)(cs_req *r, int status, const char *type, int fd, int64_t off, int64_t len,
+                      cs_cb release, void *arg);
+    /* Logs the sentence with the request's context and answers with the standard page of status. */
+    int (*fail)(cs_req *r, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+    /* Starts an answer that is sent in pieces; len is its length, or -1 where it is not known. */
+    int (*start)(cs_req *r, int status, const char *type, int64_t len);
+    /* Sends a piece (copied); last = 1 completes the answer. CS_AGAIN: taken, but the client is slow:
+     * wait for on_drain before sending more. CS_CLOSED: the client has gone. */
+    int (*send)(cs_req *r, cs_str data, int last);
+    /* Calls cb(r, arg) once, when what has been sent has left for the client. */
+    int (*on_drain)(cs_req *r, cs_req_cb cb, void *arg);
+} cs_api;
+
+/* ---- The descriptor: the one symbol that a module exports ------------------------------------ */
+
+enum {
+    CS_BODY_STREAM = 1 /* call the handler before the body has arrived; read it with body_stream */
+};
+
+typedef struct cs_module {
+    uint32_t magic;
+    uint32_t size;
+    uint16_t abi_major, abi_minor;
+    uint32_t flags;
+    const cs_api **api; /* where the server puts the table */
+    const char *name;   /* [a-z][a-z0-9_]{0,30}; also the NAME of [module:NAME] */
+    const char *version;
+    const char *help; /* one sentence */
+
+    const cs_directive *directives; /* fills a struct of conf_size bytes */
+    size_t conf_size;
+    const cs_counter_def *counters;
+    const cs_zone_def *zones;
+    const cs_topic_def *topics;
+
+    /* Checks what one directive alone cannot say. Runs in a throw-away process, for -t and before each
+     * start and reload: no side effects. `conf` is one complete set of settings (of the module, or of
+     * one route). CS_OK, or the result of cs_conf_error. */
+    int (*on_config)(cs_conf *c, const void *conf);
+    /* In each worker before it accepts; a negative result ends the worker as a failed start. */
+    int (*worker_start)(cs_proc *p);
+    /* The worker has begun to drain. */
+    void (*worker_stop)(cs_proc *p);
+    /* Answers a request: CS_OK, CS_PENDING, CS_DECLINED, a status of 100..599, or a negative result,
+     * which makes a 500. It must not block. */
+    int (*handler)(cs_req *r);
+} cs_module;
+
+#define CS__CAT(a, b) a##b
+#define CS__SYM(v)    CS__CAT(cserver_module_, v)
+#define CS__HIDDEN    __attribute__((visibility("hidden")))
+
+extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files, unseen outside */
+
+#define CS_MODULE(...)                                                                             \
+    CS__HIDDEN const cs_api *cs_api_;                                                              \
+    __attribute__((visibility("default"))) extern const cs_module CS__SYM(CS_ABI_MAJOR);           \
+    const cs_module CS__SYM(CS_ABI_MAJOR) = {.magic = CS_MAGIC,                                    \
+                                             .size = sizeof(cs_module),                            \
+                                             .abi_major = CS_ABI_MAJOR,                            \
+                                             .abi_minor = CS_ABI_MINOR,                            \
+                                             .api = &cs_api_,                                      \
+                                             __VA_ARGS__}
+
+/* Does this server have that call? Needed only for calls newer than the ABI the module asks for. */
+#define CS_HAS(fn) (cs_api_->size >= offsetof(cs_api, fn) + sizeof cs_api_->fn)
+
+#ifndef CS_NO_SHORT_NAMES
+#define cs_self()                        cs_api_->self()
+#define cs_module_conf(p)                cs_api_->module_conf(p)
+#define cs_log(level, ...)               cs_api_->log(&cs_api_, level, __VA_ARGS__)
+#define cs_every(p, ms, cb, arg)         cs_api_->timer(p, ms, 1, cb, arg)
+#define cs_after(p, ms, cb, arg)         cs_api_->timer(p, ms, 0, cb, arg)
+#define cs_timer_cancel(t)               cs_api_->timer_cancel(t)
+#define cs_now_ms()                      cs_api_->now_ms()
+#define cs_conf_error(c, directive, ...) cs_api_->conf_error(c, directive, __VA_ARGS__)
+#define cs_counter_add(c, by)            cs_api_->counter_add(c, by)
+#define cs_counter_sum(c)                ((unsigned long long)cs_api_->counter_sum(c))
+#define cs_metric_each(each, arg)        cs_api_->metric_each(each, arg)
+#define cs_info(r)                       cs_api_->info(r)
+#define cs_is(r, lit)                                                                              \
+    (cs_info(r)->method.n == sizeof(lit) - 1 && !memcmp(cs_info(r)->method.p, lit, sizeof(lit) - 1))
+#define cs_conf(r)                          cs_api_->conf(r)
+#define cs_header(r, name)                  cs_api_->header(r, name)
+#define cs_body(r)                          cs_api_->body(r)
+#define cs_body_stream(r, on_data, arg)     cs_api_->body_stream(r, on_data, arg)
+#define cs_body_resume(r)                   cs_api_->body_resume(r)
+#define cs_alloc(r, n)                      cs_api_->alloc(r, n)
+#define cs_format(r, ...)                   cs_api_->format(r, __VA_ARGS__)
+#define cs_on_close(r, cb, arg)             cs_api_->on_close(r, cb, arg)
+#define cs_token_of(r)                      cs_api_->token(r)
+#define cs_from_token(t)                    cs_api_->from_token(t)
+#define cs_req_after(r, ms, cb, arg)        cs_api_->req_timer(r, ms, cb, arg)
+#define cs_root_open(r, path)               cs_api_->root_open(r, path)
+#define cs_mime(path)                       cs_api_->mime(path)
+#define cs_set_header(r, name, value)       cs_api_->set_header(r, name, value)
+#define cs_add_header(r, name, value)       cs_api_->add_header(r, name, value)
+#define cs_validators(r, etag, mtime)       cs_api_->validators(r, etag, mtime)
+#define cs_reply(r, status, type, body)     cs_api_->reply(r, status, type, body)
+#define cs_replyf(r, status, type, ...)     cs_api_->replyf(r, status, type, __VA_ARGS__)
+#define cs_text(r, status, lit)             cs_api_->reply(r, status, "text/plain; charset=utf-8", CS_S(lit))
+#define cs_textf(r, status, ...)            cs_api_->replyf(r, status, "text/plain; charset=utf-8", __VA_ARGS__)
+#define cs_reply_ref(r, st, type, body, release, arg) cs_api_->reply_ref(r, st, type, body, release, arg)
+#define cs_reply_file(r, st, type, fd, off, len, release, arg)                                     \
+    cs_api_->reply_file(r, st, type, fd, off, len, release, arg)
+#define cs_fail(r, status, ...)        cs_api_->fail(r, status, __VA_ARGS__)
+#define cs_start(r, status, type, len) cs_api_->start(r, status, type, len)
+#define cs_send(r, data, last)         cs_api_->send(r, data, last)
+#define cs_on_drain(r, cb, arg)        cs_api_->on_drain(r, cb, arg)
+#endif /* CS_NO_SHORT_NAMES */
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,140 @@
+/* conf.h - the settings as one constant tree, checked and typed. Made once in the master (and in the probe child,
+ * from the same text), read by everybody, never changed: a reload makes another.
+ *
+ * Core sections and module sections are described by the same tables (cs_directive of cserver.h): one parser,
+ * one validator, one reference. */
+#ifndef CONF_CONF_H
+#define CONF_CONF_H
+
+#include "conf/reader.h"
+
+/* One value that holds, with where it comes from: for -T. */
+struct conf_value {
+    const cs_directive *directive;
+    cs_str text;              /* as an operator would write it */
+    struct conf_origin origin;
+};
+
+/* What every section has. */
+struct conf_head {
+    cs_str kind, label;       /* NUL-terminated */
+    struct conf_origin at;    /* file NULL: nobody wrote the section */
+    size_t nvalues;
+    struct conf_value *values; /* core keys first, in table order; then the module keys that were written here */
+};
+
+enum conf_log_format { CONF_LOG_TEXT, CONF_LOG_JSON };
+enum conf_access_format { CONF_ACCESS_COMBINED, CONF_ACCESS_JSON };
+
+struct conf_server {
+    struct conf_head head;
+    int64_t workers;          /* 0 = auto: one per CPU of the affinity mask */
+    int64_t max_workers;      /* 0 = auto: max(16, 4 x CPUs); needs a restart */
+    cs_str user;              /* "" = auto: www-data, else nobody; only matters for root */
+    cs_str pid_file, control; /* absolute */
+    cs_str error_log;         /* "stderr" or absolute path */
+    int64_t log_level;        /* enum log_level */
+    int64_t log_format;       /* enum conf_log_format, of the error log */
+    cs_str access_log;        /* "off", "stdout" or absolute path */
+    int64_t access_format;    /* enum conf_access_format */
+    cs_str modules;           /* folder of the modules; "" = built-in place */
+    int64_t shutdown_timeout, drain_timeout; /* ms */
+    int64_t give_up;          /* exit after so many failed worker starts in a row; 0 = never */
+};
+
+struct conf_accept {
+    struct conf_head head;
+    int64_t batch;            /* most connections taken in one turn */
+    _Bool spread;             /* one at a time while another worker is parked */
+};
+
+struct conf_limits {
+    struct conf_head head;
+    int64_t max_connections;  /* of each worker; 0 = auto: from RLIMIT_NOFILE */
+    int64_t max_head, max_headers, max_uri, max_body;
+    int64_t head_timeout, body_timeout, keepalive_timeout, write_timeout, handler_timeout; /* ms, 0 = none */
+    int64_t keepalive_requests; /* 0 = no limit */
+};
+
+struct conf_listen {
+    struct conf_head head;
+    cs_list address;          /* each as sock_addr_parse reads it */
+    int64_t backlog;
+    _Bool deferred;
+    int64_t mode;             /* of a unix socket; written in octal */
+};
+
+struct conf_module {
+    struct conf_head head;    /* label = name */
+    cs_str file;              /* as written; "" = NAME.so */
+    const cs_module *desc;    /* NULL when it could not be loaded */
+    const void *conf;         /* desc->conf_size bytes: the module's own settings */
+    bool implicit;            /* no section: "static", because a site has a root */
+};
+
+struct conf_site {
+    struct conf_head head;
+    cs_list listen;           /* labels; empty = all */
+    cs_list host;             /* names, "*", "*.example.com"; lower case */
+    cs_str root;              /* absolute; "" = none */
+    const void **module_conf; /* [index in conf.modules]: settings that hold for this site */
+};
+
+enum conf_match { CONF_MATCH_EXACT, CONF_MATCH_PREFIX, CONF_MATCH_REGEX };
+
+struct conf_route {
+    struct conf_head head;
+    const struct conf_site *site;
+    cs_str match;             /* as written */
+    enum conf_match match_kind;
+    cs_str match_arg;         /* path of "= /x", "/x" and "/x/", pattern of "~ ..." */
+    cs_list handler;          /* names of modules, in order */
+    cs_str root;              /* absolute; "" = the site's */
+    size_t nhandlers;
+    const struct conf_module **handlers;
+    const void **module_conf; /* [index in conf.modules]: settings that hold on this route */
+    struct conf_origin match_at, handler_at, root_at; /* for errors found later (a bad regex) */
+};
+
+struct conf {
+    struct arena arena;
+    const struct conf_text *text;
+    struct conf_server server;
+    struct conf_accept accept;
+    struct conf_limits limits;
+    size_t nlistens, nsites, nroutes, nmodules;
+    struct conf_listen *listens;
+    struct conf_site *sites;
+    struct conf_route *routes;
+    struct conf_module *modules;
+};
+
+/* A module that the text asks for, before it is loaded. */
+struct conf_module_ref {
+    cs_str name;
+    cs_str file;              /* value of its `file` key, or "" */
+    struct conf_origin at;
+};
+
+/* Which modules does the text name? [module:x] sections, and static where a root is set without one. The array lies in the
+ * text's arena. `folder`: value of [server] modules, or "". */
+size_t conf_module_refs(struct conf_text *t, struct conf_module_ref **out, cs_str *folder);
+
+/* Binds the text to the tables of the core and of the loaded modules: desc[i] belongs to refs[i], NULL where it
+ * could not be loaded (reported by the caller; its keys are then not checked). Checks everything that the
+ * settings alone can tell (types, ranges, unknown keys and sections, references between sections, duplicates).
+ * Never NULL; usable only when rep has no errors. Modules' on_config is not called here. */
+struct conf *conf_bind(struct conf_text *t, const struct conf_module_ref *refs, const cs_module *const *desc,
+                       size_t nrefs, struct report *rep);
+void conf_free(struct conf *c);
+
+/* Effective settings with the origin of every value, as an ini that reads back to the same settings: -T. */
+void conf_print(const struct conf *c, struct buf *out);
+
+/* Reference of all core keys (and of the given modules' keys), in Markdown: docs/cserver.ini.md. */
+void conf_reference(const cs_module *const *modules, size_t n, struct buf *out);
+
+/* Checks one directive table (names, defaults parse, offsets within size): 0, or -1 with *error a sentence. For loading. */
+int conf_table_check(const cs_directive *table, size_t conf_size, struct buf *error);
+
+#endif

@@ -1,0 +1,190 @@
+/* uri.c - paths are decoded once, here; whoever decodes again opens the door to "%252e%252e".
+ *
+ * Most paths are clean already: one look at each byte while it is copied. The others go segment by
+ * segment: decode, then see what the segment is, so that "%2e%2e" is the ".." it means. */
+#include "http/uri.h"
+
+#include "http/token.h"
+
+#include <arpa/inet.h>
+
+/* Copies raw while it is its own normal form; returns how far that goes. A dot at the start of a
+ * segment is left to the careful way. */
+static size_t copy_clean(cs_str raw, char *out)
+{
+    char before = 0;
+    for (size_t i = 0; i < raw.n; i++) {
+        char c = raw.p[i];
+        if (!http_is((unsigned char)c, HTTP_CLASS_PATH))
+            return i;
+        if (before == '/' && (c == '/' || c == '.'))
+            return i;
+        out[i] = before = c;
+    }
+    return raw.n;
+}
+
+/* Decodes one segment (up to "/" or the end) from raw at *i to out; returns its length or -400. */
+static long decode_segment(cs_str raw, size_t *i, char *out, const char **error)
+{
+    size_t n = 0;
+    for (; *i < raw.n && raw.p[*i] != '/'; ++*i) {
+        unsigned char c = (unsigned char)raw.p[*i];
+        if (c == '%') {
+            if (raw.n - *i < 3 || http_hex_value((unsigned char)raw.p[*i + 1]) < 0 ||
+                http_hex_value((unsigned char)raw.p[*i + 2]) < 0) {
+                *error = "the path has a % without two hex digits";
+                return -400;
+            }
+            c = (unsigned char)(http_hex_value((unsigned char)raw.p[*i + 1]) * 16 +
+                                http_hex_value((unsigned char)raw.p[*i + 2]));
+            *i += 2;
+            if (c == '/') {
+                memcpy(out + n, "%2F", 3);
+                n += 3;
+                continue;
+            }
+        }
+        if (c < 0x20 || c == 0x7f) {
+            *error = "the path has a control byte";
+            return -400;
+        }
+        out[n++] = (char)c;
+    }
+    return (long)n;
+}
+
+/* `len` bytes of out end in "/": back to behind the slash before. -1 at the root. */
+static long parent(const char *out, size_t len)
+{
+    if (len <= 1)
+        return -1;
+    do
+        len--;
+    while (out[len - 1] != '/');
+    return (long)len;
+}
+
+static bool is_dots(const char *segment, long n, long dots)
+{
+    return n == dots && segment[0] == '.' && segment[n - 1] == '.';
+}
+
+/* The careful way. `len` counts the bytes of out, which always end in "/" when a segment begins. */
+static long normalise(cs_str raw, char *out, const char **error)
+{
+    size_t i = 1, len = 1;
+    out[0] = '/';
+    while (i < raw.n) {
+        long n = decode_segment(raw, &i, out + len, error);
+        if (n < 0)
+            return n;
+        bool slash = i < raw.n;
+        i += slash;
+        if (n == 0 || is_dots(out + len, n, 1))
+            continue;
+        if (is_dots(out + len, n, 2)) {
+            long up = parent(out, len);
+            if (up < 0) {
+                *error = "the path leads above the root";
+                return -400;
+            }
+            len = (size_t)up;
+            continue;
+        }
+        len += (size_t)n;
+        if (slash)
+            out[len++] = '/';
+    }
+    if (!str_is_utf8((cs_str){out, len})) {
+        *error = "the path is not UTF-8";
+        return -400;
+    }
+    return (long)len;
+}
+
+long http_path_normalise(cs_str raw, char *out, const char **error)
+{
+    if (raw.n == 0 || raw.p[0] != '/') {
+        *error = "the path does not start with /";
+        return -400;
+    }
+    long len = (long)raw.n;
+    if (copy_clean(raw, out) < raw.n)
+        len = normalise(raw, out, error);
+    if (len >= 0)
+        out[len] = 0;
+    return len;
+}
+
+size_t http_path_escape(cs_str path, char *out)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    size_t n = 0;
+    for (size_t i = 0; i < path.n; i++) {
+        unsigned char c = (unsigned char)path.p[i];
+        bool slash = c == '%' && path.n - i >= 3 && memcmp(path.p + i, "%2F", 3) == 0;
+        if (slash || c == '/' || http_is(c, HTTP_CLASS_HOST)) {
+            out[n++] = (char)c;
+        } else {
+            out[n++] = '%';
+            out[n++] = hex[c >> 4];
+            out[n++] = hex[c & 15];
+        }
+    }
+    return n;
+}
+
+static bool is_reg_name(cs_str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        if (http_is((unsigned char)s.p[i], HTTP_CLASS_HOST))
+            continue;
+        if (s.p[i] != '%' || s.n - i < 3 || http_hex_value((unsigned char)s.p[i + 1]) < 0 ||
+            http_hex_value((unsigned char)s.p[i + 2]) < 0)
+            return false;
+        i += 2;
+    }
+    return true;
+}
+
+/* inet_pton knows the grammar of section 3.2.2 exactly; no zone, no IPvFuture. */
+static bool is_v6(cs_str s)
+{
+    char z[INET6_ADDRSTRLEN];
+    unsigned char address[16];
+    if (s.n >= sizeof z || memchr(s.p, 0, s.n))
+        return false;
+    memcpy(z, s.p, s.n);
+    z[s.n] = 0;
+    return inet_pton(AF_INET6, z, address) == 1;
+}
+
+/* What stands behind the host: nothing, or ":" and digits, which may be missing. */
+static bool read_port(cs_str s, int *port)
+{
+    uint64_t number;
+    *port = -1;
+    if (s.n <= 1)
+        return s.n == 0 || s.p[0] == ':';
+    if (s.p[0] != ':' || !str_to_u64((cs_str){s.p + 1, s.n - 1}, 65535, &number))
+        return false;
+    *port = (int)number;
+    return true;
+}
+
+bool http_host_split(cs_str authority, cs_str *host, int *port)
+{
+    char end_mark = authority.n > 0 && authority.p[0] == '[' ? ']' : ':';
+    const char *end = authority.n > 0 ? memchr(authority.p, end_mark, authority.n) : NULL;
+    size_t n = end ? (size_t)(end - authority.p) : authority.n;
+    if (end_mark == ']') {
+        if (!end || !is_v6((cs_str){authority.p + 1, n - 1}))
+            return false;
+        n++;
+    } else if (!is_reg_name((cs_str){authority.p, n})) {
+        return false;
+    }
+    *host = (cs_str){authority.p, n};
+    return read_port((cs_str){authority.p + n, authority.n - n}, port);
+}

@@ -1,0 +1,21 @@
+/* board.h - reading what the processes have written about themselves: names, sums, states. */
+#ifndef IPC_BOARD_H
+#define IPC_BOARD_H
+
+#include "ipc/region.h"
+
+struct board_counter {
+    const char *name; /* metric name, "cserver_accepts_total" */
+    const char *help;
+};
+/* By enum ipc_counter. */
+const struct board_counter *board_counter(enum ipc_counter c);
+uint64_t board_get(const struct region *r, int slot, enum ipc_counter c);
+uint64_t board_sum(const struct region *r, enum ipc_counter c);
+uint64_t board_module_sum(const struct region *r, unsigned index);
+int board_active(const struct region *r); /* open connections of all workers */
+const char *board_state_name(enum ipc_state s);
+/* Clears a dead process's state and gauges: state FREE, pid 0, active 0, fit 0, park RUN. Master only. */
+void board_bury(struct region *r, int slot);
+
+#endif

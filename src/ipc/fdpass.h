@@ -1,0 +1,22 @@
+/* fdpass.h - descriptors through a SOCK_SEQPACKET pair (SCM_RIGHTS), with a small typed message. */
+#ifndef IPC_FDPASS_H
+#define IPC_FDPASS_H
+
+#include <stdint.h>
+
+enum fdpass_kind {
+    FDPASS_ERROR_LOG = 1, /* use this descriptor as the error log from now on */
+    FDPASS_ACCESS_LOG
+};
+
+struct fdpass_msg {
+    uint32_t kind;   /* enum fdpass_kind */
+    uint32_t serial; /* number of the reopen */
+};
+
+/* 0, -EAGAIN (full), or -errno. The sender keeps its descriptor. */
+int fdpass_send(int sock, const struct fdpass_msg *msg, int fd);
+/* 1: a message and *fd (close-on-exec, owned by the caller), 0: nothing there, -errno; -EPIPE: other side closed. */
+int fdpass_recv(int sock, struct fdpass_msg *msg, int *fd);
+
+#endif

@@ -1,0 +1,40 @@
+/* region.h - makes the shared memory of layout.h, and the doorbells that go with its slots. */
+#ifndef IPC_REGION_H
+#define IPC_REGION_H
+
+#include "ipc/layout.h"
+
+#include <stddef.h>
+
+struct region {
+    struct ipc_header *header;
+    struct ipc_turn *turn;
+    struct ipc_counter_name *names; /* IPC_MODULE_COUNTERS of them */
+    struct ipc_slot *slots;
+    unsigned nslots;
+    size_t size;
+    int *bells;      /* one eventfd per slot, made before any fork: rung to kick the slot's process */
+    int master_bell; /* eventfd: a worker has changed its state, look */
+};
+
+/* Slots for max_workers. Master, before the first fork. 0 or -errno. */
+int region_new(struct region *r, unsigned max_workers);
+void region_free(struct region *r);
+
+/* The number of a module's counter by "module.name": a known one keeps its number (and its value), a new one gets
+ * the next; -ENOSPC when all are used. Master only. */
+int region_counter(struct region *r, const char *name, const char *help);
+
+static inline struct ipc_slot *region_slot(const struct region *r, int slot)
+{
+    return &r->slots[slot];
+}
+/* w: the slot's own process. No lock and no locked instruction: it has one writer. */
+static inline void region_add(struct ipc_slot *s, enum ipc_counter c, uint64_t by)
+{
+    atomic_store_explicit(&s->counters[c],
+                          atomic_load_explicit(&s->counters[c], memory_order_relaxed) + by,
+                          memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,52 @@
+#include "net/stream.h"
+
+#include <errno.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+ssize_t stream_recv(struct stream *s, void *to, size_t n)
+{
+    ssize_t got;
+    do
+        got = recv(s->fd, to, n, 0);
+    while (got < 0 && errno == EINTR);
+    return got < 0 ? -errno : got;
+}
+
+ssize_t stream_send(struct stream *s, const struct iovec *v, int n, bool more)
+{
+    struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)v, .msg_iovlen = (size_t)n};
+    int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
+    ssize_t sent;
+    do
+        sent = n == 1 ? send(s->fd, v->iov_base, v->iov_len, flags) : sendmsg(s->fd, &msg, flags);
+    while (sent < 0 && errno == EINTR);
+    return sent < 0 ? -errno : sent;
+}
+
+/* sendfile takes no MSG_MORE; the kernel joins its pages with what MSG_MORE held back before. */
+ssize_t stream_send_file(struct stream *s, int file, uint64_t *off, size_t n)
+{
+    off_t at = (off_t)*off;
+    ssize_t sent;
+    do
+        sent = sendfile(s->fd, file, &at, n);
+    while (sent < 0 && errno == EINTR);
+    if (sent < 0)
+        return -errno;
+    *off = (uint64_t)at;
+    return sent;
+}
+
+void stream_shut(struct stream *s)
+{
+    shutdown(s->fd, SHUT_WR);
+}
+
+void stream_close(struct stream *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    s->fd = -1;
+}

@@ -1,0 +1,27 @@
+/* stream.h - a connected byte stream: plain TCP or a unix socket today; TLS comes behind the same calls.
+ *
+ * All calls return bytes moved (> 0), 0 at the end of input (recv only), -EAGAIN when it would block, or another
+ * -errno. They never block and never raise SIGPIPE. */
+#ifndef NET_STREAM_H
+#define NET_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+
+struct stream {
+    int fd;
+};
+
+ssize_t stream_recv(struct stream *s, void *to, size_t n);
+/* more: other data follows at once, do not send a short packet now. */
+ssize_t stream_send(struct stream *s, const struct iovec *v, int n, bool more);
+/* Sends up to n bytes of file from *off, which is moved on. 0: the file ends there (it has been cut short). */
+ssize_t stream_send_file(struct stream *s, int file, uint64_t *off, size_t n);
+/* No more output: the peer reads to the end. */
+void stream_shut(struct stream *s);
+void stream_close(struct stream *s);
+
+#endif

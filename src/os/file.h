@@ -1,0 +1,31 @@
+/* file.h - files and folders. -errno on failure, unless said otherwise. */
+#ifndef OS_FILE_H
+#define OS_FILE_H
+
+#include "base/buf.h"
+
+/* The whole file onto out; -EFBIG above max bytes, -EISDIR for a folder. */
+int file_read(const char *path, size_t max, struct buf *out);
+/* Writes the file at once: temporary name beside it, then rename. */
+int file_write_atomic(const char *path, cs_str content, unsigned mode);
+/* A descriptor of a folder (O_DIRECTORY | O_RDONLY | O_CLOEXEC). */
+int file_open_dir(const char *path);
+/* Opens `path` (relative, no leading "/", not empty: use "." for the folder itself) read-only beneath dirfd:
+ * openat2 with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS, so links may point inside, never out (-EXDEV);
+ * where the kernel has no openat2, segment by segment with O_NOFOLLOW (a link is then -ELOOP). The
+ * descriptor is O_NONBLOCK (a FIFO does not hang) and O_CLOEXEC. `path` need not be NUL-terminated. */
+int file_open_beneath(int dirfd, cs_str path);
+/* Opens a log file for append, 0640, made if missing. */
+int file_open_log(const char *path);
+/* Would file_open_log work? Makes nothing. 0 or -errno. */
+int file_check_log(const char *path);
+/* Makes the folder that `path` lies in, and those above it (0755). */
+int file_make_parent(const char *path);
+/* dir + "/" + path, or path itself when it is absolute; to be freed. */
+char *file_join(const char *dir, const char *path);
+/* Everything before the last "/", "." if there is none; to be freed. */
+char *file_dirname(const char *path);
+/* Path of the running program; to be freed. NULL if unknown. */
+char *file_self(void);
+
+#endif

@@ -1,0 +1,49 @@
+/* sock.h - socket addresses and listening sockets. -errno on failure. */
+#ifndef OS_SOCK_H
+#define OS_SOCK_H
+
+#include "base/str.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+struct sock_addr {
+    socklen_t len;
+    bool both; /* ":8080" and "*:8080": IPv6 socket that takes IPv4 too (falls back to IPv4 only) */
+    union {
+        struct sockaddr sa;
+        struct sockaddr_un un;
+        struct sockaddr_storage storage;
+    } u;
+};
+
+/* Reads "127.0.0.1:80", "[::1]:80", ":80" and "*:80" (both families), "unix:/path". No names, no look-ups.
+ * Port 0 is allowed (the kernel picks one). false with *error a sentence. */
+bool sock_addr_parse(cs_str text, struct sock_addr *out, const char **error);
+/* As text in the same form, with a NUL; out has room for SOCK_TEXT_MAX. Returns the length. */
+#define SOCK_TEXT_MAX 128
+size_t sock_addr_text(const struct sock_addr *a, char out[SOCK_TEXT_MAX]);
+/* The peer's address without port, IPv4-mapped as IPv4, "unix:" for unix sockets; for logs. */
+size_t sock_peer_text(const struct sockaddr *sa, socklen_t len, char out[SOCK_TEXT_MAX]);
+/* Address a socket is bound to. */
+int sock_addr_of(int fd, struct sock_addr *out);
+bool sock_addr_same(const struct sock_addr *a, const struct sock_addr *b);
+
+struct sock_listen_opts {
+    int backlog;
+    bool deferred;      /* TCP_DEFER_ACCEPT: accept when the first bytes are there */
+    unsigned unix_mode; /* permissions of a unix socket, such as 0666 */
+};
+/* A listening socket: non-blocking, close-on-exec, SO_REUSEADDR, TCP_NODELAY (accepted sockets inherit it),
+ * IPV6_V6ONLY unless `both`. A stale unix socket file that nobody answers on is replaced. */
+int sock_listen(const struct sock_addr *a, const struct sock_listen_opts *o);
+/* accept4, non-blocking and close-on-exec. *peer_len 0 where the peer has no address. */
+int sock_accept(int fd, struct sockaddr_storage *peer, socklen_t *peer_len);
+/* Binds and listens on / connects to a unix stream socket whose path may be longer than sun_path allows
+ * (it goes through /proc/self/fd of the folder). */
+int sock_unix_listen(const char *path, unsigned mode);
+int sock_unix_connect(const char *path);
+/* pid, uid, gid of the other side of a unix socket. */
+int sock_unix_peer(int fd, int *pid, unsigned *uid, unsigned *gid);
+
+#endif

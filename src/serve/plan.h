@@ -1,0 +1,48 @@
+/* plan.h - one generation's settings compiled into what workers run on: routes, roots, listeners, modules. The
+ * master makes it once before it forks; workers only read it. The probe child makes one too, and throws it away. */
+#ifndef SERVE_PLAN_H
+#define SERVE_PLAN_H
+
+#include "conf/conf.h"
+#include "os/sock.h"
+
+struct router; /* serve/route.h */
+
+/* One bound address of a [listen:...] section. */
+struct serve_listener {
+    const struct conf_listen *conf;
+    struct sock_addr addr; /* as bound: with the real port */
+    char text[SOCK_TEXT_MAX];
+    int fd;
+};
+
+struct serve_root {
+    const char *path;
+    int fd;
+};
+
+struct serve_plan {
+    const struct conf *conf;
+    struct router *router;
+    size_t nlisteners;
+    struct serve_listener *listeners; /* made by the caller (proc/listen) after serve_plan_new */
+    size_t nroots;
+    struct serve_root *roots; /* cs_req_info.root is the index + 1 */
+    int access_fd;            /* -1 = off; owned by the caller */
+    uint32_t generation;
+    unsigned workers; /* of this generation */
+};
+
+/* Compiles routes (regexes with JIT) and opens the roots; problems go to rep with the place of the setting. NULL
+ * when there were errors. conf must outlive the plan. */
+struct serve_plan *serve_plan_new(const struct conf *conf, struct report *rep);
+/* Closes roots; not the listeners' and logs' descriptors. */
+void serve_plan_free(struct serve_plan *p);
+
+/* Runs the modules' on_config hooks over the module's and every route's settings: probe child only. */
+void serve_plan_check_modules(const struct serve_plan *p, struct report *rep);
+
+/* The table of calls that modules are attached to (module_attach), complete. */
+const cs_api *serve_api(void);
+
+#endif
