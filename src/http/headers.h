@@ -1,4 +1,5 @@
-/* headers.h - the fields the server itself looks at, by number, so that nobody compares names twice. */
+/* headers.h - the fields the server itself looks at, by number, so that nobody compares names
+ * twice. */
 #ifndef HTTP_HEADERS_H
 #define HTTP_HEADERS_H
 
@@ -28,8 +29,8 @@ struct http_header {
     enum http_field field;
 };
 
-/* The number of a field name, any case; HTTP_FIELD_OTHER if it is not one of the above. Cheap: one switch
- * on the length, one compare. */
+/* The number of a field name, any case; HTTP_FIELD_OTHER if it is not one of the above. Cheap: one
+ * switch on the length, one compare. */
 enum http_field http_field_of(cs_str name);
 
 #endif

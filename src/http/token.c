@@ -1,5 +1,5 @@
-/* token.c - one table of character classes for everything that reads bytes from the network, so that
- * no two parsers disagree about a byte. The unit test derives it again from the grammar. */
+/* token.c - one table of character classes for everything that reads bytes from the network, so
+ * that no two parsers disagree about a byte. The unit test derives it again from the grammar. */
 #include "http/token.h"
 
 /* clang-format off */

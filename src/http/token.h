@@ -32,7 +32,8 @@ int http_hex_value(unsigned char c);
 bool http_is_token(cs_str s);
 /* Bytes allowed in a field value: VCHAR, obs-text, SP, HTAB. */
 bool http_is_field_value(cs_str s);
-/* Next element of a comma list, trimmed, empty ones skipped, quoted strings respected; false at the end. */
+/* Next element of a comma list, trimmed, empty ones skipped, quoted strings respected; false at the
+ * end. */
 bool http_list_next(cs_str *rest, cs_str *element);
 /* Is `token` (any case) an element of the list? */
 bool http_list_has(cs_str list, const char *token);

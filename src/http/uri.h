@@ -1,5 +1,5 @@
-/* uri.h - the one place where a request path is decoded and normalised (RFC 3986 sections 2.1, 5.2.4, 6.2.2).
- * Routes, access rules and files only ever see its result.
+/* uri.h - the one place where a request path is decoded and normalised (RFC 3986
+ * sections 2.1, 5.2.4, 6.2.2). Routes, access rules and files only ever see its result.
  *
  *   %41                decoded
  *   %2f %2F            stays "%2F": an encoded slash never separates segments
@@ -15,16 +15,17 @@
 
 #include "base/str.h"
 
-/* Normalises raw (which starts with "/") into out, which has room for raw.n + 1 bytes; writes a NUL behind
- * it. Returns the length, or -400 with *error a sentence. */
+/* Normalises raw (which starts with "/") into out, which has room for raw.n + 1 bytes; writes a NUL
+ * behind it. Returns the length, or -400 with *error a sentence. */
 long http_path_normalise(cs_str raw, char *out, const char **error);
 
 /* Escapes a path for use in a Location or a link: everything but unreserved, "/" and sub-delims is
  * %-encoded ("%2F" of a normalised path stays). out has room for 3 * path.n. Returns the length. */
 size_t http_path_escape(cs_str path, char *out);
 
-/* Splits "host", "host:port", "[v6]" or "[v6]:port" (RFC 3986 section 3.2.2). *port is -1 when not given.
- * The brackets stay in host. false if it is none of these; an empty host is fine (RFC 9112 section 3.2). */
+/* Splits "host", "host:port", "[v6]" or "[v6]:port" (RFC 3986 section 3.2.2). *port is -1 when not
+ * given. The brackets stay in host. false if it is none of these; an empty host is fine (RFC 9112
+ * section 3.2). */
 bool http_host_split(cs_str authority, cs_str *host, int *port);
 
 #endif

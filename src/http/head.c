@@ -1,0 +1,478 @@
+/* head.c - see head.h. One pass over the bytes, part by part:
+ *
+ *   START -> METHOD -> TARGET -> VERSION -> LINE -> NAME -> VALUE -> LINE ... -> end
+ *
+ * Each part is a run of bytes of one class and the byte that ends it. A part that runs out of bytes
+ * returns MORE and is entered again at `scanned`. Every decision is made at a fixed byte, from what
+ * stands before it; that is why the answer cannot depend on how the bytes were cut. */
+#include "http/head.h"
+
+#include "base/check.h"
+#include "http/token.h"
+#include "http/uri.h"
+
+enum part {
+    START,
+    METHOD,
+    TARGET,
+    VERSION,
+    LINE,
+    NAME,
+    VALUE
+};
+
+/* What a part returns, besides minus a status and the length of the whole head. */
+enum {
+    MORE = 0,
+    NEXT = 1
+};
+
+#define MAX_EMPTY_LINES 2
+#define VERSION_SIZE    10 /* "HTTP/1.1\r\n" */
+
+struct input {
+    const char *p;
+    size_t n;
+};
+
+static int refuse(struct http_head *h, int status, const char *sentence)
+{
+    h->error = sentence;
+    return -status;
+}
+
+/* The same with a better sentence for the two bytes that smuggle. */
+static int refuse_byte(struct http_head *h, char c, const char *sentence)
+{
+    if (c == '\n')
+        sentence = "a line ends with LF instead of CRLF";
+    else if (c == '\r')
+        sentence = "a CR without LF";
+    return refuse(h, 400, sentence);
+}
+
+/* First byte at or after i that is not of the class; n if there is none. */
+static inline size_t skip(struct input in, size_t i, unsigned char class)
+{
+    while (i < in.n && http_is((unsigned char)in.p[i], class))
+        i++;
+    return i;
+}
+
+/* Does one of the 8 bytes end a run of field value? HTAB also says yes, then the table decides.
+ * The usual exact "is there a byte below n", "is there a zero byte". */
+static inline bool has_control(uint64_t w)
+{
+    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
+    uint64_t del = w ^ (ones * 0x7f);
+    return ((((w - ones * 0x20) & ~w) | ((del - ones) & ~del)) & tops) != 0;
+}
+
+/* skip() for field values, which are long: 8 bytes at a time, never reading behind n. */
+static inline size_t skip_value(struct input in, size_t i)
+{
+    for (; in.n - i >= 8; i += 8) {
+        uint64_t w;
+        memcpy(&w, in.p + i, 8);
+        if (has_control(w))
+            break;
+    }
+    return skip(in, i, HTTP_CLASS_VALUE);
+}
+
+/* The parts up to and with the request line. */
+
+static int on_start(struct http_head *h, struct input in)
+{
+    while (h->scanned < in.n && in.p[h->scanned] == '\r') {
+        if (h->scanned + 1 == in.n)
+            return MORE;
+        if (in.p[h->scanned + 1] != '\n')
+            return refuse(h, 400, "a CR without LF");
+        h->scanned += 2;
+        if (h->scanned > MAX_EMPTY_LINES * 2)
+            return refuse(h, 400, "too many empty lines before the request line");
+    }
+    if (h->scanned == in.n)
+        return MORE;
+    h->line = h->scanned;
+    h->part = METHOD;
+    return NEXT;
+}
+
+static int on_method(struct http_head *h, struct input in)
+{
+    size_t i = h->scanned = skip(in, h->scanned, HTTP_CLASS_TCHAR);
+    if (i == in.n)
+        return MORE;
+    if (in.p[i] != ' ' || i == h->line)
+        return refuse_byte(h, in.p[i], "the request line does not start with a method and a blank");
+    h->method_text = (cs_str){in.p + h->line, i - h->line};
+    h->method = http_method_of(h->method_text);
+    h->mark = h->scanned = i + 1;
+    h->part = TARGET;
+    return NEXT;
+}
+
+static int on_target(struct http_head *h, struct input in, const struct http_limits *lim)
+{
+    size_t i = h->scanned = skip(in, h->scanned, HTTP_CLASS_TARGET);
+    if (i - h->mark > lim->max_uri)
+        return refuse(h, 414, "the request target is too long");
+    if (i == in.n)
+        return MORE;
+    if (in.p[i] != ' ' || i == h->mark)
+        return refuse_byte(h, in.p[i], "the request target is empty or has a byte it may not have");
+    h->target = (cs_str){in.p + h->mark, i - h->mark};
+    h->mark = h->scanned = i + 1;
+    h->part = VERSION;
+    return NEXT;
+}
+
+static int split_path(struct http_head *h, const char *p, size_t n)
+{
+    const char *mark = memchr(p, '?', n);
+    h->target_path = (cs_str){p, mark ? (size_t)(mark - p) : n};
+    if (mark)
+        h->target_query = (cs_str){mark + 1, n - h->target_path.n - 1};
+    return NEXT;
+}
+
+static int absolute_form(struct http_head *h)
+{
+    static const cs_str schemes[] = {{"http://", 7}, {"https://", 8}};
+    cs_str t = h->target;
+    size_t skipped = 0;
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+        if (t.n >= schemes[i].n && str_eq_nocase((cs_str){t.p, schemes[i].n}, schemes[i]))
+            skipped = schemes[i].n;
+    }
+    if (skipped == 0)
+        return refuse(h, 400, "the request target has none of the four forms");
+    size_t end = skipped;
+    while (end < t.n && t.p[end] != '/' && t.p[end] != '?')
+        end++;
+    if (!http_host_split((cs_str){t.p + skipped, end - skipped}, &h->host, &h->port) ||
+        h->host.n == 0)
+        return refuse(h, 400, "the request target has no valid host");
+    h->form = HTTP_ABSOLUTE_FORM;
+    split_path(h, t.p + end, t.n - end);
+    if (h->target_path.n == 0)
+        h->target_path = CS_S("/");
+    return NEXT;
+}
+
+/* RFC 9112 section 3.2: which form fits which method. */
+static int target_form(struct http_head *h)
+{
+    cs_str t = h->target;
+    if (h->method == HTTP_CONNECT) {
+        if (!http_host_split(t, &h->host, &h->port) || h->host.n == 0 || h->port <= 0)
+            return refuse(h, 400, "the target of CONNECT is not host:port");
+        h->form = HTTP_AUTHORITY_FORM;
+        return NEXT;
+    }
+    if (t.p[0] == '/') {
+        h->form = HTTP_ORIGIN_FORM;
+        return split_path(h, t.p, t.n);
+    }
+    if (t.n == 1 && t.p[0] == '*' && h->method == HTTP_OPTIONS) {
+        h->form = HTTP_ASTERISK_FORM;
+        return NEXT;
+    }
+    return absolute_form(h);
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* At most 10 bytes, so they are looked at again after each pause. */
+static int on_version(struct http_head *h, struct input in)
+{
+    static const char form[] = "HTTP/0.0\r\n";
+    const char *v = in.p + h->mark;
+    size_t there = in.n - h->mark;
+    for (size_t i = 0; i < VERSION_SIZE && i < there; i++) {
+        if (form[i] == '0' ? !is_digit(v[i]) : v[i] != form[i])
+            return refuse_byte(h, v[i], "the request line does not end with HTTP/ and a version");
+    }
+    if (there < VERSION_SIZE)
+        return MORE;
+    if (v[5] != '1')
+        return refuse(h, 505, "the major version is not 1");
+    h->minor = v[7] == '0' ? 0 : 1;
+    h->keep_alive = h->minor == 1;
+    h->line = h->scanned = h->mark + VERSION_SIZE;
+    h->part = LINE;
+    return target_form(h);
+}
+
+/* The fields that matter to framing and routing. */
+
+static int on_host(struct http_head *h, cs_str value)
+{
+    cs_str host;
+    int port;
+    if (h->field[HTTP_FIELD_HOST])
+        return refuse(h, 400, "more than one Host");
+    if (!http_host_split(value, &host, &port))
+        return refuse(h, 400, "Host is not a host with an optional port");
+    if (h->form == HTTP_ORIGIN_FORM || h->form == HTTP_ASTERISK_FORM) {
+        h->host = host;
+        h->port = port;
+    }
+    return NEXT;
+}
+
+static int on_content_length(struct http_head *h, cs_str value)
+{
+    uint64_t length;
+    if (h->field[HTTP_FIELD_CONTENT_LENGTH])
+        return refuse(h, 400, "more than one Content-Length");
+    if (h->field[HTTP_FIELD_TRANSFER_ENCODING])
+        return refuse(h, 400, "Content-Length beside Transfer-Encoding");
+    if (!str_to_u64(value, INT64_MAX, &length))
+        return refuse(h, 400, "Content-Length is not a number");
+    h->content_length = (int64_t)length;
+    return NEXT;
+}
+
+static int on_transfer_encoding(struct http_head *h, cs_str value)
+{
+    static const cs_str chunked = {"chunked", 7};
+    if (h->minor == 0)
+        return refuse(h, 400, "Transfer-Encoding in HTTP/1.0");
+    if (h->field[HTTP_FIELD_TRANSFER_ENCODING])
+        return refuse(h, 400, "more than one Transfer-Encoding");
+    if (h->field[HTTP_FIELD_CONTENT_LENGTH])
+        return refuse(h, 400, "Content-Length beside Transfer-Encoding");
+    h->chunked = true;
+    if (str_eq_nocase(value, chunked))
+        return NEXT;
+    cs_str coding = {NULL, 0};
+    bool others = false;
+    while (http_list_next(&value, &coding)) {
+        if (!http_is_token(coding) || (str_eq_nocase(coding, chunked) && value.n > 0))
+            return refuse(h, 400, "Transfer-Encoding is not exactly \"chunked\"");
+        others = others || !str_eq_nocase(coding, chunked);
+    }
+    if (!others || !str_eq_nocase(coding, chunked))
+        return refuse(h, 400, "the last transfer coding is not chunked");
+    return refuse(h, 501, "a transfer coding other than chunked");
+}
+
+static int on_connection(struct http_head *h, cs_str list)
+{
+    cs_str option;
+    while (http_list_next(&list, &option)) {
+        if (str_eq_nocase(option, CS_S("close")))
+            h->close_asked = true;
+        else if (str_eq_nocase(option, CS_S("keep-alive")))
+            h->keep_alive = true;
+    }
+    if (h->close_asked)
+        h->keep_alive = false;
+    return NEXT;
+}
+
+static int on_expect(struct http_head *h, cs_str list)
+{
+    cs_str member;
+    if (h->minor == 0)
+        return NEXT;
+    while (http_list_next(&list, &member)) {
+        if (!str_eq_nocase(member, CS_S("100-continue")))
+            return refuse(h, 417, "Expect is not 100-continue");
+        h->expect_continue = true;
+    }
+    return NEXT;
+}
+
+static int look_at(struct http_head *h, const struct http_header *f)
+{
+    switch (f->field) {
+    case HTTP_FIELD_HOST:
+        return on_host(h, f->value);
+    case HTTP_FIELD_CONTENT_LENGTH:
+        return on_content_length(h, f->value);
+    case HTTP_FIELD_TRANSFER_ENCODING:
+        return on_transfer_encoding(h, f->value);
+    case HTTP_FIELD_CONNECTION:
+        return on_connection(h, f->value);
+    case HTTP_FIELD_EXPECT:
+        return on_expect(h, f->value);
+    default:
+        return NEXT;
+    }
+}
+
+/* The parts of a field line. */
+
+static long on_end(struct http_head *h)
+{
+    if (h->minor == 1 && !h->field[HTTP_FIELD_HOST])
+        return refuse(h, 400, "no Host");
+    return (long)(h->line + 2);
+}
+
+static long on_line(struct http_head *h, struct input in, const struct http_limits *lim)
+{
+    size_t i = h->line;
+    if (i == in.n)
+        return MORE;
+    if (in.p[i] == '\r') {
+        if (i + 1 == in.n)
+            return MORE;
+        if (in.p[i + 1] != '\n')
+            return refuse(h, 400, "a CR without LF");
+        return on_end(h);
+    }
+    if (in.p[i] == ' ' || in.p[i] == '\t')
+        return refuse(h, 400, "a field line starts with a blank (obs-fold)");
+    if (h->nheaders >= lim->max_headers || h->nheaders >= h->headers_cap)
+        return refuse(h, 431, "too many fields");
+    h->part = NAME;
+    return NEXT;
+}
+
+static int on_name(struct http_head *h, struct input in)
+{
+    size_t i = h->scanned = skip(in, h->scanned, HTTP_CLASS_TCHAR);
+    if (i == in.n)
+        return MORE;
+    if (in.p[i] != ':' || i == h->line)
+        return refuse_byte(h, in.p[i], "a field name is empty or has a byte it may not have");
+    h->mark = i;
+    h->scanned = i + 1;
+    h->part = VALUE;
+    return NEXT;
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+/* Keeps the field line whose value ends before `end`. */
+static int keep_field(struct http_head *h, const char *p, size_t end)
+{
+    size_t start = h->mark + 1;
+    while (start < end && is_blank(p[start]))
+        start++;
+    while (end > start && is_blank(p[end - 1]))
+        end--;
+    struct http_header *f = &h->headers[h->nheaders];
+    f->name = (cs_str){p + h->line, h->mark - h->line};
+    f->value = (cs_str){p + start, end - start};
+    f->field = http_field_of(f->name);
+    h->nheaders++;
+    if (f->field == HTTP_FIELD_OTHER)
+        return NEXT;
+    int verdict = look_at(h, f);
+    if (!h->field[f->field])
+        h->field[f->field] = f;
+    return verdict;
+}
+
+static int on_value(struct http_head *h, struct input in)
+{
+    size_t i = h->scanned = skip_value(in, h->scanned);
+    if (i == in.n)
+        return MORE;
+    if (in.p[i] != '\r')
+        return refuse_byte(h, in.p[i], "a field value has a control byte");
+    if (i + 1 == in.n)
+        return MORE;
+    if (in.p[i + 1] != '\n')
+        return refuse(h, 400, "a CR without LF");
+    int verdict = keep_field(h, in.p, i);
+    h->line = h->scanned = i + 2;
+    h->part = LINE;
+    return verdict;
+}
+
+static long run(struct http_head *h, struct input in, const struct http_limits *lim)
+{
+    for (;;) {
+        long verdict = MORE;
+        switch ((enum part)h->part) {
+        case START:
+            verdict = on_start(h, in);
+            break;
+        case METHOD:
+            verdict = on_method(h, in);
+            break;
+        case TARGET:
+            verdict = on_target(h, in, lim);
+            break;
+        case VERSION:
+            verdict = on_version(h, in);
+            break;
+        case LINE:
+            verdict = on_line(h, in, lim);
+            break;
+        case NAME:
+            verdict = on_name(h, in);
+            break;
+        case VALUE:
+            verdict = on_value(h, in);
+            break;
+        }
+        if (verdict != NEXT)
+            return verdict;
+    }
+}
+
+static void begin(struct http_head *h)
+{
+    *h = (struct http_head){
+        .headers = h->headers, .headers_cap = h->headers_cap, .port = -1, .content_length = -1};
+}
+
+static void move(cs_str *s, uintptr_t from, size_t n, const char *to)
+{
+    uintptr_t at = (uintptr_t)s->p;
+    if (at >= from && at <= from + n)
+        s->p = to + (at - from);
+}
+
+/* The caller's buffer has moved between two calls: so do the pointers into it. */
+static void rebase(struct http_head *h, const char *bytes)
+{
+    uintptr_t from = (uintptr_t)h->base;
+    cs_str *own[] = {&h->method_text, &h->target, &h->target_path, &h->target_query, &h->host};
+    for (size_t i = 0; i < ARRAY_LEN(own); i++)
+        move(own[i], from, h->scanned, bytes);
+    for (size_t i = 0; i < h->nheaders; i++) {
+        move(&h->headers[i].name, from, h->scanned, bytes);
+        move(&h->headers[i].value, from, h->scanned, bytes);
+    }
+}
+
+long http_head_parse(struct http_head *h, const char *bytes, size_t n,
+                     const struct http_limits *lim)
+{
+    if (h->scanned == 0)
+        begin(h);
+    else if (h->base != bytes)
+        rebase(h, bytes);
+    h->base = bytes;
+    size_t seen = n < lim->max_head ? n : lim->max_head;
+    long verdict = run(h, (struct input){bytes, seen}, lim);
+    if (verdict != MORE || n < lim->max_head)
+        return verdict;
+    if (h->part == TARGET)
+        return refuse(h, 414, "the request target is too long");
+    return refuse(h, 431, "the head is too long");
+}
+
+const struct http_header *http_head_find(const struct http_head *h, cs_str name)
+{
+    for (size_t i = 0; i < h->nheaders; i++) {
+        if (str_eq_nocase(h->headers[i].name, name))
+            return &h->headers[i];
+    }
+    return NULL;
+}
