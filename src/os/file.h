@@ -10,11 +10,15 @@ int file_read(const char *path, size_t max, struct buf *out);
 int file_write_atomic(const char *path, cs_str content, unsigned mode);
 /* A descriptor of a folder (O_DIRECTORY | O_RDONLY | O_CLOEXEC). */
 int file_open_dir(const char *path);
-/* Opens `path` (relative, no leading "/", not empty: use "." for the folder itself) read-only beneath dirfd:
- * openat2 with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS, so links may point inside, never out (-EXDEV);
- * where the kernel has no openat2, segment by segment with O_NOFOLLOW (a link is then -ELOOP). The
- * descriptor is O_NONBLOCK (a FIFO does not hang) and O_CLOEXEC. `path` need not be NUL-terminated. */
+/* Opens `path` (relative, no leading "/", not empty: use "." for the folder itself) read-only
+ * beneath dirfd: openat2 with RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS, so links may point inside,
+ * never out (-EXDEV); where the kernel has no openat2, segment by segment with O_NOFOLLOW (a link
+ * is then -ELOOP, any ".." is -EXDEV). The descriptor is O_NONBLOCK (a FIFO does not hang) and
+ * O_CLOEXEC. `path` need not be NUL-terminated; one with a NUL in it is -EINVAL, an absolute one
+ * -EXDEV, an empty one -ENOENT. */
 int file_open_beneath(int dirfd, cs_str path);
+/* The way without openat2 by itself, for its tests. */
+int file_walk_beneath(int dirfd, cs_str path);
 /* Opens a log file for append, 0640, made if missing. */
 int file_open_log(const char *path);
 /* Would file_open_log work? Makes nothing. 0 or -errno. */

@@ -1,5 +1,6 @@
-/* lock.h - the one place that names pthread mutexes: robust, process-shared, not priority-inheriting (PI
- * with robust is the combination that hangs in glibc). Lives in shared memory. */
+/* lock.h - the one place that names pthread mutexes: robust, process-shared, not
+ * priority-inheriting (PI with robust is the combination that hangs in glibc). Lives in shared
+ * memory. */
 #ifndef OS_LOCK_H
 #define OS_LOCK_H
 
@@ -12,7 +13,8 @@ struct lock {
 enum lock_result {
     LOCK_TAKEN,
     LOCK_BUSY,      /* someone else holds it (or this process does already) */
-    LOCK_RECOVERED, /* taken; the owner had died with it, the lock was made consistent: repair what it guards */
+    LOCK_RECOVERED, /* taken; the owner had died with it, the lock was made consistent: repair what
+                       it guards */
     LOCK_BROKEN     /* not recoverable: only after a bug */
 };
 

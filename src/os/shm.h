@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* n bytes, zeroed, aligned to a page, at the same address in every child. NULL with errno set. The memory
- * is reserved now, so a full /dev/shm is an error here and no SIGBUS later. */
+/* n bytes, zeroed, aligned to a page, at the same address in every child. NULL with errno set. The
+ * memory is reserved now, so a full /dev/shm is an error here and no SIGBUS later. */
 void *shm_new(size_t n, const char *name);
 void shm_free(void *p, size_t n);
 

@@ -1,11 +1,13 @@
-/* sig.h - signals become events: they are blocked and read from a signalfd. Nothing runs in a handler. */
+/* sig.h - signals become events: they are blocked and read from a signalfd. Nothing runs in a
+ * handler. */
 #ifndef OS_SIG_H
 #define OS_SIG_H
 
 #include <stdint.h>
 
-/* main's first statement: blocks every signal the processes read (USR1, USR2, HUP, TERM, INT, QUIT, CHLD,
- * WINCH, TTIN, TTOU) and ignores SIGPIPE. Children inherit it, so no signal can kill one at birth. */
+/* main's first statement: blocks every signal the processes read (USR1, USR2, HUP, TERM, INT, QUIT,
+ * CHLD, WINCH, TTIN, TTOU) and ignores SIGPIPE. Children inherit it, so no signal can kill one at
+ * birth. */
 void sig_block_all(void);
 /* A signalfd for all of them; -errno on failure. */
 int sig_open(void);

@@ -17,10 +17,11 @@ struct sock_addr {
     } u;
 };
 
-/* Reads "127.0.0.1:80", "[::1]:80", ":80" and "*:80" (both families), "unix:/path". No names, no look-ups.
- * Port 0 is allowed (the kernel picks one). false with *error a sentence. */
+/* Reads "127.0.0.1:80", "[::1]:80", ":80" and "*:80" (both families), "unix:/path". No names, no
+ * look-ups. Port 0 is allowed (the kernel picks one). false with *error a sentence. */
 bool sock_addr_parse(cs_str text, struct sock_addr *out, const char **error);
-/* As text in the same form, with a NUL; out has room for SOCK_TEXT_MAX. Returns the length. */
+/* As text in the same form ("*:80" for both families), with a NUL; out has room for SOCK_TEXT_MAX.
+ * Returns the length. */
 #define SOCK_TEXT_MAX 128
 size_t sock_addr_text(const struct sock_addr *a, char out[SOCK_TEXT_MAX]);
 /* The peer's address without port, IPv4-mapped as IPv4, "unix:" for unix sockets; for logs. */
@@ -34,13 +35,14 @@ struct sock_listen_opts {
     bool deferred;      /* TCP_DEFER_ACCEPT: accept when the first bytes are there */
     unsigned unix_mode; /* permissions of a unix socket, such as 0666 */
 };
-/* A listening socket: non-blocking, close-on-exec, SO_REUSEADDR, TCP_NODELAY (accepted sockets inherit it),
- * IPV6_V6ONLY unless `both`. A stale unix socket file that nobody answers on is replaced. */
+/* A listening socket: non-blocking, close-on-exec, SO_REUSEADDR, TCP_NODELAY (accepted sockets
+ * inherit it), IPV6_V6ONLY unless `both`. A stale unix socket file that nobody answers on is
+ * replaced. */
 int sock_listen(const struct sock_addr *a, const struct sock_listen_opts *o);
 /* accept4, non-blocking and close-on-exec. *peer_len 0 where the peer has no address. */
 int sock_accept(int fd, struct sockaddr_storage *peer, socklen_t *peer_len);
-/* Binds and listens on / connects to a unix stream socket whose path may be longer than sun_path allows
- * (it goes through /proc/self/fd of the folder). */
+/* Binds and listens on / connects to a unix stream socket whose path may be longer than sun_path
+ * allows (it goes through /proc/self/fd of the folder). */
 int sock_unix_listen(const char *path, unsigned mode);
 int sock_unix_connect(const char *path);
 /* pid, uid, gid of the other side of a unix socket. */

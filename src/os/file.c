@@ -1,0 +1,314 @@
+/* file.c - whole files, log files, the ways to them, and opening what lies beneath a folder and
+ * nothing else, whatever the path says. */
+#include "os/file.h"
+
+#include "base/mem.h"
+#include "os/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define READ_STEP     16384
+#define BENEATH_FLAGS (O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY)
+#define BENEATH_TRIES 8
+
+static int read_up_to(int fd, size_t max, struct buf *out)
+{
+    size_t start = out->n;
+    for (;;) {
+        ssize_t n = read(fd, buf_reserve(out, READ_STEP), READ_STEP);
+        if (n == 0) {
+            return 0;
+        }
+        if (n < 0 && errno == EINTR) {
+            continue;
+        }
+        if (n < 0) {
+            return -errno;
+        }
+        buf_added(out, (size_t)n);
+        if (out->n - start > max) {
+            return -EFBIG;
+        }
+    }
+}
+
+/* Blocking on purpose: the file may be a pipe, as in -c <(...). */
+int file_read(const char *path, size_t max, struct buf *out)
+{
+    size_t start = out->n;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+    if (fd < 0) {
+        return -errno;
+    }
+    int rc = read_up_to(fd, max, out);
+    if (rc < 0 && out->p) {
+        out->n = start;
+        out->p[start] = '\0';
+    }
+    fd_close(&fd);
+    return rc;
+}
+
+static int fill(int fd, cs_str content, unsigned mode)
+{
+    int rc = fd_write_all(fd, content.p, content.n);
+    if (rc == 0 && fchmod(fd, mode) < 0) {
+        rc = -errno;
+    }
+    if (close(fd) < 0 && rc == 0) {
+        rc = -errno;
+    }
+    return rc;
+}
+
+int file_write_atomic(const char *path, cs_str content, unsigned mode)
+{
+    char *temp = mem_printf("%s.XXXXXX", path);
+    int fd = mkostemp(temp, O_CLOEXEC);
+    int rc = fd < 0 ? -errno : fill(fd, content, mode);
+    if (rc == 0 && rename(temp, path) < 0) {
+        rc = -errno;
+    }
+    if (rc < 0 && fd >= 0) {
+        unlink(temp);
+    }
+    free(temp);
+    return rc;
+}
+
+int file_open_dir(const char *path)
+{
+    int fd = open(path, O_DIRECTORY | O_RDONLY | O_CLOEXEC);
+    return fd < 0 ? -errno : fd;
+}
+
+/* Beneath a folder: one call where the kernel knows openat2 (5.6 and later). Elsewhere the path is
+ * walked without following any link: stricter, and never wrong.
+ *
+ * refuse: 0, or why no kernel would take this path. */
+static int refuse(cs_str path)
+{
+    if (path.n == 0) {
+        return -ENOENT;
+    }
+    if (path.n >= PATH_MAX) {
+        return -ENAMETOOLONG;
+    }
+    if (memchr(path.p, '\0', path.n)) {
+        return -EINVAL;
+    }
+    return path.p[0] == '/' ? -EXDEV : 0;
+}
+
+/* EAGAIN: a rename elsewhere in the tree made the kernel unsure about a ".."; it asks for another
+ * try. */
+static int ask_kernel(int dirfd, const char *path)
+{
+    struct open_how how = {.flags = BENEATH_FLAGS,
+                           .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+    long fd = -1;
+    for (int i = 0; i < BENEATH_TRIES; i++) {
+        fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+        if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) {
+            break;
+        }
+    }
+    return fd < 0 ? -errno : (int)fd;
+}
+
+int file_open_beneath(int dirfd, cs_str path)
+{
+    static bool kernel_lacks_it;
+    int rc = refuse(path);
+    if (rc < 0) {
+        return rc;
+    }
+    if (!kernel_lacks_it) {
+        char z[PATH_MAX];
+        memcpy(z, path.p, path.n);
+        z[path.n] = '\0';
+        rc = ask_kernel(dirfd, z);
+        if (rc != -ENOSYS && rc != -EPERM) {
+            return rc;
+        }
+        /* EPERM may be a sandbox that does not know the call, or the file; the walk finds out. */
+        kernel_lacks_it = rc == -ENOSYS;
+    }
+    return file_walk_beneath(dirfd, path);
+}
+
+/* The next segment as a C string; empty ones and "." are skipped. False at the end. */
+static bool next_segment(cs_str *rest, char name[NAME_MAX + 1], int *error)
+{
+    cs_str piece;
+    *error = 0;
+    while (str_split(rest, '/', &piece)) {
+        if (piece.n == 0 || str_is(piece, ".")) {
+            continue;
+        }
+        if (piece.n > NAME_MAX) {
+            *error = -ENAMETOOLONG;
+            return false;
+        }
+        if (str_is(piece, "..")) {
+            *error = -EXDEV;
+            return false;
+        }
+        memcpy(name, piece.p, piece.n);
+        name[piece.n] = '\0';
+        return true;
+    }
+    return false;
+}
+
+static int open_one(int dirfd, const char *name, int flags)
+{
+    struct stat st;
+    int fd = openat(dirfd, name, flags | O_NOFOLLOW);
+    if (fd >= 0) {
+        return fd;
+    }
+    int error = errno;
+    /* With O_DIRECTORY a link is "not a directory" to the kernel; say what it is. */
+    if (error == ENOTDIR && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISLNK(st.st_mode)) {
+        error = ELOOP;
+    }
+    return -error;
+}
+
+/* Does the path ask for a folder by its end: "a/", "a/."? */
+static bool wants_folder(cs_str path)
+{
+    char last = path.p[path.n - 1];
+    return last == '/' || (last == '.' && (path.n == 1 || path.p[path.n - 2] == '/'));
+}
+
+int file_walk_beneath(int dirfd, cs_str path)
+{
+    char name[NAME_MAX + 1], next[NAME_MAX + 1];
+    int error = refuse(path), at = dirfd;
+    if (error < 0) {
+        return error;
+    }
+    int last_flags = BENEATH_FLAGS | (wants_folder(path) ? O_DIRECTORY : 0);
+    if (!next_segment(&path, name, &error)) {
+        return error < 0 ? error : open_one(dirfd, ".", last_flags);
+    }
+    for (;;) {
+        bool more = next_segment(&path, next, &error);
+        int fd = error;
+        if (error == 0) {
+            fd = open_one(at, name, more ? O_PATH | O_DIRECTORY | O_CLOEXEC : last_flags);
+        }
+        if (at != dirfd) {
+            fd_close(&at);
+        }
+        if (fd < 0 || !more) {
+            return fd;
+        }
+        at = fd;
+        memcpy(name, next, sizeof(name));
+    }
+}
+
+int file_open_log(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    return fd < 0 ? -errno : fd;
+}
+
+static int may(const char *path, int how)
+{
+    return faccessat(AT_FDCWD, path, how, AT_EACCESS) < 0 ? -errno : 0;
+}
+
+int file_check_log(const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) == 0) {
+        return S_ISDIR(st.st_mode) ? -EISDIR : may(path, W_OK);
+    }
+    if (errno != ENOENT || path[0] == '\0' || path[strlen(path) - 1] == '/') {
+        return errno == ENOENT ? -EISDIR : -errno;
+    }
+    char *dir = file_dirname(path);
+    int rc = stat(dir, &st) < 0 ? -errno : 0;
+    if (rc == 0) {
+        rc = S_ISDIR(st.st_mode) ? may(dir, W_OK | X_OK) : -ENOTDIR;
+    }
+    free(dir);
+    return rc;
+}
+
+static int make_dir(const char *path)
+{
+    struct stat st;
+    if (mkdir(path, 0755) == 0) {
+        return 0;
+    }
+    if (errno == EEXIST) {
+        return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+    }
+    return -errno;
+}
+
+int file_make_parent(const char *path)
+{
+    char *dir = file_dirname(path);
+    int rc = make_dir(dir);
+    if (rc == -ENOENT) {
+        rc = file_make_parent(dir);
+        if (rc == 0) {
+            rc = make_dir(dir);
+        }
+    }
+    free(dir);
+    return rc;
+}
+
+char *file_join(const char *dir, const char *path)
+{
+    if (path[0] == '/') {
+        return mem_strdup(path);
+    }
+    size_t n = strlen(dir);
+    return mem_printf("%s%s%s", dir, n && dir[n - 1] == '/' ? "" : "/", path);
+}
+
+char *file_dirname(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) {
+        return mem_strdup(".");
+    }
+    while (slash > path && slash[-1] == '/') {
+        slash--;
+    }
+    return slash == path ? mem_strdup("/") : mem_strndup(path, (size_t)(slash - path));
+}
+
+/* After an upgrade on disk the kernel says "path (deleted)"; the new program lies at path. */
+char *file_self(void)
+{
+    static const char gone[] = " (deleted)";
+    char path[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    if (n <= 0) {
+        return NULL;
+    }
+    size_t len = (size_t)n, tail = sizeof(gone) - 1;
+    path[len] = '\0';
+    if (len > tail && strcmp(path + len - tail, gone) == 0 && access(path, F_OK) < 0) {
+        len -= tail;
+    }
+    return mem_strndup(path, len);
+}

@@ -1,0 +1,30 @@
+/* shm.c - a memfd needs no name in the file system and goes away with its last process. */
+#include "os/shm.h"
+
+#include "os/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+void *shm_new(size_t n, const char *name)
+{
+    int fd = memfd_create(name, MFD_CLOEXEC);
+    if (fd < 0) {
+        return NULL;
+    }
+    void *p = MAP_FAILED;
+    if (ftruncate(fd, (off_t)n) == 0 && fallocate(fd, 0, 0, (off_t)n) == 0) {
+        p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    }
+    fd_close(&fd);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+void shm_free(void *p, size_t n)
+{
+    if (p) {
+        munmap(p, n);
+    }
+}
