@@ -1,7 +1,8 @@
-/* stream.h - a connected byte stream: plain TCP or a unix socket today; TLS comes behind the same calls.
+/* stream.h - a connected byte stream: plain TCP or a unix socket today; TLS comes behind the same
+ * calls.
  *
- * All calls return bytes moved (> 0), 0 at the end of input (recv only), -EAGAIN when it would block, or another
- * -errno. They never block and never raise SIGPIPE. */
+ * All calls return bytes moved (> 0), 0 at the end of input (recv only), -EAGAIN when it would
+ * block, or another -errno. They never block and never raise SIGPIPE. */
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 
@@ -18,7 +19,8 @@ struct stream {
 ssize_t stream_recv(struct stream *s, void *to, size_t n);
 /* more: other data follows at once, do not send a short packet now. */
 ssize_t stream_send(struct stream *s, const struct iovec *v, int n, bool more);
-/* Sends up to n bytes of file from *off, which is moved on. 0: the file ends there (it has been cut short). */
+/* Sends up to n bytes of file from *off, which is moved on. 0: the file ends there (it has been cut
+ * short). */
 ssize_t stream_send_file(struct stream *s, int file, uint64_t *off, size_t n);
 /* No more output: the peer reads to the end. */
 void stream_shut(struct stream *s);

@@ -385,6 +385,17 @@ static int unix_bind(int fd, const struct sockaddr_un *un, unsigned mode)
     return 0;
 }
 
+/* For a listener the kernel reports its accept queue in tcpi_unacked. */
+int sock_queued(int fd)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0) {
+        return -errno;
+    }
+    return (int)info.tcpi_unacked;
+}
+
 int sock_unix_listen(const char *path, unsigned mode)
 {
     struct sockaddr_un un;

@@ -41,6 +41,8 @@ struct sock_listen_opts {
 int sock_listen(const struct sock_addr *a, const struct sock_listen_opts *o);
 /* accept4, non-blocking and close-on-exec. *peer_len 0 where the peer has no address. */
 int sock_accept(int fd, struct sockaddr_storage *peer, socklen_t *peer_len);
+/* How many connections wait in a TCP listener's queue; -errno where that cannot be told (unix sockets). */
+int sock_queued(int fd);
 /* Binds and listens on / connects to a unix stream socket whose path may be longer than sun_path
  * allows (it goes through /proc/self/fd of the folder). */
 int sock_unix_listen(const char *path, unsigned mode);

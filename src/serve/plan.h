@@ -1,5 +1,6 @@
-/* plan.h - one generation's settings compiled into what workers run on: routes, roots, listeners, modules. The
- * master makes it once before it forks; workers only read it. The probe child makes one too, and throws it away. */
+/* plan.h - one generation's settings compiled into what workers run on: routes, roots, listeners,
+ * modules. The master makes it once before it forks; workers only read it. The probe child makes
+ * one too, and throws it away. */
 #ifndef SERVE_PLAN_H
 #define SERVE_PLAN_H
 
@@ -33,13 +34,14 @@ struct serve_plan {
     unsigned workers; /* of this generation */
 };
 
-/* Compiles routes (regexes with JIT) and opens the roots; problems go to rep with the place of the setting. NULL
- * when there were errors. conf must outlive the plan. */
+/* Compiles routes (regexes with JIT) and opens the roots; problems go to rep with the place of the
+ * setting. NULL when there were errors. conf must outlive the plan. */
 struct serve_plan *serve_plan_new(const struct conf *conf, struct report *rep);
 /* Closes roots; not the listeners' and logs' descriptors. */
 void serve_plan_free(struct serve_plan *p);
 
-/* Runs the modules' on_config hooks over the module's and every route's settings: probe child only. */
+/* Runs the modules' on_config hooks over the module's and every route's settings: probe child only.
+ */
 void serve_plan_check_modules(const struct serve_plan *p, struct report *rep);
 
 /* The table of calls that modules are attached to (module_attach), complete. */

@@ -3,8 +3,8 @@
  *     for (;;) {
  *         serve_before_wait(s);          turn, listeners, parking, log flush
  *         loop_wait(loop, -1);
- *         serve_after_wait(s);           kicks, a batch of accepts, the turn goes on, then the new connections
- *         loop_dispatch(loop);           signals, descriptors passed, connections
+ *         serve_after_wait(s);           kicks, a batch of accepts, the turn goes on, then the new
+ * connections loop_dispatch(loop);           signals, descriptors passed, connections
  *         loop_run_timers(loop);
  *         loop_reap(loop);
  *         if (draining && serve_idle(s)) end
@@ -19,17 +19,19 @@
 
 struct serve;
 
-/* A worker's state, once per process, after the fork and after privileges are dropped. Runs the modules'
- * worker_start hooks; -1 (logged, with the module's name) when one fails. */
-int serve_new(struct serve **out, struct serve_plan *plan, struct loop *loop, struct region *region, int slot);
+/* A worker's state, once per process, after the fork and after privileges are dropped. Runs the
+ * modules' worker_start hooks; -1 (logged, with the module's name) when one fails. */
+int serve_new(struct serve **out, struct serve_plan *plan, struct loop *loop, struct region *region,
+              int slot);
 /* Call once the slot's state is READY: from here on the worker is fit to take turns. */
 void serve_open(struct serve *s);
 
 void serve_before_wait(struct serve *s);
 void serve_after_wait(struct serve *s);
 
-/* Stops taking turns and lets the listeners go; calls worker_stop hooks; every answer from now on ends its connection
- * with "Connection: close". An idle keep-alive connection stays until its next answer (house decision 10). */
+/* Stops taking turns and lets the listeners go; calls worker_stop hooks; every answer from now on
+ * ends its connection with "Connection: close". An idle keep-alive connection stays until its next
+ * answer (house decision 10). */
 void serve_drain(struct serve *s);
 /* No connection is left. */
 bool serve_idle(const struct serve *s);
@@ -37,7 +39,8 @@ bool serve_idle(const struct serve *s);
 void serve_count(const struct serve *s, unsigned *connections, unsigned *busy);
 /* Deadline: closes idle connections properly and cuts the others. */
 void serve_cut(struct serve *s);
-/* Another descriptor for the access log (takes it over); everything buffered goes to the old one first. */
+/* Another descriptor for the access log (takes it over); everything buffered goes to the old one
+ * first. */
 void serve_reopen_access_log(struct serve *s, int fd);
 /* Flushes logs; frees everything (for leak checks). */
 void serve_free(struct serve *s);

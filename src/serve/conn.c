@@ -1,0 +1,442 @@
+#include "serve/conn.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "os/sock.h"
+#include "serve/request.h"
+#include "serve/respond.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#define CONN_MAGIC 0x434f4e31u
+#define QUEUE_MAX  64 /* requests answered between two writes */
+#define LINGER_MS  2000
+
+static void on_ready(struct loop_io *io, uint32_t events);
+static void on_timer(struct timer *t);
+static void on_task(struct loop_task *t);
+static void on_burial(struct loop_task *t);
+static void run(struct conn *c);
+
+struct conn *conn_new(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer,
+                      socklen_t peer_len)
+{
+    struct conn *c = mem_alloc(sizeof *c);
+    c->magic = CONN_MAGIC;
+    c->serve = s;
+    c->stream.fd = fd;
+    c->io = (struct loop_io){.on_ready = on_ready, .fd = fd};
+    c->task.run = on_task;
+    list_init(&c->task.node);
+    c->burial.run = on_burial;
+    list_init(&c->burial.node);
+    timer_init(&c->timer, on_timer);
+    list_init(&c->idle_node);
+    list_add_tail(&s->conns, &c->node);
+    c->last = &c->first;
+    c->listener = (uint8_t)listener;
+    if (peer_len <= sizeof c->peer) {
+        memcpy(&c->peer, peer, peer_len);
+        c->peer_len = peer_len;
+    }
+    s->nconns++;
+    atomic_store_explicit(&s->slot->active, (int32_t)s->nconns, memory_order_relaxed);
+    serve_count_one(s, IPC_CONNECTIONS);
+    return c;
+}
+
+cs_str conn_client(struct conn *c)
+{
+    char text[SOCK_TEXT_MAX] = "unix:";
+    if (!c->nclient) {
+        size_t n = 5;
+        if (c->peer_len >= sizeof c->peer.sa.sa_family && c->peer.sa.sa_family != AF_UNIX)
+            n = sock_peer_text(&c->peer.sa, c->peer_len, text);
+        c->nclient = (uint8_t)(n < sizeof c->client ? n : sizeof c->client);
+        memcpy(c->client, text, c->nclient);
+    }
+    return (cs_str){c->client, c->nclient};
+}
+
+bool conn_is_idle(const struct conn *c)
+{
+    return !c->current && !c->first && !c->lingering && c->in_off == c->in_len;
+}
+
+void conn_close(struct conn *c)
+{
+    struct serve *s = c->serve;
+    if (c->closed)
+        return;
+    c->closed = true;
+    timer_clear(&s->loop->timers, &c->timer);
+    list_remove(&c->node);
+    list_remove(&c->idle_node);
+    loop_forget(s->loop, &c->io);
+    stream_close(&c->stream);
+    while (c->first) {
+        c->first->cut = true;
+        conn_pop(c);
+    }
+    inbuf_release(s, c->in);
+    c->in = NULL;
+    s->nconns--;
+    atomic_store_explicit(&s->slot->active, (int32_t)s->nconns, memory_order_relaxed);
+    loop_later(s->loop, &c->burial);
+}
+
+/* A task that was queued before the burial has run by then: tasks run in order. */
+static void on_burial(struct loop_task *t)
+{
+    struct conn *c = CONTAINER_OF(t, struct conn, burial);
+    MAGIC_CHECK(c, CONN_MAGIC);
+    c->magic = 0;
+    free(c);
+}
+
+void conn_pop(struct conn *c)
+{
+    struct request *r = c->first;
+    c->first = r->next;
+    if (!c->first)
+        c->last = &c->first;
+    c->queue--;
+    if (c->current == r)
+        c->current = NULL;
+    if (!r->keep_alive)
+        c->last_one = true;
+    request_end(r);
+}
+
+/* ---- Deadlines: a store on the hot path; the timer itself is only moved when it would fire too
+ * late. */
+
+static void set_deadline(struct conn *c, enum conn_wait wait, int64_t ms)
+{
+    c->wait = ms ? wait : CONN_WAIT_NONE;
+    if (!ms)
+        return;
+    c->deadline = clock_ms() + (uint64_t)ms;
+    if (!timer_is_set(&c->timer) || c->timer.due > c->deadline)
+        timer_set(&c->serve->loop->timers, &c->timer, (uint64_t)ms);
+}
+
+static void refuse_late(struct conn *c, enum ipc_counter counter)
+{
+    struct request *r = c->current;
+    serve_count_one(c->serve, counter);
+    if (!r || r->answered) {
+        conn_close(c);
+        return;
+    }
+    respond_refuse(r, 408);
+    run(c);
+}
+
+static void on_timer(struct timer *t)
+{
+    struct conn *c = CONTAINER_OF(t, struct conn, timer);
+    uint64_t now = clock_ms();
+    if (c->wait == CONN_WAIT_NONE)
+        return;
+    if (now < c->deadline) {
+        timer_set(&c->serve->loop->timers, t, c->deadline - now);
+        return;
+    }
+    switch (c->wait) {
+    case CONN_WAIT_HEAD:
+        refuse_late(c, IPC_TIMEOUT_HEAD);
+        break;
+    case CONN_WAIT_BODY:
+        refuse_late(c, IPC_TIMEOUT_BODY);
+        break;
+    case CONN_WAIT_IDLE:
+        serve_count_one(c->serve, IPC_TIMEOUT_IDLE);
+        conn_close(c);
+        break;
+    case CONN_WAIT_WRITE:
+        serve_count_one(c->serve, IPC_TIMEOUT_WRITE);
+        conn_close(c);
+        break;
+    case CONN_WAIT_LINGER:
+    case CONN_WAIT_NONE:
+        conn_close(c);
+        break;
+    }
+}
+
+/* ---- Input ---- */
+
+static size_t in_room(const struct conn *c)
+{
+    return c->in ? c->in->cap - c->in_len : 1;
+}
+
+/* Makes room behind the unread bytes. What a request still points into is left where it is. */
+static void make_room(struct conn *c)
+{
+    struct serve *s = c->serve;
+    if (!c->in) {
+        c->in = inbuf_new(s);
+        c->in_off = c->in_len = 0;
+        return;
+    }
+    size_t left = c->in_len - c->in_off;
+    if (c->in->refs == 1) {
+        if (left && c->in_off && in_room(c) < c->in->cap / 4)
+            memmove(c->in->data, c->in->data + c->in_off, left);
+        else if (left)
+            return;
+        c->in_off = 0;
+        c->in_len = left;
+    } else if (!in_room(c) && left < c->in->cap) {
+        struct inbuf *b = inbuf_new(s);
+        memcpy(b->data, c->in->data + c->in_off, left);
+        inbuf_release(s, c->in);
+        c->in = b;
+        c->in_off = 0;
+        c->in_len = left;
+    }
+}
+
+/* One recv. False when there was nothing to read. */
+static bool fill(struct conn *c)
+{
+    make_room(c);
+    size_t room = in_room(c);
+    if (!room)
+        return false;
+    ssize_t n = stream_recv(&c->stream, c->in->data + c->in_len, room);
+    if (n == -EAGAIN)
+        return false;
+    if (n < 0)
+        c->broken = true;
+    else if (n == 0)
+        c->eof = true;
+    else
+        c->in_len += (size_t)n;
+    if (n > 0)
+        region_add(c->serve->slot, IPC_BYTES_IN, (uint64_t)n);
+    return true;
+}
+
+static void drop_input(struct conn *c)
+{
+    char waste[16 * 1024];
+    for (int i = 0; i < 16; i++) {
+        ssize_t n = stream_recv(&c->stream, waste, sizeof waste);
+        if (n == -EAGAIN)
+            return;
+        if (n <= 0) {
+            conn_close(c);
+            return;
+        }
+    }
+}
+
+/* Parses the head at in_off. True when the connection has moved on. */
+static bool read_head(struct conn *c)
+{
+    struct serve *s = c->serve;
+    struct request *r = c->current;
+    if (!r) {
+        r = request_new(c);
+        c->current = r;
+        *c->last = r;
+        c->last = &r->next;
+        c->queue++;
+    }
+    struct http_limits lim = {.max_head = (size_t)s->limits->max_head,
+                              .max_uri = (size_t)s->limits->max_uri,
+                              .max_headers = (size_t)s->limits->max_headers};
+    long n = http_head_parse(&r->head, c->in->data + c->in_off, c->in_len - c->in_off, &lim);
+    if (n == 0)
+        return false;
+    c->requests++;
+    r->reading = false;
+    if (n < 0) {
+        r->refused = true;
+        serve_count_one(s, n == -431 || n == -414 ? IPC_LIMIT_HEAD : IPC_BAD_REQUEST);
+        request_log(r, CS_INFO, NULL, "request refused with %ld: %s", -n, r->head.error);
+        respond_refuse(r, (int)-n);
+        return true;
+    }
+    r->in = c->in;
+    c->in->refs++;
+    c->in_off += (size_t)n;
+    request_begin(r);
+    return true;
+}
+
+/* Goes one step on with what has been read. False when it needs more input, an answer, or an empty
+ * socket. */
+static bool step(struct conn *c)
+{
+    struct request *r = c->current;
+    if (!r || r->reading) {
+        if (c->last_one || c->in_off == c->in_len || c->queue > QUEUE_MAX)
+            return false;
+        return read_head(c);
+    }
+    if (request_hungry(r)) {
+        size_t left = c->in_len - c->in_off;
+        long used = request_feed(r, c->in ? c->in->data + c->in_off : NULL, left);
+        if (used < 0) {
+            serve_count_one(c->serve, used == -413 ? IPC_LIMIT_BODY : IPC_BAD_REQUEST);
+            respond_refuse(r, (int)-used);
+            return true;
+        }
+        c->in_off += (size_t)used;
+        if (used > 0)
+            return true;
+    }
+    if (!request_over(r))
+        return false;
+    c->current = NULL;
+    if (!r->keep_alive)
+        c->last_one = true;
+    return true;
+}
+
+/* ---- The end ---- */
+
+/* Closing a socket with unread input resets it, and the reset may overtake the answer: so the
+ * client is first told that there is no more, and its input is read until it closes too. */
+static void finish(struct conn *c)
+{
+    if (c->eof || !(c->unread || c->in_off < c->in_len)) {
+        conn_close(c);
+        return;
+    }
+    c->lingering = true;
+    inbuf_release(c->serve, c->in);
+    c->in = NULL;
+    c->in_off = c->in_len = 0;
+    stream_shut(&c->stream);
+    set_deadline(c, CONN_WAIT_LINGER, LINGER_MS);
+    if (loop_set(c->serve->loop, &c->io, EPOLLIN))
+        conn_close(c);
+    else
+        drop_input(c);
+}
+
+static void go_idle(struct conn *c)
+{
+    struct serve *s = c->serve;
+    inbuf_release(s, c->in);
+    c->in = NULL;
+    c->in_off = c->in_len = 0;
+    if (list_empty(&c->idle_node))
+        list_add_tail(&s->idle, &c->idle_node);
+    if (c->requests)
+        set_deadline(c, CONN_WAIT_IDLE, s->limits->keepalive_timeout);
+    else if (c->wait != CONN_WAIT_HEAD)
+        set_deadline(c, CONN_WAIT_HEAD, s->limits->head_timeout);
+}
+
+/* What the connection waits for now, and until when. */
+static void await(struct conn *c)
+{
+    const struct conf_limits *l = c->serve->limits;
+    struct request *r = c->current;
+    if (c->blocked) {
+        if (c->wait != CONN_WAIT_WRITE || c->progress)
+            set_deadline(c, CONN_WAIT_WRITE, l->write_timeout);
+        c->progress = false;
+    } else if (!r) {
+        go_idle(c);
+    } else if (r->reading) {
+        if (c->wait != CONN_WAIT_HEAD)
+            set_deadline(c, CONN_WAIT_HEAD, l->head_timeout);
+    } else if (request_hungry(r)) {
+        set_deadline(c, CONN_WAIT_BODY, l->body_timeout);
+    } else {
+        c->wait = CONN_WAIT_NONE;
+    }
+}
+
+/* EPOLLIN stays registered though it is not wanted until it fires once: that saves two calls for
+ * most requests that wait. */
+static void watch(struct conn *c, bool unwanted_fired)
+{
+    bool want_read = !c->eof && in_room(c) > 0;
+    uint32_t events = c->io.events & EPOLLIN;
+    if (want_read)
+        events = EPOLLIN;
+    else if (unwanted_fired || c->eof)
+        events = 0;
+    if (c->blocked)
+        events |= EPOLLOUT;
+    if (!events)
+        events = EPOLLPRI; /* nothing but the end of the connection */
+    if (loop_set(c->serve->loop, &c->io, events))
+        conn_close(c);
+}
+
+static void run(struct conn *c)
+{
+    bool more = true;
+    c->running = true;
+    while (more && !c->broken) {
+        while (!c->blocked && step(c))
+            ;
+        if (out_flush(c) != OUT_DONE)
+            break;
+        more = step(c);
+    }
+    c->running = false;
+    if (c->broken)
+        conn_close(c);
+    else if (!c->first && (c->last_one || (c->eof && !c->current)))
+        finish(c);
+    else if (c->eof && c->current && (c->current->reading || request_hungry(c->current)))
+        conn_close(c);
+    else {
+        await(c);
+        watch(c, false);
+    }
+}
+
+void conn_begin(struct conn *c)
+{
+    set_deadline(c, CONN_WAIT_HEAD, c->serve->limits->head_timeout);
+    fill(c);
+    run(c);
+}
+
+void conn_wake(struct conn *c)
+{
+    if (!c->running && !c->closed)
+        loop_later(c->serve->loop, &c->task);
+}
+
+static void on_task(struct loop_task *t)
+{
+    struct conn *c = CONTAINER_OF(t, struct conn, task);
+    if (!c->closed)
+        run(c);
+}
+
+static void on_ready(struct loop_io *io, uint32_t events)
+{
+    struct conn *c = CONTAINER_OF(io, struct conn, io);
+    if (c->lingering) {
+        drop_input(c);
+        return;
+    }
+    if (!list_empty(&c->idle_node))
+        list_remove(&c->idle_node);
+    if (events & EPOLLOUT)
+        c->blocked = false;
+    if (events & EPOLLIN) {
+        if (!fill(c) && !c->eof && in_room(c) == 0) {
+            watch(c, true);
+            if (c->closed)
+                return;
+        }
+    } else if (events & (EPOLLERR | EPOLLHUP)) {
+        c->broken = true;
+    }
+    run(c);
+}

@@ -1,0 +1,95 @@
+/* conn.h - one HTTP/1 connection: it reads, keeps requests in order, and writes. What a request is
+ * and how it is answered is request.h's business, so that several requests may be alive at once.
+ *
+ *   IDLE --bytes--> HEAD --head complete--> request runs (body, handler, answer) --done--> IDLE or
+ * LINGER
+ *
+ * A batch of pipelined requests is answered in one write. Every way out goes through conn_close. */
+#ifndef SERVE_CONN_H
+#define SERVE_CONN_H
+
+#include "net/stream.h"
+#include "serve/ctx.h"
+#include "serve/inbuf.h"
+
+#include <netinet/in.h>
+
+struct request;
+
+enum conn_wait { /* what the deadline stands for */
+    CONN_WAIT_NONE,
+    CONN_WAIT_HEAD,
+    CONN_WAIT_BODY,
+    CONN_WAIT_IDLE,
+    CONN_WAIT_WRITE,
+    CONN_WAIT_LINGER
+};
+
+struct conn {
+    uint32_t magic;
+    struct loop_io io;
+    struct stream stream;
+    struct serve *serve;
+    struct list node;        /* in serve->conns */
+    struct list idle_node;   /* in serve->idle (or serve->fresh before the first look) */
+    struct loop_task task;   /* go on at the end of the loop's turn */
+    struct loop_task burial; /* free at the end of the loop's turn */
+
+    struct timer timer; /* fires at or before `deadline`, and is then set again */
+    uint64_t deadline;
+    enum conn_wait wait;
+
+    struct inbuf *in;      /* NULL while there is nothing to read from it */
+    size_t in_off, in_len; /* unread bytes are in->data[in_off..in_len) */
+
+    struct request *current; /* being read or answered; NULL between requests */
+    struct request *first,
+        **last;     /* all that still have output to send, in order; current is the last of them */
+    unsigned queue; /* how many those are */
+    uint64_t requests; /* heads seen */
+
+    bool running;  /* inside conn_run: callbacks need not wake it */
+    bool eof;      /* the client sends no more */
+    bool broken;   /* reading or writing failed: nothing can be sent */
+    bool blocked;  /* the socket is full */
+    bool last_one; /* no request after the current one */
+    bool unread;   /* there may be input that nobody will read: linger when closing */
+    bool progress; /* bytes have left since the write deadline was set */
+    bool lingering;
+    bool closed;
+
+    uint8_t listener; /* index of the listener */
+    union {
+        struct sockaddr sa;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+    } peer;
+    socklen_t peer_len;
+    uint8_t nclient; /* length of `client`; 0: not made yet */
+    char client[47]; /* the peer's address as text */
+};
+
+/* A new connection on fd (taken over). The first read happens in conn_run. */
+struct conn *conn_new(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer,
+                      socklen_t peer_len);
+
+/* Reads what is there and goes on with everything that can go on. */
+void conn_begin(struct conn *c);
+
+/* Something happened to the current request outside of the connection's own events (a timer, an
+ * answer): go on with it at the end of this turn of the loop. */
+void conn_wake(struct conn *c);
+
+/* Ends the connection now; requests still alive learn it through on_close. */
+void conn_close(struct conn *c);
+
+/* Waits for a next request: nothing of it has come, nothing is being sent. */
+bool conn_is_idle(const struct conn *c);
+
+/* Takes the first request off the queue and ends it: its answer has left. */
+void conn_pop(struct conn *c);
+
+/* The peer's address as text; lives as long as the connection. */
+cs_str conn_client(struct conn *c);
+
+#endif

@@ -1,0 +1,56 @@
+#include "serve/inbuf.h"
+
+#include "base/check.h"
+#include "serve/ctx.h"
+
+#include <stdlib.h>
+
+#define MAX_SPARE 64
+
+/* Room behind a full head, so that a pipelined batch or the start of a body comes in with the same
+ * read. */
+static size_t usual_size(const struct serve *s)
+{
+    size_t head = (size_t)s->limits->max_head;
+    return head < 15 * 1024 ? 16 * 1024 : head + 4096;
+}
+
+struct inbuf *inbuf_new(struct serve *s)
+{
+    struct inbuf *b = s->spare_in;
+    if (b) {
+        s->spare_in = b->next;
+        s->nspare_in--;
+    } else {
+        size_t cap = usual_size(s);
+        b = malloc(sizeof *b + cap);
+        check(b != NULL);
+        b->cap = cap;
+    }
+    b->refs = 1;
+    b->next = NULL;
+    return b;
+}
+
+void inbuf_release(struct serve *s, struct inbuf *b)
+{
+    if (!b || --b->refs)
+        return;
+    if (s->nspare_in >= MAX_SPARE) {
+        free(b);
+        return;
+    }
+    b->next = s->spare_in;
+    s->spare_in = b;
+    s->nspare_in++;
+}
+
+void inbuf_drain_spares(struct serve *s)
+{
+    while (s->spare_in) {
+        struct inbuf *b = s->spare_in;
+        s->spare_in = b->next;
+        free(b);
+    }
+    s->nspare_in = 0;
+}

@@ -1,0 +1,180 @@
+#include "serve/out.h"
+
+#include "base/check.h"
+#include "serve/conn.h"
+#include "serve/request.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#define OUT_VECTOR 64
+
+void out_init(struct out *o)
+{
+    *o = (struct out){.last = &o->first};
+}
+
+static void piece_release(struct out_piece *p)
+{
+    int fd = p->p ? -1 : p->fd;
+    if (p->release)
+        p->release(p->arg);
+    else if (fd >= 0)
+        close(fd);
+}
+
+void out_add(struct out *o, struct out_piece *piece)
+{
+    if (!piece->n) {
+        piece_release(piece);
+        return;
+    }
+    piece->next = NULL;
+    *o->last = piece;
+    o->last = &piece->next;
+    o->queued += piece->n;
+}
+
+void out_add_mem(struct out *o, struct arena *a, const char *p, size_t n)
+{
+    struct out_piece *piece = arena_alloc(a, sizeof *piece);
+    *piece = (struct out_piece){.p = p, .n = n, .fd = -1};
+    out_add(o, piece);
+}
+
+static void pop(struct out *o)
+{
+    struct out_piece *piece = o->first;
+    o->first = piece->next;
+    if (!o->first)
+        o->last = &o->first;
+    piece_release(piece);
+}
+
+void out_sent(struct out *o, size_t n)
+{
+    check(n <= o->queued);
+    o->queued -= n;
+    o->sent += n;
+    while (n) {
+        struct out_piece *piece = o->first;
+        size_t part = n < piece->n ? n : piece->n;
+        piece->n -= part;
+        n -= part;
+        if (piece->p)
+            piece->p += part;
+        if (!piece->n)
+            pop(o);
+    }
+}
+
+void out_drop(struct out *o)
+{
+    while (o->first)
+        pop(o);
+    o->queued = 0;
+}
+
+/* What one call can send: memory pieces of all requests up to the first file, which is told in
+ * *file. */
+struct batch {
+    struct iovec v[OUT_VECTOR];
+    int n;
+    size_t bytes;
+    struct request *file_owner;
+};
+
+static void gather(struct conn *c, struct batch *b)
+{
+    b->n = 0;
+    b->bytes = 0;
+    b->file_owner = NULL;
+    for (struct request *r = c->first; r; r = r->next) {
+        for (struct out_piece *p = r->out.first; p; p = p->next) {
+            if (!p->p) {
+                b->file_owner = r;
+                return;
+            }
+            if (b->n == OUT_VECTOR)
+                return;
+            b->v[b->n++] = (struct iovec){.iov_base = (void *)(uintptr_t)p->p, .iov_len = p->n};
+            b->bytes += p->n;
+        }
+        if (!r->complete)
+            return;
+    }
+}
+
+/* Books n sent bytes on the requests in order, and ends those that are over. */
+static void settle(struct conn *c, size_t n)
+{
+    if (n) {
+        region_add(c->serve->slot, IPC_BYTES_OUT, n);
+        c->progress = true;
+    }
+    while (c->first) {
+        struct request *r = c->first;
+        size_t part = n < r->out.queued ? n : (size_t)r->out.queued;
+        out_sent(&r->out, part);
+        n -= part;
+        if (r->out.queued)
+            return;
+        if (!request_over(r)) {
+            if (part)
+                request_drained(r);
+            return;
+        }
+        conn_pop(c);
+    }
+}
+
+static enum out_result failure(struct conn *c, ssize_t rc)
+{
+    if (rc == -EAGAIN) {
+        c->blocked = true;
+        return OUT_BLOCKED;
+    }
+    c->broken = true;
+    return OUT_BROKEN;
+}
+
+static enum out_result send_file(struct conn *c, struct request *r)
+{
+    struct out_piece *p = r->out.first;
+    size_t n = p->n < 1u << 30 ? p->n : 1u << 30;
+    ssize_t sent = stream_send_file(&c->stream, p->fd, &p->off, n);
+    if (sent == 0) {
+        request_log(r, CS_WARN, NULL, "the file became shorter while it was being sent; closing");
+        sent = -EIO;
+    }
+    if (sent < 0)
+        return failure(c, sent);
+    settle(c, (size_t)sent);
+    return OUT_DONE;
+}
+
+enum out_result out_flush(struct conn *c)
+{
+    struct batch b;
+    c->blocked = false;
+    for (;;) {
+        settle(c, 0);
+        gather(c, &b);
+        if (b.n) {
+            ssize_t sent = stream_send(&c->stream, b.v, b.n, b.file_owner != NULL);
+            if (sent < 0)
+                return failure(c, sent);
+            settle(c, (size_t)sent);
+            if ((size_t)sent < b.bytes) {
+                c->blocked = true;
+                return OUT_BLOCKED;
+            }
+        } else if (b.file_owner) {
+            enum out_result res = send_file(c, b.file_owner);
+            if (res != OUT_DONE)
+                return res;
+        } else {
+            return OUT_DONE;
+        }
+    }
+}

@@ -1,0 +1,85 @@
+#include "serve/prefix.h"
+
+#include "base/check.h"
+
+#define HASH_START 0xcbf29ce484222325u
+#define HASH_PRIME 0x100000001b3u
+
+/* FNV-1a: the hashes of all prefixes of a path come out of one pass over it. */
+static uint64_t hash_on(uint64_t h, const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ (unsigned char)p[i]) * HASH_PRIME;
+    return h;
+}
+
+void prefix_init(struct prefix *p, struct arena *a, size_t n)
+{
+    size_t cap = 4;
+    while (cap < 2 * n)
+        cap *= 2;
+    *p = (struct prefix){.slots = arena_zalloc(a, cap * sizeof *p->slots), .cap = cap};
+}
+
+static struct prefix_slot *find(const struct prefix *p, uint64_t hash, cs_str key)
+{
+    size_t i = (hash ^ hash >> 32) & (p->cap - 1);
+    while (p->slots[i].value && !(p->slots[i].hash == hash && str_eq(p->slots[i].key, key)))
+        i = (i + 1) & (p->cap - 1);
+    return &p->slots[i];
+}
+
+void prefix_add(struct prefix *p, cs_str key, const void *value)
+{
+    uint64_t hash = hash_on(HASH_START, key.p, key.n);
+    struct prefix_slot *slot = find(p, hash, key);
+    check(value != NULL && p->used < p->cap / 2);
+    if (slot->value)
+        return;
+    *slot = (struct prefix_slot){.hash = hash, .key = key, .value = value};
+    p->used++;
+    if (key.n > p->longest)
+        p->longest = key.n;
+}
+
+const void *prefix_exact(const struct prefix *p, cs_str path)
+{
+    if (!p->used || path.n > p->longest)
+        return NULL;
+    return find(p, hash_on(HASH_START, path.p, path.n), path)->value;
+}
+
+struct border {
+    uint64_t hash;
+    size_t len;
+};
+
+/* Lengths at which a key may end: before and behind each "/", and at the end. Shortest first. */
+static size_t find_borders(const struct prefix *p, cs_str path, struct border *out)
+{
+    uint64_t hash = HASH_START;
+    size_t n = 0, i = 0;
+    for (; i < path.n && i <= p->longest && n < 2 * PREFIX_DEPTH; i++) {
+        if (path.p[i] == '/' && i)
+            out[n++] = (struct border){hash, i};
+        hash = hash_on(hash, path.p + i, 1);
+        if (path.p[i] == '/')
+            out[n++] = (struct border){hash, i + 1};
+    }
+    if (i == path.n && path.n && path.p[path.n - 1] != '/')
+        out[n++] = (struct border){hash, path.n};
+    return n;
+}
+
+const void *prefix_longest(const struct prefix *p, cs_str path)
+{
+    struct border borders[2 * PREFIX_DEPTH + 2];
+    if (!p->used)
+        return NULL;
+    for (size_t n = find_borders(p, path, borders); n--;) {
+        const struct prefix_slot *slot = find(p, borders[n].hash, (cs_str){path.p, borders[n].len});
+        if (slot->value)
+            return slot->value;
+    }
+    return NULL;
+}

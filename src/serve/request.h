@@ -1,0 +1,162 @@
+/* request.h - one request and its answer. It lives in its own arena, from the first byte of its
+ * head until the last byte of its answer has left (or its connection has gone), and ends with a
+ * line in the access log. */
+#ifndef SERVE_REQUEST_H
+#define SERVE_REQUEST_H
+
+#include "base/arena.h"
+#include "http/body.h"
+#include "http/cond.h"
+#include "http/head.h"
+#include "serve/conn.h"
+#include "serve/out.h"
+#include "serve/route.h"
+
+#define REQUEST_MAGIC 0x52455131u
+
+enum request_body {
+    REQUEST_BODY_NONE, /* there is none, or all of it has been read */
+    REQUEST_BODY_LENGTH,
+    REQUEST_BODY_CHUNKED
+};
+
+enum request_sink {       /* where body bytes go */
+    REQUEST_SINK_WAIT,    /* nobody has asked: not read from the socket */
+    REQUEST_SINK_COLLECT, /* into `collected`, then the handler runs */
+    REQUEST_SINK_STREAM,  /* to on_data */
+    REQUEST_SINK_DISCARD  /* answered already: read and dropped to keep the connection usable */
+};
+
+struct request_field {
+    struct request_field *next;
+    cs_str name, value;
+};
+
+struct request_closer {
+    struct request_closer *next;
+    cs_cb cb;
+    void *arg;
+};
+
+struct request_timer {
+    struct timer timer;
+    struct request *request;
+    struct request_timer *next;
+    cs_req_cb cb;
+    void *arg;
+};
+
+struct request {
+    uint32_t magic;
+    bool reading;    /* its head is not complete yet */
+    bool answered;   /* the answer's head has been made */
+    bool complete;   /* ... and all of its body has been queued */
+    bool pending;    /* the handler answers later */
+    bool running;    /* inside its handler */
+    bool keep_alive; /* the connection goes on after it */
+    bool no_body;    /* HEAD, 204, 304 ...: body bytes are counted and dropped */
+    bool chunked_out;
+    bool expect_continue; /* the client waits for 100 Continue */
+    bool paused;          /* on_data said CS_AGAIN */
+    bool delivering;      /* inside on_data */
+    bool body_ended;      /* all of it has been read; on_data may still have to be told */
+    bool refused;         /* the head was bad: there are no facts in it */
+    bool cut;             /* connection lost before the answer was sent */
+    bool timed_out;
+
+    struct conn *conn;
+    struct serve *serve;
+    struct request *next; /* behind it in the connection's queue */
+    struct arena arena;
+    struct inbuf *in;    /* holds the head */
+    uint64_t started_us; /* monotonic */
+    uint64_t id;
+    struct request *token_next; /* in the worker's table of those that gave out a token */
+    bool has_token;
+
+    struct http_head head;
+    cs_str path;       /* normalised, NUL-terminated */
+    cs_req_info *info; /* made when first asked for */
+
+    const struct route *route;
+    unsigned link; /* position in route->chain */
+
+    enum request_body body;
+    enum request_sink sink;
+    uint64_t body_left; /* REQUEST_BODY_LENGTH */
+    uint64_t body_seen;
+    struct http_chunked chunked;
+    cs_str collected;
+    size_t collected_cap;
+    int (*on_data)(cs_req *r, cs_str data, int last, void *arg);
+    void *on_data_arg;
+
+    int status;
+    cs_str type; /* Content-Type; p == NULL: none */
+    struct request_field *fields;
+    struct http_validators validators;
+    struct out out;
+    uint64_t body_sent; /* body bytes queued; for the log what has left is taken from out */
+    int64_t promised;   /* declared length of a piecewise answer; -1 unknown */
+    cs_req_cb on_drain;
+    void *on_drain_arg;
+
+    struct request_closer *closers;
+    struct request_timer *timers;
+    struct timer patience; /* handler_timeout, while pending */
+};
+
+/* A request for the next head on c; its arena comes from the worker's pool. */
+struct request *request_new(struct conn *c);
+
+/* The head has been parsed: normalises the path, finds the route, and runs handlers as far as they
+ * go. */
+void request_begin(struct request *r);
+
+/* Takes body bytes from in[0..n) as far as they are wanted; returns how many were used, or a
+ * negative status (the request is then answered with it). */
+long request_feed(struct request *r, const char *in, size_t n);
+
+/* Does it want body bytes now? */
+bool request_hungry(const struct request *r);
+
+/* The whole body has been read (or there is none). */
+static inline bool request_body_over(const struct request *r)
+{
+    return r->body == REQUEST_BODY_NONE;
+}
+
+/* Nothing more will be queued and nothing more be read for it. */
+static inline bool request_over(const struct request *r)
+{
+    return r->complete && request_body_over(r);
+}
+
+/* Called after its output has shrunk: on_drain. */
+void request_drained(struct request *r);
+
+/* Logs it, calls the closers, gives the memory back. */
+void request_end(struct request *r);
+
+/* The id as 16 hex digits, in the request's memory. */
+cs_str request_id(struct request *r);
+cs_str request_host(struct request *r); /* lower case */
+
+/* A line in the error log with the request's context. */
+void request_log(struct request *r, int level, const char *who, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void request_vlog(struct request *r, int level, const char *who, const char *fmt, va_list ap)
+    __attribute__((format(printf, 4, 0)));
+
+static inline cs_req *request_public(struct request *r)
+{
+    return (cs_req *)(void *)r;
+}
+static inline struct request *request_of(cs_req *r)
+{
+    struct request *q = (struct request *)(void *)r;
+    MAGIC_CHECK(q, REQUEST_MAGIC);
+    return q;
+}
+
+#endif

@@ -1,0 +1,43 @@
+/* respond.h - makes the answer: the filters in their one order (validators, ranges, framing), the
+ * head, the pieces. */
+#ifndef SERVE_RESPOND_H
+#define SERVE_RESPOND_H
+
+#include "serve/request.h"
+
+/* The body of a complete answer. */
+struct respond_body {
+    const char *p; /* memory; NULL: a file (or nothing, when len is 0) */
+    int fd;        /* -1: none */
+    uint64_t off, len;
+    cs_cb release; /* NULL: memory stays valid / fd is closed */
+    void *arg;
+    bool ranges; /* may be served in parts */
+};
+
+/* A complete answer. type NULL: none. Takes the body over in any case. CS_OK, or CS_ERROR when
+ * there is an answer already. */
+int respond(struct request *r, int status, const char *type, struct respond_body body);
+
+/* The standard page for a status: a short text page. extra: one more sentence, or NULL. */
+void respond_page(struct request *r, int status, const char *extra);
+
+/* Refuses a head or body: standard page, connection closes behind it. */
+void respond_refuse(struct request *r, int status);
+
+/* Starts an answer in pieces; len -1: unknown. */
+int respond_start(struct request *r, int status, const char *type, int64_t len);
+/* A piece, copied. CS_OK, CS_AGAIN (taken, but wait), CS_CLOSED, CS_ERROR (not started, or over
+ * already). */
+int respond_send(struct request *r, cs_str data, bool last);
+
+/* Fields of the answer. CS_OK, CS_ERROR (bad or reserved), CS_CLOSED. */
+int respond_set_field(struct request *r, cs_str name, cs_str value, bool add);
+
+/* "HTTP/1.1 100 Continue", if the client waits for it. */
+void respond_continue(struct request *r);
+
+/* Bytes above which respond_send says CS_AGAIN. */
+#define RESPOND_HIGH_WATER (256 * 1024)
+
+#endif

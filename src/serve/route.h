@@ -1,0 +1,48 @@
+/* route.h - from listener, host and path to a chain of handlers. Compiled once in the master, read
+ * by all.
+ *
+ * Order within a site: exact, then regexes in file order, then the longest prefix on segment
+ * borders; then the site's root; then 404. "/x" matches /x and everything below /x/; "/x/" only
+ * what is below. */
+#ifndef SERVE_ROUTE_H
+#define SERVE_ROUTE_H
+
+#include "conf/conf.h"
+
+struct serve_plan;
+
+/* One handler of a chain with its settings. */
+struct route_link {
+    const struct conf_module *module;
+    const void *conf;
+};
+
+struct route {
+    const struct conf_site *site;
+    const struct conf_route *conf; /* NULL: the site's root without a route */
+    cs_str label;                  /* "" without a section */
+    size_t nlinks;
+    struct route_link *chain;
+    unsigned root; /* index in plan->roots + 1, 0 = none */
+};
+
+struct router;
+
+/* Compiles the conf's sites and routes; roots are looked up in the plan. Problems go to rep; NULL
+ * then. */
+struct router *router_new(const struct conf *conf, const struct serve_plan *plan,
+                          struct report *rep);
+void router_free(struct router *r);
+
+/* The site that answers for a host (lower case, without port) on a listener section. Never NULL. */
+struct router_site;
+const struct router_site *router_site(const struct router *r, const struct conf_listen *listen,
+                                      cs_str host);
+
+/* The route for a normalised path; never NULL (a site without root and routes has one with an empty
+ * chain). NULL with *error set: a regex ran into its limits. path is NUL-terminated UTF-8. */
+const struct route *router_find(const struct router_site *site, cs_str path, const char **error);
+/* Would the host matter? False when every listener has one site for all names. */
+bool router_needs_host(const struct router *r);
+
+#endif
