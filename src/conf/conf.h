@@ -1,30 +1,44 @@
-/* conf.h - the settings as one constant tree, checked and typed. Made once in the master (and in the probe child,
- * from the same text), read by everybody, never changed: a reload makes another.
+/* conf.h - the settings as one constant tree, checked and typed. Made once in the master (and in
+ * the probe child, from the same text), read by everybody, never changed: a reload makes another.
  *
- * Core sections and module sections are described by the same tables (cs_directive of cserver.h): one parser,
- * one validator, one reference. */
+ * Core sections and module sections are described by the same tables (cs_directive of cserver.h):
+ * one parser, one validator, one reference. */
 #ifndef CONF_CONF_H
 #define CONF_CONF_H
 
 #include "conf/reader.h"
 
+struct conf_module;
+
 /* One value that holds, with where it comes from: for -T. */
 struct conf_value {
     const cs_directive *directive;
-    cs_str text;              /* as an operator would write it */
+    const struct conf_module *module; /* whose key it is; NULL: the core's */
+    cs_str text; /* as an operator would write it; p NULL: not set, and it has no default */
     struct conf_origin origin;
 };
 
-/* What every section has. */
+/* What every section has. The values are the core's keys in table order; then in [module:x] all of
+ * its keys, in sites and routes the module keys that were written there. */
 struct conf_head {
-    cs_str kind, label;       /* NUL-terminated */
-    struct conf_origin at;    /* file NULL: nobody wrote the section */
+    cs_str kind, label;    /* NUL-terminated */
+    struct conf_origin at; /* file NULL: nobody wrote the section */
     size_t nvalues;
-    struct conf_value *values; /* core keys first, in table order; then the module keys that were written here */
+    struct conf_value *values;
 };
 
-enum conf_log_format { CONF_LOG_TEXT, CONF_LOG_JSON };
-enum conf_access_format { CONF_ACCESS_COMBINED, CONF_ACCESS_JSON };
+/* Where `key` of that section got its value; for errors that show up later (an unwritable log, an
+ * unknown user). The section's own place when it has no such key. */
+const struct conf_origin *conf_origin_of(const struct conf_head *head, const char *key);
+
+enum conf_log_format {
+    CONF_LOG_TEXT,
+    CONF_LOG_JSON
+};
+enum conf_access_format {
+    CONF_ACCESS_COMBINED,
+    CONF_ACCESS_JSON
+};
 
 struct conf_server {
     struct conf_head head;
@@ -39,37 +53,38 @@ struct conf_server {
     int64_t access_format;    /* enum conf_access_format */
     cs_str modules;           /* folder of the modules; "" = built-in place */
     int64_t shutdown_timeout, drain_timeout; /* ms */
-    int64_t give_up;          /* exit after so many failed worker starts in a row; 0 = never */
+    int64_t give_up; /* exit after so many failed worker starts in a row; 0 = never */
 };
 
 struct conf_accept {
     struct conf_head head;
-    int64_t batch;            /* most connections taken in one turn */
-    _Bool spread;             /* one at a time while another worker is parked */
+    int64_t batch; /* most connections taken in one turn */
+    _Bool spread;  /* one at a time while another worker is parked */
 };
 
 struct conf_limits {
     struct conf_head head;
-    int64_t max_connections;  /* of each worker; 0 = auto: from RLIMIT_NOFILE */
+    int64_t max_connections; /* of each worker; 0 = auto: from RLIMIT_NOFILE */
     int64_t max_head, max_headers, max_uri, max_body;
-    int64_t head_timeout, body_timeout, keepalive_timeout, write_timeout, handler_timeout; /* ms, 0 = none */
+    int64_t head_timeout, body_timeout, keepalive_timeout, write_timeout,
+        handler_timeout;        /* ms, 0 = none */
     int64_t keepalive_requests; /* 0 = no limit */
 };
 
 struct conf_listen {
     struct conf_head head;
-    cs_list address;          /* each as sock_addr_parse reads it */
+    cs_list address; /* each as sock_addr_parse reads it */
     int64_t backlog;
     _Bool deferred;
-    int64_t mode;             /* of a unix socket; written in octal */
+    int64_t mode; /* of a unix socket; written in octal */
 };
 
 struct conf_module {
-    struct conf_head head;    /* label = name */
-    cs_str file;              /* as written; "" = NAME.so */
-    const cs_module *desc;    /* NULL when it could not be loaded */
-    const void *conf;         /* desc->conf_size bytes: the module's own settings */
-    bool implicit;            /* no section: "static", because a site has a root */
+    struct conf_head head; /* label = name */
+    cs_str file;           /* as written; "" = NAME.so */
+    const cs_module *desc; /* NULL when it could not be loaded */
+    const void *conf;      /* desc->conf_size bytes: the module's own settings */
+    bool implicit;         /* no section: "static", because a site has a root */
 };
 
 struct conf_site {
@@ -80,16 +95,21 @@ struct conf_site {
     const void **module_conf; /* [index in conf.modules]: settings that hold for this site */
 };
 
-enum conf_match { CONF_MATCH_EXACT, CONF_MATCH_PREFIX, CONF_MATCH_REGEX };
+enum conf_match {
+    CONF_MATCH_EXACT,
+    CONF_MATCH_PREFIX,
+    CONF_MATCH_REGEX
+};
 
 struct conf_route {
     struct conf_head head;
+    cs_str site_label; /* of the site below, also where the file does not say it */
     const struct conf_site *site;
-    cs_str match;             /* as written */
+    cs_str match; /* as written */
     enum conf_match match_kind;
-    cs_str match_arg;         /* path of "= /x", "/x" and "/x/", pattern of "~ ..." */
-    cs_list handler;          /* names of modules, in order */
-    cs_str root;              /* absolute; "" = the site's */
+    cs_str match_arg; /* path of "= /x", "/x" and "/x/", pattern of "~ ..." */
+    cs_list handler;  /* names of modules, in order */
+    cs_str root;      /* absolute; "" = the site's */
     size_t nhandlers;
     const struct conf_module **handlers;
     const void **module_conf; /* [index in conf.modules]: settings that hold on this route */
@@ -112,29 +132,35 @@ struct conf {
 /* A module that the text asks for, before it is loaded. */
 struct conf_module_ref {
     cs_str name;
-    cs_str file;              /* value of its `file` key, or "" */
+    cs_str file; /* value of its `file` key, or "" */
     struct conf_origin at;
 };
 
-/* Which modules does the text name? [module:x] sections, and static where a root is set without one. The array lies in the
- * text's arena. `folder`: value of [server] modules, or "". */
+/* Which modules does the text name? [module:x] sections, and static where a root is set without
+ * one. The array lies in the text's arena. `folder`: value of [server] modules, or "". */
 size_t conf_module_refs(struct conf_text *t, struct conf_module_ref **out, cs_str *folder);
 
-/* Binds the text to the tables of the core and of the loaded modules: desc[i] belongs to refs[i], NULL where it
- * could not be loaded (reported by the caller; its keys are then not checked). Checks everything that the
- * settings alone can tell (types, ranges, unknown keys and sections, references between sections, duplicates).
- * Never NULL; usable only when rep has no errors. Modules' on_config is not called here. */
-struct conf *conf_bind(struct conf_text *t, const struct conf_module_ref *refs, const cs_module *const *desc,
-                       size_t nrefs, struct report *rep);
+/* Binds the text to the tables of the core and of the loaded modules: desc[i] belongs to refs[i],
+ * NULL where it could not be loaded (reported by the caller; its keys are then not checked). Checks
+ * everything that the settings alone can tell (types, ranges, unknown keys and sections, references
+ * between sections, duplicates). Never NULL; usable only when rep has no errors. Modules' on_config
+ * is not called here. */
+struct conf *conf_bind(struct conf_text *t, const struct conf_module_ref *refs,
+                       const cs_module *const *desc, size_t nrefs, struct report *rep);
+/* Before conf_text_free of its text, which the tree points into. */
 void conf_free(struct conf *c);
 
-/* Effective settings with the origin of every value, as an ini that reads back to the same settings: -T. */
+/* Effective settings with the origin of every value, as an ini that reads back to the same
+ * settings: -T. A secret is shown as "***". */
 void conf_print(const struct conf *c, struct buf *out);
+/* The same without origins: two settings are the same when these texts are (but for secrets). */
+void conf_print_plain(const struct conf *c, struct buf *out);
 
 /* Reference of all core keys (and of the given modules' keys), in Markdown: docs/cserver.ini.md. */
 void conf_reference(const cs_module *const *modules, size_t n, struct buf *out);
 
-/* Checks one directive table (names, defaults parse, offsets within size): 0, or -1 with *error a sentence. For loading. */
+/* Checks one directive table (names, defaults parse, offsets within size): 0, or -1 with *error a
+ * sentence. For loading. */
 int conf_table_check(const cs_directive *table, size_t conf_size, struct buf *error);
 
 #endif

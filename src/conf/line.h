@@ -1,5 +1,5 @@
-/* line.h - one physical line of a settings file: what it is, and what is wrong with it. Bytes in, facts out:
- * no files, no sections, no memory of the line before. */
+/* line.h - one physical line of a settings file: what it is, and what is wrong with it. Bytes in,
+ * facts out: no files, no sections, no memory of the line before. */
 #ifndef CONF_LINE_H
 #define CONF_LINE_H
 
@@ -28,7 +28,8 @@ struct line {
     int hash_col; /* > 0: the value has " #", which somebody may take for a comment */
 };
 
-/* Reads `text`, which has no line end. The strings of *out point into it. LINE_BAD leaves a sentence in *error. */
+/* Reads `text`, which has no line end. The strings of *out point into it. LINE_BAD leaves a
+ * sentence in *error. */
 void line_read(cs_str text, struct line *out, struct buf *error);
 
 /* A value that does not come from a line (-g, text): the same rules, but nothing is a comment. */
@@ -36,9 +37,9 @@ void line_read_value(cs_str text, struct line *out, struct buf *error);
 
 /* Is `s` 1..max bytes of [A-Za-z0-9_.-]? */
 bool line_is_name(cs_str s, size_t max);
-/* The first byte that a value may not have at all (control characters, bytes that are not UTF-8), and, unless
- * `quoted`, the first character that looks like a blank or like nothing: its offset, and a sentence in *error.
- * *width gets its length in bytes. s.n when all is well. */
+/* The first byte that a value may not have at all (control characters, bytes that are not UTF-8),
+ * and, unless `quoted`, the first character that looks like a blank or like nothing: its offset,
+ * and a sentence in *error. *width gets its length in bytes. s.n when all is well. */
 size_t line_check_text(cs_str s, bool quoted, size_t *width, struct buf *error);
 
 /* Replaces \" and \\ of a quoted value. */

@@ -1,10 +1,11 @@
-/* report.c - entries live in the report's own arena, with copies of the lines they point at, so a report may
- * outlive the settings it is about. */
+/* report.c - entries live in the report's own arena, with copies of the lines they point at, so a
+ * report may outlive the settings it is about. */
 #include "conf/report.h"
 
 #include <stdio.h>
 
-/* A line of a settings file may be 64 KiB long: the report shows this much of it around the caret. */
+/* A line of a settings file may be 64 KiB long: the report shows this much of it around the caret.
+ */
 #define SHOWN 120
 
 void report_init(struct report *r)

@@ -16,11 +16,16 @@ struct conf_origin {
     const char *file; /* as the operator named it; NULL if it is not from a file */
     int line;         /* 1.. */
     int col;          /* 1.. of the value or name, in bytes; 0 unknown */
-    const char *text; /* the whole physical line (or the text behind -g), for the caret; NULL unknown */
-    const char *what; /* "default", "command line"; "environment": the line at file:line names a variable */
+    const char
+        *text; /* the whole physical line (or the text behind -g), for the caret; NULL unknown */
+    const char *
+        what; /* "default", "command line"; "environment": the line at file:line names a variable */
 };
 
-enum report_kind { REPORT_ERROR, REPORT_WARNING };
+enum report_kind {
+    REPORT_ERROR,
+    REPORT_WARNING
+};
 
 struct report_entry {
     enum report_kind kind;
@@ -43,8 +48,8 @@ void report_error(struct report *r, const struct conf_origin *at, int width, con
     __attribute__((format(printf, 4, 5)));
 void report_warning(struct report *r, const struct conf_origin *at, int width, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* The same place moved to `what`, where the line has it at or behind the old column: for a caret under one
- * element of a list. */
+/* The same place moved to `what`, where the line has it at or behind the old column: for a caret
+ * under one element of a list. */
 struct conf_origin report_point(const struct conf_origin *at, cs_str what);
 /* "conf/cserver.ini:12", "default", "command line", "conf/cserver.ini:12, environment". */
 void report_origin(const struct conf_origin *at, struct buf *out);

@@ -1,0 +1,385 @@
+/* bind.c - from the text to the tree: each kind of section by its table, then what they say about
+ * each other. */
+#include "conf/bind.h"
+
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+static size_t count(const struct conf_text *t, const char *kind)
+{
+    size_t n = 0;
+
+    for (const struct conf_section *s = t->first; s; s = s->next)
+        n += !s->again && s->labelled && str_is(s->kind, kind);
+    return n;
+}
+
+/* The next section of that kind behind `s` (NULL: the first). */
+static const struct conf_section *next(const struct bind *b, const struct conf_section *s,
+                                       const char *kind)
+{
+    for (s = s ? s->next : b->t->first; s; s = s->next)
+        if (!s->again && s->labelled && str_is(s->kind, kind))
+            break;
+    return s;
+}
+
+/* Keys of a section that has no module keys. */
+static void core_keys_only(struct bind *b, const struct conf_section *s)
+{
+    const struct conf_kind *kind = schema_kind(s->kind);
+
+    for (const struct conf_entry *e = s->first; e; e = e->next)
+        if (!schema_find(kind->table, e->key))
+            keys_unknown(b, s, e, NULL);
+}
+
+static void bind_single(struct bind *b, const char *name, void *base, struct conf_head *head)
+{
+    const struct conf_section *s = conf_text_find(b->t, str_of(name), CS_S(""));
+
+    value_section(b, schema_kind(str_of(name)), s, base, head);
+    if (s)
+        core_keys_only(b, s);
+}
+
+/* ---- Modules ---- */
+
+static bool is_module_name(cs_str s)
+{
+    if (!s.n || s.n > 31 || s.p[0] < 'a' || s.p[0] > 'z')
+        return false;
+    for (size_t i = 0; i < s.n; i++)
+        if (!((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9') ||
+              s.p[i] == '_'))
+            return false;
+    return true;
+}
+
+static void bind_module(struct bind *b, size_t i, const struct conf_module_ref *ref)
+{
+    const struct conf_section *s = conf_text_find(b->t, CS_S("module"), ref->name);
+    struct conf_module *m = &b->c->modules[i];
+
+    value_section(b, schema_kind(CS_S("module")), s, m, &m->head);
+    m->head.label = arena_dup(&b->c->arena, ref->name);
+    m->desc = b->desc[i];
+    m->implicit = s == NULL;
+    if (s && !is_module_name(ref->name))
+        report_error(
+            b->rep, &s->at, (int)ref->name.n + 9,
+            "a module's name starts with a-z and has at most 31 characters of a-z, 0-9 and \"_\"");
+}
+
+static void bind_modules(struct bind *b, const struct conf_module_ref *refs, size_t n)
+{
+    b->c->nmodules = n;
+    b->c->modules = arena_zalloc(&b->c->arena, (n + 1) * sizeof *b->c->modules);
+    for (size_t i = 0; i < n; i++)
+        bind_module(b, i, &refs[i]);
+    for (size_t i = 0; i < n; i++)
+        if (b->desc[i])
+            inherit_module(b, i, conf_text_find(b->t, CS_S("module"), refs[i].name));
+}
+
+/* ---- Listeners ---- */
+
+static void implicit_listen(struct bind *b)
+{
+    const struct conf_kind *kind = schema_kind(CS_S("listen"));
+    struct conf_listen *l = &b->c->listens[0];
+    const cs_directive *d = schema_find(kind->table, CS_S("address"));
+    struct buf error = {0};
+
+    b->c->nlistens = 1;
+    value_section(b, kind, NULL, l, &l->head);
+    l->head.label = CS_S("main");
+    schema_parse(d, CS_S(":8080"), b->t->prefix, l, &b->c->arena, &error);
+    l->head.values[d - kind->table].text = CS_S(":8080");
+    buf_free(&error);
+}
+
+static void bind_listens(struct bind *b)
+{
+    size_t n = count(b->t, "listen"), i = 0;
+
+    b->c->listens = arena_zalloc(&b->c->arena, (n + 1) * sizeof *b->c->listens);
+    b->c->nlistens = n;
+    for (const struct conf_section *s = next(b, NULL, "listen"); s; s = next(b, s, "listen")) {
+        struct conf_listen *l = &b->c->listens[i++];
+
+        value_section(b, schema_kind(s->kind), s, l, &l->head);
+        core_keys_only(b, s);
+    }
+    if (!n)
+        implicit_listen(b);
+}
+
+/* ---- Sites ---- */
+
+/* "no [listen:mian]; did you mean ...", with the caret under element i of the key. */
+static void no_such(struct bind *b, const struct conf_section *s, const char *key, size_t i,
+                    cs_str label, const char *kind, const cs_str *known, size_t nknown)
+{
+    struct conf_origin at = value_place(b, s, key, i, label);
+    struct buf tail = {0};
+
+    keys_did_you_mean(label, known, nknown, &tail);
+    report_error(b->rep, &at, label.n ? (int)label.n : 1, "%s: there is no [%s:%.*s]%s", key, kind,
+                 CS_F(label), tail.n ? tail.p : "");
+    buf_free(&tail);
+}
+
+static void check_site_listens(struct bind *b, const struct conf_site *site,
+                               const struct conf_section *s)
+{
+    size_t n = b->c->nlistens;
+    cs_str *labels = mem_alloc(n * sizeof *labels);
+
+    for (size_t i = 0; i < n; i++)
+        labels[i] = b->c->listens[i].head.label;
+    for (size_t i = 0; i < site->listen.n; i++) {
+        bool found = false;
+
+        for (size_t k = 0; k < n; k++)
+            found = found || str_eq(labels[k], site->listen.v[i]);
+        if (!found)
+            no_such(b, s, "listen", i, site->listen.v[i], "listen", labels, n);
+    }
+    free(labels);
+}
+
+static void lower_hosts(struct bind *b, struct conf_site *site, const struct conf_section *s)
+{
+    cs_str *names = arena_alloc(&b->c->arena, (site->host.n + 1) * sizeof *names);
+    struct buf error = {0};
+
+    for (size_t i = 0; i < site->host.n; i++) {
+        names[i] = site->host.v[i];
+        if (host_check(site->host.v[i], &b->c->arena, &names[i], &error) < 0) {
+            struct conf_origin at = value_place(b, s, "host", i, site->host.v[i]);
+
+            report_error(b->rep, &at, site->host.v[i].n ? (int)site->host.v[i].n : 1, "%s",
+                         error.p);
+        }
+        buf_clear(&error);
+    }
+    site->host.v = names;
+    buf_free(&error);
+}
+
+/* host is shown as it is compared. */
+static void refresh(struct bind *b, struct conf_head *head, const char *key, const void *base)
+{
+    struct buf text = {0};
+
+    for (size_t i = 0; i < head->nvalues; i++)
+        if (!head->values[i].module && strcmp(head->values[i].directive->name, key) == 0) {
+            schema_format(head->values[i].directive, base, &text);
+            head->values[i].text = arena_dup(&b->c->arena, buf_str(&text));
+        }
+    buf_free(&text);
+}
+
+static void bind_site(struct bind *b, struct conf_site *site, const struct conf_section *s)
+{
+    value_section(b, schema_kind(CS_S("site")), s, site, &site->head);
+    if (!s)
+        site->head.label = CS_S("default");
+    check_site_listens(b, site, s);
+    lower_hosts(b, site, s);
+    refresh(b, &site->head, "host", site);
+    inherit_site(b, site, s);
+}
+
+static void bind_sites(struct bind *b)
+{
+    size_t n = count(b->t, "site"), i = 0;
+
+    b->c->nsites = n ? n : 1;
+    b->c->sites = arena_zalloc(&b->c->arena, b->c->nsites * sizeof *b->c->sites);
+    for (const struct conf_section *s = next(b, NULL, "site"); s; s = next(b, s, "site"))
+        bind_site(b, &b->c->sites[i++], s);
+    if (!n)
+        bind_site(b, &b->c->sites[0], NULL);
+}
+
+/* ---- Routes ---- */
+
+static void which_site(struct bind *b, struct conf_route *r, const struct conf_section *s)
+{
+    size_t n = b->c->nsites;
+    cs_str *labels;
+
+    r->site = &b->c->sites[0];
+    if (!r->site_label.n) {
+        if (n > 1)
+            report_error(b->rep, &s->at, (int)s->label.n + 8,
+                         "[route:%s] needs \"site\", since there are %zu sites", s->label.p, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(b->c->sites[i].head.label, r->site_label)) {
+            r->site = &b->c->sites[i];
+            return;
+        }
+    labels = mem_alloc(n * sizeof *labels);
+    for (size_t i = 0; i < n; i++)
+        labels[i] = b->c->sites[i].head.label;
+    no_such(b, s, "site", 0, r->site_label, "site", labels, n);
+    free(labels);
+}
+
+static void no_such_handler(struct bind *b, const struct conf_section *s, size_t i, cs_str name)
+{
+    struct conf_origin at = value_place(b, s, "handler", i, name);
+    cs_str *names = mem_alloc((b->c->nmodules + 1) * sizeof *names);
+    struct buf tail = {0};
+
+    for (size_t k = 0; k < b->c->nmodules; k++)
+        names[k] = b->c->modules[k].head.label;
+    keys_did_you_mean(name, names, b->c->nmodules, &tail);
+    if (is_module_name(name))
+        report_error(b->rep, &at, (int)name.n,
+                     "handler: the module \"%.*s\" is not loaded; load it with [module:%.*s]%s",
+                     CS_F(name), CS_F(name), tail.n ? tail.p : "");
+    else
+        report_error(b->rep, &at, name.n ? (int)name.n : 1,
+                     "handler: \"%.*s\" is no name of a module%s", CS_F(name),
+                     tail.n ? tail.p : "");
+    buf_free(&tail);
+    free(names);
+}
+
+static const struct conf_module *find_handler(struct bind *b, const struct conf_section *s,
+                                              const struct conf_route *r, size_t i)
+{
+    cs_str name = r->handler.v[i];
+    struct conf_origin at;
+
+    for (size_t k = 0; k < i; k++)
+        if (str_eq(r->handler.v[k], name)) {
+            at = value_place(b, s, "handler", i, name);
+            report_error(b->rep, &at, (int)name.n, "handler: \"%.*s\" is named twice", CS_F(name));
+            return NULL;
+        }
+    for (size_t k = 0; k < b->c->nmodules; k++) {
+        const struct conf_module *m = &b->c->modules[k];
+
+        if (!str_eq(m->head.label, name))
+            continue;
+        if (!m->desc || m->desc->handler)
+            return m;
+        at = value_place(b, s, "handler", i, name);
+        report_error(b->rep, &at, (int)name.n,
+                     "handler: the module \"%.*s\" answers no requests, it cannot be a handler",
+                     CS_F(name));
+        return NULL;
+    }
+    no_such_handler(b, s, i, name);
+    return NULL;
+}
+
+static void bind_handlers(struct bind *b, struct conf_route *r, const struct conf_section *s)
+{
+    r->handlers = arena_alloc(&b->c->arena, (r->handler.n + 1) * sizeof *r->handlers);
+    for (size_t i = 0; i < r->handler.n; i++) {
+        const struct conf_module *m = find_handler(b, s, r, i);
+
+        if (m)
+            r->handlers[r->nhandlers++] = m;
+    }
+    if (!r->handler.n && !r->root.n && !r->site->root.n)
+        report_error(b->rep, &s->at, (int)s->label.n + 8,
+                     "[route:%s] needs a \"handler\" or a \"root\"; its site has no root either",
+                     s->label.p);
+}
+
+static void bind_route(struct bind *b, struct conf_route *r, const struct conf_section *s)
+{
+    value_section(b, schema_kind(s->kind), s, r, &r->head);
+    which_site(b, r, s);
+    if (!r->site_label.n) {
+        r->site_label = r->site->head.label;
+        refresh(b, &r->head, "site", r);
+    }
+    r->match_at = *conf_origin_of(&r->head, "match");
+    r->handler_at = *conf_origin_of(&r->head, "handler");
+    r->root_at = *conf_origin_of(&r->head, "root");
+    match_bind(b, r, s);
+    bind_handlers(b, r, s);
+    inherit_route(b, r, s);
+}
+
+static void bind_routes(struct bind *b)
+{
+    size_t n = count(b->t, "route"), i = 0;
+
+    b->c->nroutes = n;
+    b->c->routes = arena_zalloc(&b->c->arena, (n + 1) * sizeof *b->c->routes);
+    for (const struct conf_section *s = next(b, NULL, "route"); s; s = next(b, s, "route"))
+        bind_route(b, &b->c->routes[i++], s);
+}
+
+/* ---- All ---- */
+
+/* A section that is opened a second time counts for nothing, but its values are looked at. */
+static void check_again(struct bind *b, const struct conf_section *s)
+{
+    const struct conf_kind *kind = schema_kind(s->kind);
+    struct conf_head head;
+    void *scratch = arena_zalloc(&b->c->arena, kind->size);
+
+    value_section(b, kind, s, scratch, &head);
+}
+
+static bool kind_ok(const struct conf_section *s)
+{
+    const struct conf_kind *kind = schema_kind(s->kind);
+
+    return kind && kind->labelled == s->labelled;
+}
+
+static void check_kinds(struct bind *b)
+{
+    for (const struct conf_section *s = b->t->first; s; s = s->next)
+        if (!kind_ok(s))
+            keys_unknown_kind(b, s);
+        else if (s->again)
+            check_again(b, s);
+}
+
+static void check_server(struct bind *b)
+{
+    const struct conf_server *s = &b->c->server;
+
+    if (s->max_workers && s->workers > s->max_workers)
+        report_error(b->rep, conf_origin_of(&s->head, "workers"), 1,
+                     "workers: %lld are more than max_workers (%lld)", (long long)s->workers,
+                     (long long)s->max_workers);
+}
+
+struct conf *conf_bind(struct conf_text *t, const struct conf_module_ref *refs,
+                       const cs_module *const *desc, size_t nrefs, struct report *rep)
+{
+    struct conf *c = mem_alloc(sizeof *c);
+    struct bind b = {.c = c, .t = t, .rep = rep, .desc = desc};
+
+    arena_init(&c->arena, NULL);
+    c->text = t;
+    check_kinds(&b);
+    bind_single(&b, "server", &c->server, &c->server.head);
+    bind_single(&b, "accept", &c->accept, &c->accept.head);
+    bind_single(&b, "limits", &c->limits, &c->limits.head);
+    check_server(&b);
+    bind_modules(&b, refs, nrefs);
+    bind_listens(&b);
+    conflict_listens(&b);
+    bind_sites(&b);
+    conflict_hosts(&b);
+    bind_routes(&b);
+    conflict_routes(&b);
+    inherit_required(&b);
+    return c;
+}

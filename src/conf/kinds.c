@@ -1,0 +1,153 @@
+/* kinds.c - every setting of the core: name, type, default, range, and the sentence that the
+ * reference shows. */
+#include "conf/conf.h"
+#include "conf/schema.h"
+
+#define HOUR ((int64_t)3600000)
+#define DAY  (24 * HOUR)
+
+static const char *const log_levels[] = {"debug", "info", "warn", "error", NULL};
+static const char *const log_formats[] = {"text", "json", NULL};
+static const char *const access_formats[] = {"combined", "json", NULL};
+static const char *const error_logs[] = {"stderr", NULL};
+static const char *const access_logs[] = {"off", "stdout", NULL};
+
+/* CS_PATH with a least length, or with words that are no paths. */
+#define FILE_PATH(S, f, def, lo, help)                                                             \
+    {                                                                                              \
+#f, CS_T_PATH, 0, CS__OFF(S, f, cs_str), def, lo, 4096, NULL, help                         \
+    }
+#define WORD_PATH(S, f, def, words, help)                                                          \
+    {                                                                                              \
+#f, CS_T_PATH, 0, CS__OFF(S, f, cs_str), def, 1, 4096, words, help                         \
+    }
+#define WORD_STRING(S, f, def, hi, word, help)                                                     \
+    {                                                                                              \
+#f, CS_T_STR, 0, CS__OFF(S, f, cs_str), def, 1, hi, word, help                             \
+    }
+
+static const cs_directive server[] = {
+    CS_INTW(struct conf_server, workers, "auto", 1, 1024, "auto", 0,
+            "Number of worker processes; auto is one for each CPU that the server may run on."),
+    CS_INTW(struct conf_server, max_workers, "auto", 1, 1024, "auto", 0,
+            "Most workers there can ever be: shared memory is made for so many at the start, so a "
+            "change needs a "
+            "restart. auto is four for each CPU, at least 16 and at least `workers`."),
+    WORD_STRING(struct conf_server, user, "auto", 64, "auto",
+                "The user that workers run as when the server is started by root; auto is "
+                "www-data, else nobody. "
+                "Root itself must be written here to be used."),
+    FILE_PATH(struct conf_server, pid_file, "run/cserver.pid", 1,
+              "File that holds the master's process id."),
+    FILE_PATH(struct conf_server, control, "run/cserver.sock", 1,
+              "Socket through which `cserver -s` reaches the server."),
+    WORD_PATH(struct conf_server, error_log, "stderr", error_logs, "Where errors and events go."),
+    CS_ENUM(struct conf_server, log_level, "info", log_levels, 0,
+            "The least important lines that the error log gets."),
+    CS_ENUM(struct conf_server, log_format, "text", log_formats, 0, "Form of the error log."),
+    WORD_PATH(struct conf_server, access_log, "off", access_logs,
+              "Where one line for each request goes."),
+    CS_ENUM(struct conf_server, access_format, "combined", access_formats, 0,
+            "Form of the access log."),
+    CS_PATH(struct conf_server, modules, NULL, 0,
+            "Folder of the modules; empty is the place that was chosen when the server was built."),
+    CS_MSEC(struct conf_server, shutdown_timeout, "25s", 0, DAY, 0,
+            "How long requests may still run after a stop (TERM)."),
+    CS_MSEC(struct conf_server, drain_timeout, "30s", 0, 30 * DAY, 0,
+            "How long the old workers may still run after a reload."),
+    CS_INT(struct conf_server, give_up, "0", 0, 1000000, 0,
+           "End the server after so many worker starts in a row that failed; 0 is never."),
+    CS_END};
+
+static const cs_directive accept_table[] = {
+    CS_INT(struct conf_accept, batch, "4", 1, 64, 0,
+           "Most connections that a worker takes in one turn."),
+    CS_BOOL(struct conf_accept, spread, "on", 0,
+            "Take one connection at a time while another worker has nothing to do."),
+    CS_END};
+
+static const cs_directive limits[] = {
+    CS_INTW(struct conf_limits, max_connections, "auto", 1, 10000000, "auto", 0,
+            "Most open connections of one worker; auto follows the limit of open files."),
+    CS_SIZE(struct conf_limits, max_head, "16k", 1024, (int64_t)1 << 20, 0,
+            "Most bytes of a request's head."),
+    CS_INT(struct conf_limits, max_headers, "100", 10, 1000, 0, "Most header fields of a request."),
+    CS_SIZE(struct conf_limits, max_uri, "8k", 64, (int64_t)1 << 20, 0,
+            "Most bytes of a request's target."),
+    CS_SIZE(struct conf_limits, max_body, "1m", 0, (int64_t)1 << 40, 0,
+            "Most bytes of a request's body."),
+    CS_MSEC(struct conf_limits, head_timeout, "30s", 0, DAY, 0,
+            "Longest time for a request's head to arrive; 0 is no limit."),
+    CS_MSEC(struct conf_limits, body_timeout, "30s", 0, DAY, 0,
+            "Longest silence while a request's body arrives; 0 is no limit."),
+    CS_MSEC(struct conf_limits, keepalive_timeout, "60s", 0, DAY, 0,
+            "Longest time that a connection may wait for its next request; 0 is no limit."),
+    CS_MSEC(struct conf_limits, write_timeout, "60s", 0, DAY, 0,
+            "Longest time in which a client takes nothing of its answer; 0 is no limit."),
+    CS_MSEC(struct conf_limits, handler_timeout, "60s", 0, DAY, 0,
+            "Longest time in which a handler must start its answer; 0 is no limit."),
+    CS_INT(struct conf_limits, keepalive_requests, "0", 0, 1000000000, 0,
+           "Most requests of one connection; 0 is no limit."),
+    CS_END};
+
+static const cs_directive listen_table[] = {
+    CS_LIST(struct conf_listen, address, NULL, 1, 64, CS_REQUIRED,
+            "Where to listen: 127.0.0.1:80, [::1]:80, :80 (IPv4 and IPv6), unix:/path."),
+    CS_INT(struct conf_listen, backlog, "4096", 1, 65535, 0,
+           "Connections that the kernel keeps waiting."),
+    CS_BOOL(struct conf_listen, deferred, "on", 0,
+            "Wake a worker only when a new connection's first bytes are there."),
+    CS_INT(struct conf_listen, mode, "0666", 0, 0777, CONF_OCTAL, "Permissions of a unix socket."),
+    CS_END};
+
+static const cs_directive site[] = {
+    CS_LIST(struct conf_site, listen, NULL, 0, 256, 0,
+            "Labels of the [listen:...] sections that the site is reached through; empty is all."),
+    CS_LIST(struct conf_site, host, "*", 1, 4096, 0,
+            "Host names of the site; *.example.com is every name below, * is whatever no other "
+            "site has."),
+    CS_PATH(struct conf_site, root, NULL, 0,
+            "Folder of the site's files, served by the module static; empty is none."),
+    CS_END};
+
+static const cs_directive module[] = {
+    CS_STRING(struct conf_module, file, NULL, 0, 4096, CONF_TIGHT,
+              "The module's file, taken below the folder of the modules; empty is NAME.so."),
+    CS_END};
+
+static const cs_directive route[] = {
+    {"site", CS_T_STR, 0, CS__OFF(struct conf_route, site_label, cs_str), NULL, 0, 39, NULL,
+     "Label of the route's [site:...]; may be left out where there is one site."},
+    CS_STRING(struct conf_route, match, NULL, 1, 4096, CS_REQUIRED | CONF_TIGHT,
+              "Which paths: \"= /x\" is exactly /x, \"/x\" is all that start so (the longest one "
+              "wins), \"~ ^/u/\" "
+              "is a regular expression (PCRE2). Exact ones come first, then the expressions in the "
+              "order of the "
+              "file, then the longest start."),
+    CS_LIST(struct conf_route, handler, NULL, 0, 16, 0,
+            "Modules that answer, in order: one that declines passes the request to the next, the "
+            "last one to the "
+            "site's files."),
+    CS_PATH(struct conf_route, root, NULL, 0, "Folder of the files; empty is the site's root."),
+    CS_END};
+
+const struct conf_kind conf_kinds[] = {
+    {"server", false, server, sizeof(struct conf_server), "The server as a whole."},
+    {"accept", false, accept_table, sizeof(struct conf_accept),
+     "How the workers share new connections."},
+    {"limits", false, limits, sizeof(struct conf_limits), "What a client may use up."},
+    {"listen", true, listen_table, sizeof(struct conf_listen),
+     "An address to listen on. Without any such section there is [listen:main] with the address "
+     ":8080."},
+    {"module", true, module, sizeof(struct conf_module),
+     "A module to load; the label is its name, and its own settings stand here too. A site with a "
+     "root needs no "
+     "section for the module static."},
+    {"site", true, site, sizeof(struct conf_site),
+     "A site, chosen by the request's host. Without any such section there is [site:default]. "
+     "Settings that a "
+     "module allows for each route may stand here and hold for the whole site."},
+    {"route", true, route, sizeof(struct conf_route),
+     "What answers which paths of a site. Settings that a module allows for each route may stand "
+     "here."},
+    {NULL, false, NULL, 0, NULL}};
