@@ -1,0 +1,120 @@
+"""The tables, in Markdown."""
+
+import os
+import platform
+import re
+import statistics
+
+TARGET = 1.10  # of the best peer
+PEERS = ("nginx", "h2o", "lighttpd")
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+
+
+def machine(cpus):
+    with open("/proc/cpuinfo", encoding="utf-8") as f:
+        model = re.search(r"model name\s*: (.*)", f.read())
+    kernel = ".".join(platform.release().split(".")[:2])
+    where = f"server on one CPU, load on another" if cpus[0] != cpus[1] else "server and load share the only CPU"
+    return f"{model[1].strip() if model else platform.machine()}, Linux {kernel}; {where}"
+
+
+def table(head, lines):
+    out = ["| " + " | ".join(head) + " |", "|" + "|".join(["---"] + ["---:"] * (len(head) - 1)) + "|"]
+    return out + ["| " + " | ".join(line) + " |" for line in lines]
+
+
+def ratio(value, base):
+    return f"{value / base:.2f}" if value and base else "–"
+
+
+def cost(results, row, server):
+    """Median CPU microseconds per request, or None."""
+    runs = results.get((row.key, server))
+    return statistics.median(r[1] for r in runs) if runs else None
+
+
+def best_peer(results, row):
+    return min(filter(None, (cost(results, row, p) for p in PEERS)), default=None)
+
+
+def summary(results, rows, servers):
+    lines = []
+    for row in rows:
+        costs = {s: cost(results, row, s) for s in servers}
+        line = [row.title] + [f"{c:.2f}" if c else "–" for c in costs.values()]
+        if "cserver" in servers:
+            line += [ratio(costs["cserver"], best_peer(results, row)), ratio(costs["cserver"], costs.get("floor"))]
+        lines.append(line)
+    head = ["CPU µs per request"] + list(servers)
+    if "cserver" in servers:
+        head += ["cserver / best peer", "cserver / floor"]
+    return table(head, lines)
+
+
+def error_text(runs):
+    total = {}
+    for run in runs:
+        for kind, number in run[3].items():
+            total[kind] = total.get(kind, 0) + number
+    return ", ".join(f"{kind} {number}" for kind, number in total.items()) or "0"
+
+
+def details(results, row, servers):
+    lines = []
+    for server in servers:
+        runs = results.get((row.key, server))
+        if not runs:
+            lines.append([server, "missing"] + ["–"] * 5)
+            continue
+        median = lambda i, runs=runs: statistics.median(r[i] for r in runs)
+        lines.append([server, f"{median(0):,.0f}", f"{median(1):.2f}", f"{100 * median(2):.0f} %",
+                      ratio(median(1), best_peer(results, row)), ratio(median(1), cost(results, row, "floor")),
+                      error_text(runs)])
+    head = ["server", "requests/s", "CPU µs/request", "CPU busy", "/ best peer", "/ floor", "errors"]
+    return [f"### {row.title}", ""] + table(head, lines)
+
+
+def idle(memory, number):
+    lines = [[s, f"{m[0]:,.0f}", f"{m[1] / 1048576:.1f} MiB"] if m else [s, "missing", "–"] for s, m in memory.items()]
+    return [f"### {number:,} idle keep-alive connections, one answered request on each", ""] + table(
+        ["server", "bytes per connection", "the whole server"], lines)
+
+
+def calls(found):
+    lines = []
+    for server, counts in found.items():
+        if not counts:
+            lines.append([server, "–", "not counted (is strace installed and allowed to trace?)"])
+            continue
+        parts = sorted(counts.items(), key=lambda c: -c[1])
+        lines.append([server, f"{sum(counts.values()):.2f}",
+                      ", ".join(f"{name} {n:.2f}" for name, n in parts if n >= 0.005)])
+    return ["### System calls per keep-alive request", ""] + table(["server", "calls", "which"], lines)
+
+
+def verdict(results, rows):
+    """One line per row that cserver was measured in: within the target or not."""
+    out = []
+    for row in rows:
+        mine, best = cost(results, row, "cserver"), best_peer(results, row)
+        if mine and best:
+            word = "within" if mine / best <= TARGET else "ABOVE"
+            out.append(f"{row.title}: {mine / best:.2f} of the best peer, {word} the target of {TARGET:.2f}")
+    return out
+
+
+def errors(results):
+    return sum(sum(run[3].values()) for runs in results.values() for run in runs)
+
+
+def write(path, text):
+    """Puts the text between the two marker lines of the document."""
+    with open(path, encoding="utf-8") as f:
+        page = f.read()
+    if BEGIN not in page or END not in page:
+        raise RuntimeError(f"{path} has lost its marker lines {BEGIN} and {END}")
+    before, rest = page.split(BEGIN, 1)
+    after = rest.split(END, 1)[1]
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        f.write(f"{before}{BEGIN}\n{text}\n{END}{after}")
+    os.replace(path + ".new", path)
