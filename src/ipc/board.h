@@ -15,7 +15,8 @@ uint64_t board_sum(const struct region *r, enum ipc_counter c);
 uint64_t board_module_sum(const struct region *r, unsigned index);
 int board_active(const struct region *r); /* open connections of all workers */
 const char *board_state_name(enum ipc_state s);
-/* Clears a dead process's state and gauges: state FREE, pid 0, active 0, fit 0, park RUN. Master only. */
+/* Clears a dead process's state and gauges: state FREE, pid 0, active 0, fit 0, park RUN, kick 0.
+ * Master only, and then turn_rescue. */
 void board_bury(struct region *r, int slot);
 
 #endif

@@ -111,6 +111,7 @@ struct ipc_turn {
     _Atomic int32_t owner;      /* slot, -1 = nobody; w: the holder */
     _Atomic uint64_t since_us;  /* monotonic; w: the holder */
     _Atomic uint32_t broken;    /* 1: the lock cannot be recovered; listeners are shared with EPOLLEXCLUSIVE */
+    _Atomic uint32_t used;      /* one past the highest slot that ever took part; w: turn_init, only upwards */
 };
 
 struct ipc_header {

@@ -34,13 +34,15 @@ struct turn {
     bool shared; /* the lock is broken: everybody accepts (EPOLLEXCLUSIVE) */
 };
 
+/* For the process of that slot, once, before it parks. */
 void turn_init(struct turn *t, struct region *r, int slot);
 
 /* Tries to take the turn; true if it has it now (or had it). Only a fit worker calls it. */
 bool turn_take(struct turn *t);
-/* Gives it up and kicks the next fit parked worker: in ring order, light ones (not overloaded) first. */
+/* Gives it up and kicks the next fit parked worker: in ring order, light ones (not overloaded) first. Nothing happens
+ * when it does not have the turn, so a worker that begins to drain just calls it. */
 void turn_give(struct turn *t);
-/* Gives it up, if held, without being able to use it again (draining): same as turn_give. */
+/* Before and after epoll_wait. */
 void turn_park(struct turn *t);
 void turn_wake(struct turn *t);
 /* Has somebody kicked us? Then: drain the bell first, and turn_heard (clears the flag) after it. */
@@ -53,8 +55,9 @@ bool turn_others_parked(const struct turn *t);
 /* Has this worker clearly more connections than the mean of the fit ones? active > mean + max(16, mean / 4). */
 bool turn_overloaded(const struct turn *t);
 
-/* Master, after it has buried a dead process: rings every parked worker, whatever its flag says (who killed it may
- * have died between flag and bell), because nobody who only tries a lock is woken by its owner's death. */
+/* Master, after it has buried a dead process: rings every other process, because nobody who only tries a lock is woken
+ * by its owner's death. Whatever its flag says (the dead one may have died between flag and bell), and whether it is
+ * parked or not (it may park later, with that flag still set). Processes need a state other than FREE from the fork on. */
 void turn_rescue(struct region *r);
 
 #endif

@@ -1,0 +1,122 @@
+/* board.c - reads need no lock: each number has one writer, and a sum that is a few events old is a
+ * true one. */
+#include "ipc/board.h"
+
+#include "base/check.h"
+
+static const struct board_counter counters[IPC_COUNTERS] = {
+    [IPC_ACCEPTS] = {"cserver_accepts_total", "Connections accepted."},
+    [IPC_ACCEPT_EMPTY] = {"cserver_accept_empty_total",
+                          "Attempts to accept that found no connection waiting."},
+    [IPC_ACCEPT_FULL] = {"cserver_accept_full_total",
+                         "Pauses in accepting: out of descriptors, or max_connections reached."},
+    [IPC_TURN_TAKES] = {"cserver_turn_takes_total", "Times the accept turn was taken."},
+    [IPC_TURN_GIVES] = {"cserver_turn_gives_total", "Times the accept turn was passed on."},
+    [IPC_TURN_KICKS_SENT] = {"cserver_turn_kicks_sent_total",
+                             "Sleeping workers woken to take the accept turn."},
+    [IPC_TURN_KICKS_RECEIVED] = {"cserver_turn_kicks_received_total",
+                                 "Times a worker was woken to take the accept turn."},
+    [IPC_TURN_RECOVERED] = {"cserver_turn_recovered_total",
+                            "Times the accept turn was taken over from a dead worker."},
+    [IPC_WAKEUPS] = {"cserver_wakeups_total", "Returns from waiting for events."},
+    [IPC_CONNECTIONS] = {"cserver_connections_total", "Connections begun."},
+    [IPC_REQUESTS] = {"cserver_requests_total",
+                      "Requests that ended: answered, or the client went away."},
+    [IPC_STATUS_1XX] = {"cserver_responses_1xx_total", "Responses with a status of 100 to 199."},
+    [IPC_STATUS_2XX] = {"cserver_responses_2xx_total", "Responses with a status of 200 to 299."},
+    [IPC_STATUS_3XX] = {"cserver_responses_3xx_total", "Responses with a status of 300 to 399."},
+    [IPC_STATUS_4XX] = {"cserver_responses_4xx_total", "Responses with a status of 400 to 499."},
+    [IPC_STATUS_5XX] = {"cserver_responses_5xx_total", "Responses with a status of 500 to 599."},
+    [IPC_BYTES_IN] = {"cserver_bytes_in_total", "Bytes received from clients."},
+    [IPC_BYTES_OUT] = {"cserver_bytes_out_total", "Bytes sent to clients."},
+    [IPC_BAD_REQUEST] = {"cserver_bad_requests_total",
+                         "Requests refused because their head or body breaks the rules of HTTP."},
+    [IPC_LIMIT_HEAD] = {"cserver_limit_head_total",
+                        "Requests refused because their head or target is too long."},
+    [IPC_LIMIT_BODY] = {"cserver_limit_body_total",
+                        "Requests refused because their body is too long."},
+    [IPC_LIMIT_CONNECTIONS] = {"cserver_limit_connections_total",
+                               "Connections refused or closed early because there are too many."},
+    [IPC_TIMEOUT_HEAD] = {"cserver_timeout_head_total",
+                          "Connections closed because the request head took too long."},
+    [IPC_TIMEOUT_BODY] = {"cserver_timeout_body_total",
+                          "Connections closed because the request body took too long."},
+    [IPC_TIMEOUT_IDLE] = {"cserver_timeout_idle_total",
+                          "Connections closed because no further request came."},
+    [IPC_TIMEOUT_WRITE] = {"cserver_timeout_write_total",
+                           "Connections closed because the client read its answer too slowly."},
+    [IPC_TIMEOUT_HANDLER] = {"cserver_timeout_handler_total",
+                             "Requests ended because a handler took too long to answer."},
+    [IPC_CLIENT_GONE] = {"cserver_client_gone_total",
+                         "Clients that went away before their answer was complete."},
+    [IPC_HANDLER_ERRORS] = {"cserver_handler_errors_total", "Errors that handlers reported."},
+    [IPC_LOG_LINES] = {"cserver_log_lines_total", "Lines written to the access log."},
+    [IPC_LOG_BLOCKED] = {"cserver_log_blocked_total",
+                         "Writes to the access log that took longer than 10 ms."},
+    [IPC_LOG_DROPPED] = {"cserver_log_dropped_total",
+                         "Lines lost because the access log could not be written."},
+};
+
+const struct board_counter *board_counter(enum ipc_counter c)
+{
+    check((unsigned)c < IPC_COUNTERS);
+    return &counters[c];
+}
+
+uint64_t board_get(const struct region *r, int slot, enum ipc_counter c)
+{
+    check(slot >= 0 && (unsigned)slot < r->nslots && (unsigned)c < IPC_COUNTERS);
+    return atomic_load_explicit(&r->slots[slot].counters[c], memory_order_relaxed);
+}
+
+uint64_t board_sum(const struct region *r, enum ipc_counter c)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < r->nslots; i++) {
+        sum += board_get(r, (int)i, c);
+    }
+    return sum;
+}
+
+uint64_t board_module_sum(const struct region *r, unsigned index)
+{
+    check(index < IPC_MODULE_COUNTERS);
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < r->nslots; i++) {
+        sum += atomic_load_explicit(&r->slots[i].module_counters[index], memory_order_relaxed);
+    }
+    return sum;
+}
+
+int board_active(const struct region *r)
+{
+    int sum = 0;
+    for (unsigned i = 0; i < r->nslots; i++) {
+        sum += atomic_load_explicit(&r->slots[i].active, memory_order_relaxed);
+    }
+    return sum;
+}
+
+const char *board_state_name(enum ipc_state s)
+{
+    static const char *const names[IPC_STATES] = {
+        [IPC_FREE] = "free",
+        [IPC_STARTING] = "starting",
+        [IPC_READY] = "ready",
+        [IPC_DRAINING] = "draining",
+    };
+    return (unsigned)s < IPC_STATES ? names[s] : "unknown";
+}
+
+/* The park state goes first, so that nobody kicks the dead any more; the kick goes after it,
+ * because a kick left behind would make everybody think that the successor has been woken. */
+void board_bury(struct region *r, int slot)
+{
+    struct ipc_slot *s = region_slot(r, slot);
+    atomic_store(&s->park, IPC_RUN);
+    atomic_store(&s->kick, 0);
+    atomic_store_explicit(&s->fit, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->active, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->pid, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->state, IPC_FREE, memory_order_release);
+}

@@ -1,0 +1,134 @@
+/* region.c - one mapping with everything in it, in the order that layout.h names; it is only ever
+ * made in one piece and dropped in one piece. */
+#include "ipc/region.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "os/fd.h"
+#include "os/shm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+struct offsets {
+    size_t turn, names, slots, end;
+};
+
+static size_t round_up(size_t n)
+{
+    return (n + IPC_CACHE_LINE - 1) / IPC_CACHE_LINE * IPC_CACHE_LINE;
+}
+
+static struct offsets offsets_for(unsigned nslots)
+{
+    struct offsets o;
+    o.turn = round_up(sizeof(struct ipc_header));
+    o.names = round_up(o.turn + sizeof(struct ipc_turn));
+    o.slots = round_up(o.names + IPC_MODULE_COUNTERS * sizeof(struct ipc_counter_name));
+    o.end = o.slots + nslots * sizeof(struct ipc_slot);
+    return o;
+}
+
+static void set_pointers(struct region *r, char *base, const struct offsets *o)
+{
+    r->header = (void *)base;
+    r->turn = (void *)(base + o->turn);
+    r->names = (void *)(base + o->names);
+    r->slots = (void *)(base + o->slots);
+    r->size = o->end;
+}
+
+static void fill(struct region *r, unsigned max_workers)
+{
+    clock_update();
+    r->header->magic = IPC_MAGIC;
+    r->header->version = IPC_LAYOUT_VERSION;
+    r->header->size = r->size;
+    r->header->max_workers = max_workers;
+    r->header->nslots = r->nslots;
+    atomic_store_explicit(&r->header->started_wall_us, clock_wall_us(), memory_order_relaxed);
+    lock_init(&r->turn->lock);
+    atomic_store_explicit(&r->turn->owner, -1, memory_order_relaxed);
+}
+
+static int make_bells(struct region *r)
+{
+    r->bells = mem_alloc(r->nslots * sizeof(*r->bells));
+    for (unsigned i = 0; i < r->nslots; i++) {
+        r->bells[i] = -1;
+    }
+    for (unsigned i = 0; i < r->nslots; i++) {
+        r->bells[i] = fd_event_new();
+        if (r->bells[i] < 0) {
+            return r->bells[i];
+        }
+    }
+    r->master_bell = fd_event_new();
+    return r->master_bell < 0 ? r->master_bell : 0;
+}
+
+int region_new(struct region *r, unsigned max_workers)
+{
+    *r = (struct region){.nslots = IPC_SLOT_WORKERS + 3 * max_workers, .master_bell = -1};
+    struct offsets o = offsets_for(r->nslots);
+    char *base = shm_new(o.end, "cserver");
+    if (!base) {
+        return -errno;
+    }
+    set_pointers(r, base, &o);
+    fill(r, max_workers);
+    int rc = make_bells(r);
+    if (rc < 0) {
+        region_free(r);
+    }
+    return rc;
+}
+
+void region_free(struct region *r)
+{
+    for (unsigned i = 0; r->bells && i < r->nslots; i++) {
+        fd_close(&r->bells[i]);
+    }
+    fd_close(&r->master_bell);
+    free(r->bells);
+    if (r->header) {
+        shm_free(r->header, r->size);
+    }
+    *r = (struct region){.master_bell = -1};
+}
+
+/* Cut where it is too long: help is for people. */
+static void copy_help(char *to, size_t room, const char *from)
+{
+    size_t n = from ? strlen(from) : 0;
+    n = n < room ? n : room - 1;
+    if (n) {
+        memcpy(to, from, n);
+    }
+    to[n] = '\0';
+}
+
+/* A name may be read by others while it is made: `used` is set when it is complete, and it never
+ * changes after. */
+int region_counter(struct region *r, const char *name, const char *help)
+{
+    size_t n = strlen(name);
+    check(n > 0);
+    if (n >= IPC_COUNTER_NAME) {
+        return -ENAMETOOLONG;
+    }
+    for (int i = 0; i < IPC_MODULE_COUNTERS; i++) {
+        struct ipc_counter_name *c = &r->names[i];
+        if (!atomic_load_explicit(&c->used, memory_order_acquire)) {
+            memcpy(c->name, name, n + 1);
+            copy_help(c->help, sizeof(c->help), help);
+            atomic_store_explicit(&c->used, 1, memory_order_release);
+            return i;
+        }
+        if (strcmp(c->name, name) == 0) {
+            return i;
+        }
+    }
+    return -ENOSPC;
+}
