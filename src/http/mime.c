@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 
+#define UNKNOWN "application/octet-stream"
 #define LONGEST 11 /* bytes of the longest extension */
 
 static const struct {
@@ -198,9 +199,11 @@ const char *http_mime_of(cs_str path)
     cs_str extension = extension_of(path);
     size_t low = 0, high = ARRAY_LEN(types);
     if (extension.n > LONGEST)
-        high = 0;
-    for (size_t i = 0; i < extension.n && i < LONGEST; i++)
+        return UNKNOWN;
+    for (size_t i = 0; i < extension.n; i++)
         key[i] = str_lower_char(extension.p[i]);
+    if (strlen(key) != extension.n)
+        return UNKNOWN; /* a NUL in the name */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         int order = strcmp(key, types[middle].extension);
@@ -211,5 +214,5 @@ const char *http_mime_of(cs_str path)
         else
             low = middle + 1;
     }
-    return "application/octet-stream";
+    return UNKNOWN;
 }
