@@ -41,11 +41,16 @@ static int is_read(const cs_req_info *q)
            (q->method.n == 4 && !memcmp(q->method.p, "HEAD", 4));
 }
 
-/* There is a file, but not for this method. */
+/* There is a file, but not for this method. A method that HTTP does not know is left to whoever
+ * does. */
 static int not_allowed(cs_req *r)
 {
+    const int options = cs_is(r, "OPTIONS");
+    if (!options && !cs_is(r, "POST") && !cs_is(r, "PUT") && !cs_is(r, "DELETE") &&
+        !cs_is(r, "PATCH"))
+        return CS_DECLINED;
     cs_set_header(r, "Allow", CS_S("GET, HEAD, OPTIONS"));
-    return cs_is(r, "OPTIONS") ? cs_reply(r, 204, NULL, CS_S("")) : 405;
+    return options ? cs_reply(r, 204, NULL, CS_S("")) : 405;
 }
 
 /* Takes over one reference to f. */
