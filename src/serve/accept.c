@@ -95,7 +95,8 @@ void accept_before_wait(struct serve *s)
 static bool alone(const struct serve *s)
 {
     const struct region *r = s->region;
-    for (unsigned i = IPC_SLOT_WORKERS; i < r->nslots; i++)
+    unsigned used = atomic_load_explicit(&r->turn->used, memory_order_relaxed);
+    for (unsigned i = IPC_SLOT_WORKERS; i < used; i++)
         if ((int)i != s->slot_index && atomic_load_explicit(&r->slots[i].fit, memory_order_relaxed))
             return false;
     return true;
@@ -176,7 +177,6 @@ static void hear_bell(struct serve *s)
     struct turn *t = &s->turn;
     fd_event_drain(s->bell.fd);
     turn_heard(t);
-    serve_count_one(s, IPC_TURN_KICKS_RECEIVED);
     if (is_fit(s))
         turn_take(t);
     else

@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define COPY_MAX 2048 /* a body up to this size is copied behind the head: one piece less to send  \
-                       */
+#define COPY_MAX                                                                                   \
+    2048 /* a body up to this size is copied behind the head: one piece less to send               \
+          */
 #define RANGES_MAX  16
 #define KEEP_UNREAD (64 * 1024)
 

@@ -1,0 +1,193 @@
+/* Sites and routes, from settings text to the route that answers. */
+#include "serve/route.h"
+
+#include "base/check.h"
+#include "conf/reader.h"
+#include "serve/plan.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+static int never(cs_req *r)
+{
+    (void)r;
+    return CS_DECLINED;
+}
+
+static const cs_api *unused;
+static const cs_module hello = {.magic = CS_MAGIC,
+                                .size = sizeof(cs_module),
+                                .api = &unused,
+                                .name = "hello",
+                                .version = "1",
+                                .handler = never};
+
+static const char settings[] =
+    "[listen:main]\naddress = 127.0.0.1:8080\n"
+    "[listen:other]\naddress = 127.0.0.1:8081\n"
+    "[module:hello]\n"
+    "[site:plain]\nhost = *\n"
+    "[site:example]\nlisten = main\nhost = example.com, www.example.com\n"
+    "[site:wild]\nhost = *.example.com\n"
+    "[site:deep]\nhost = *.a.example.com\n"
+    "[site:v6]\nhost = [::1]\n"
+    "[route:exact]\nsite = example\nmatch = = /users/7\nhandler = hello\n"
+    "[route:user]\nsite = example\nmatch = ~ ^/users/(?<id>\\d+)$\nhandler = hello\n"
+    "[route:second]\nsite = example\nmatch = ~ ^/users/\nhandler = hello\n"
+    "[route:prefix]\nsite = example\nmatch = /users/list/all/\nhandler = hello\n"
+    "[route:files]\nsite = example\nmatch = /files/\nhandler = hello\n"
+    "[route:deeper]\nsite = example\nmatch = /files/big/\nhandler = hello\n"
+    "[route:plainroute]\nsite = plain\nmatch = /\nhandler = hello\n"
+    "[route:hungry]\nsite = wild\nmatch = ~ ^/(a+)+$\nhandler = hello\n";
+
+struct row {
+    const char *label, *listen, *host, *path, *site, *route;
+};
+
+static const struct row rows[] = {
+    {"exact before regex", "main", "example.com", "/users/7", "example", "exact"},
+    {"regex", "main", "example.com", "/users/8", "example", "user"},
+    {"regexes in file order", "main", "example.com", "/users/x", "example", "second"},
+    {"regex before prefix", "main", "example.com", "/users/list/all/", "example", "second"},
+    {"prefix", "main", "example.com", "/files/a", "example", "files"},
+    {"longest prefix", "main", "example.com", "/files/big/a", "example", "deeper"},
+    {"prefix needs its border", "main", "example.com", "/filesystem", "example", ""},
+    {"prefix with slash is not the bare name", "main", "example.com", "/files", "example", ""},
+    {"no route", "main", "example.com", "/nothing", "example", ""},
+    {"second name", "main", "www.example.com", "/files/a", "example", "files"},
+    {"wildcard", "main", "x.example.com", "/", "wild", ""},
+    {"longer wildcard", "main", "x.a.example.com", "/", "deep", ""},
+    {"wildcard over two labels", "main", "x.y.example.com", "/", "wild", ""},
+    {"wildcard is not the bare name", "other", "example.com", "/", "plain", "plainroute"},
+    {"name of another listener", "other", "www.example.com", "/", "wild", ""},
+    {"unknown name", "main", "nobody.test", "/a/b", "plain", "plainroute"},
+    {"no name", "main", "", "/", "plain", "plainroute"},
+    {"address", "main", "127.0.0.1", "/", "plain", "plainroute"},
+    {"IPv6 literal", "main", "[::1]", "/", "v6", ""},
+};
+
+struct world {
+    struct report report;
+    struct conf_text *text;
+    struct conf *conf;
+    struct serve_plan *plan;
+};
+
+static void make(struct world *w, const char *text)
+{
+    report_init(&w->report);
+    struct conf_read_opts opts = {.prefix = "/tmp"};
+    w->text = conf_read_bytes("test.ini", str_of(text), &opts, &w->report);
+    struct conf_module_ref *refs;
+    cs_str folder;
+    size_t n = conf_module_refs(w->text, &refs, &folder);
+    const cs_module *desc[4] = {NULL};
+    assert_true(n < 4);
+    for (size_t i = 0; i < n; i++)
+        desc[i] = &hello;
+    w->conf = conf_bind(w->text, refs, desc, n, &w->report);
+    w->plan = w->report.errors ? NULL : serve_plan_new(w->conf, &w->report);
+}
+
+static void drop(struct world *w)
+{
+    serve_plan_free(w->plan);
+    conf_free(w->conf);
+    conf_text_free(w->text);
+    report_free(&w->report);
+}
+
+static const struct conf_listen *listener(const struct world *w, const char *label)
+{
+    for (size_t i = 0; i < w->conf->nlistens; i++)
+        if (str_is(w->conf->listens[i].head.label, label))
+            return &w->conf->listens[i];
+    return NULL;
+}
+
+static void explain(struct world *w)
+{
+    struct buf b = {0};
+    report_print(&w->report, &b);
+    print_error("%s", b.p ? b.p : "");
+    buf_free(&b);
+}
+
+static void test_table(void **state)
+{
+    (void)state;
+    struct world w;
+    make(&w, settings);
+    if (!w.plan)
+        explain(&w);
+    assert_non_null(w.plan);
+    assert_true(router_needs_host(w.plan->router));
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct row *row = &rows[i];
+        const char *error = "";
+        const struct router_site *s =
+            router_site(w.plan->router, listener(&w, row->listen), str_of(row->host));
+        const struct route *r = router_find(s, str_of(row->path), &error);
+        if (!r || !str_is(r->site->head.label, row->site) || !str_is(r->label, row->route))
+            fail_msg("%s: %s", row->label, r ? "another site or route" : error);
+    }
+    drop(&w);
+    printf("rows: %zu\n", ARRAY_LEN(rows));
+}
+
+static void test_match_limit(void **state)
+{
+    (void)state;
+    struct world w;
+    char path[64];
+    const char *error = "";
+    make(&w, settings);
+    memset(path, 'a', sizeof path);
+    path[0] = '/';
+    path[60] = '!';
+    path[61] = '\0';
+    const struct router_site *s =
+        router_site(w.plan->router, listener(&w, "main"), CS_S("x.example.com"));
+    assert_null(router_find(s, str_of(path), &error));
+    assert_non_null(strstr(error, "match limit"));
+    drop(&w);
+}
+
+static void test_bad_regex(void **state)
+{
+    (void)state;
+    struct world w;
+    struct buf b = {0};
+    make(&w, "[module:hello]\n[route:r]\nmatch = ~ ^/(a$\nhandler = hello\n");
+    assert_null(w.plan);
+    report_print(&w.report, &b);
+    assert_non_null(strstr(b.p, "test.ini:3"));
+    assert_non_null(strstr(b.p, "bad regex"));
+    buf_free(&b);
+    drop(&w);
+}
+
+static void test_missing_root(void **state)
+{
+    (void)state;
+    struct world w;
+    struct buf b = {0};
+    make(&w, "[site:a]\nroot = /nowhere/at/all\n");
+    report_print(&w.report, &b);
+    assert_null(w.plan);
+    assert_non_null(strstr(b.p, "test.ini:2"));
+    assert_non_null(strstr(b.p, "/nowhere/at/all"));
+    buf_free(&b);
+    drop(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table), cmocka_unit_test(test_match_limit),
+        cmocka_unit_test(test_bad_regex), cmocka_unit_test(test_missing_root)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
