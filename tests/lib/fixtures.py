@@ -1,0 +1,44 @@
+"""pytest fixtures: `serve` makes servers and ends them, `folder` is a short-named temporary folder."""
+import shutil
+import tempfile
+
+import pytest
+
+from .server import Server, kill_leftovers, strays
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Lets a fixture see whether its test has failed."""
+    outcome = yield
+    if call.when == "call":
+        item.has_failed = outcome.get_result().failed
+
+
+@pytest.fixture
+def folder():
+    """A folder of our own. Its name is short, since a unix socket's path may have 107 bytes only."""
+    path = tempfile.mkdtemp(prefix="cs-")
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def serve(request):
+    """serve(conf, ...) starts a Server (same arguments); all are ended and judged after the test."""
+    servers = []
+
+    def start(*args, **options):
+        server = Server(*args, **options)
+        servers.append(server)
+        return server.start() if server.at_once else server
+
+    yield start
+    if getattr(request.node, "has_failed", False):
+        for server in servers:
+            print(f"--- the log of {server.conf}\n{server.log()[-6000:]}")
+    faults = []
+    for server in reversed(servers):
+        faults += server.end()
+    faults += kill_leftovers(strays)
+    assert not faults, "\n".join(faults)
