@@ -369,11 +369,11 @@ struct conf *conf_bind(struct conf_text *t, const struct conf_module_ref *refs,
     arena_init(&c->arena, NULL);
     c->text = t;
     check_kinds(&b);
+    bind_modules(&b, refs, nrefs);
     bind_single(&b, "server", &c->server, &c->server.head);
     bind_single(&b, "accept", &c->accept, &c->accept.head);
     bind_single(&b, "limits", &c->limits, &c->limits.head);
     check_server(&b);
-    bind_modules(&b, refs, nrefs);
     bind_listens(&b);
     conflict_listens(&b);
     bind_sites(&b);
@@ -381,5 +381,6 @@ struct conf *conf_bind(struct conf_text *t, const struct conf_module_ref *refs,
     bind_routes(&b);
     conflict_routes(&b);
     inherit_required(&b);
+    report_sort(rep);
     return c;
 }

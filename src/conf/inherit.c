@@ -53,6 +53,8 @@ static size_t find_module(const struct bind *b, cs_str name)
  */
 static bool any_unloaded(const struct level *l)
 {
+    if (l->route && l->route->nhandlers < l->route->handler.n)
+        return true;
     for (size_t i = 0; i < l->b->c->nmodules; i++)
         if (l->candidate[i] && !module_at(l, i)->desc)
             return true;

@@ -67,15 +67,36 @@ void report_warning(struct report *r, const struct conf_origin *at, int width, c
     r->warnings++;
 }
 
+static bool is_edge(char c)
+{
+    return strchr(" \t,=\"", c) != NULL; /* also the end of the line */
+}
+
+/* Case does not matter: host names are kept in lower case. A hit that is a whole word is the better
+ * one. */
+static const char *find(const char *text, size_t from, cs_str what)
+{
+    size_t len = strlen(text);
+    const char *best = NULL;
+
+    for (size_t i = from; i + what.n <= len; i++) {
+        if (!str_eq_nocase((cs_str){text + i, what.n}, what))
+            continue;
+        if ((i == 0 || is_edge(text[i - 1])) && is_edge(text[i + what.n]))
+            return text + i;
+        best = best ? best : text + i;
+    }
+    return best;
+}
+
 struct conf_origin report_point(const struct conf_origin *at, cs_str what)
 {
     struct conf_origin moved = *at;
-    size_t len = at->text ? strlen(at->text) : 0;
     size_t from = at->col > 0 ? (size_t)at->col - 1 : 0;
     const char *hit = NULL;
 
-    if (what.n && from < len)
-        hit = memmem(at->text + from, len - from, what.p, what.n);
+    if (what.n && at->text && from < strlen(at->text))
+        hit = find(at->text, from, what);
     if (hit)
         moved.col = (int)(hit - at->text) + 1;
     return moved;
@@ -92,6 +113,45 @@ void report_origin(const struct conf_origin *at, struct buf *out)
     } else {
         buf_add_z(out, at->what ? at->what : "default");
     }
+}
+
+static bool same_file(const struct report_entry *a, const struct report_entry *b)
+{
+    return a->at.file && b->at.file && strcmp(a->at.file, b->at.file) == 0;
+}
+
+/* Where `e` goes in a list that is sorted: behind the last entry of its file with no larger line.
+ */
+static struct report_entry **slot(struct report_entry **list, const struct report_entry *e)
+{
+    struct report_entry **best = NULL, **i = list;
+
+    for (; *i && (!e->at.file || (*i)->at.file); i = &(*i)->next) {
+        if (!same_file(*i, e))
+            continue;
+        if ((*i)->at.line <= e->at.line)
+            best = &(*i)->next;
+        else if (!best)
+            best = i;
+    }
+    return best ? best : i;
+}
+
+void report_sort(struct report *r)
+{
+    struct report_entry *rest = r->first, *sorted = NULL, *e;
+
+    while (rest) {
+        struct report_entry **at = slot(&sorted, rest);
+
+        e = rest;
+        rest = rest->next;
+        e->next = *at;
+        *at = e;
+    }
+    r->first = sorted;
+    for (r->last = &r->first; *r->last;)
+        r->last = &(*r->last)->next;
 }
 
 /* File names and lines come from outside: what a terminal would act on is shown as '?'. */

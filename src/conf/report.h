@@ -53,7 +53,10 @@ void report_warning(struct report *r, const struct conf_origin *at, int width, c
 struct conf_origin report_point(const struct conf_origin *at, cs_str what);
 /* "conf/cserver.ini:12", "default", "command line", "conf/cserver.ini:12, environment". */
 void report_origin(const struct conf_origin *at, struct buf *out);
-/* All entries in the order in which they were made, as text like above. */
+/* Brings the entries into the order of their lines; files stay in the order in which they first
+ * came up, and what is in no file comes last. */
+void report_sort(struct report *r);
+/* All entries in their order, as text like above. */
 void report_print(const struct report *r, struct buf *out);
 /* The first error in one line, for a log line or a command's answer; "" when there is none. */
 cs_str report_summary(const struct report *r, struct buf *out);

@@ -244,7 +244,7 @@ void value_section(struct bind *b, const struct conf_kind *kind, const struct co
             value_bind(b, s, found, n, d, base, &head->values[i]);
         else
             value_default(b, d, base, &head->values[i]);
-        if (!n && s && (d->flags & CS_REQUIRED))
+        if (!n && s && !s->again && (d->flags & CS_REQUIRED))
             check_required(b, head, d);
     }
     free(found);
