@@ -15,7 +15,8 @@ enum lock_result {
     LOCK_BUSY,      /* someone else holds it (or this process does already) */
     LOCK_RECOVERED, /* taken; the owner had died with it, the lock was made consistent: repair what
                        it guards */
-    LOCK_BROKEN     /* not recoverable: only after a bug */
+    LOCK_BROKEN /* not recoverable: only after a bug past these calls; glibc then answers a second
+                    lock_try with LOCK_BUSY, so end the process */
 };
 
 void lock_init(struct lock *l);

@@ -1,4 +1,7 @@
-/* shm.c - a memfd needs no name in the file system and goes away with its last process. */
+/* shm.c - a memfd needs no name in the file system and goes away with its last process.
+ *
+ * No mount limits a memfd: the kernel would reserve for a mistyped size until it has to kill
+ * processes, any processes. So what cannot be meant is refused before it is asked for. */
 #include "os/shm.h"
 
 #include "os/fd.h"
@@ -6,10 +9,25 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
+
+/* Half of the machine's memory. */
+static size_t most(void)
+{
+    struct sysinfo info;
+    if (sysinfo(&info) < 0) {
+        return 0;
+    }
+    return (size_t)info.totalram / 2 * info.mem_unit;
+}
 
 void *shm_new(size_t n, const char *name)
 {
+    if (n > most()) {
+        errno = ENOMEM;
+        return NULL;
+    }
     int fd = memfd_create(name, MFD_CLOEXEC);
     if (fd < 0) {
         return NULL;

@@ -5,7 +5,8 @@
 #include <stddef.h>
 
 /* n bytes, zeroed, aligned to a page, at the same address in every child. NULL with errno set. The
- * memory is reserved now, so a full /dev/shm is an error here and no SIGBUS later. */
+ * memory is reserved now, so that a lack of it is an error here and no SIGBUS later; more than half
+ * of the machine's memory is ENOMEM at once. */
 void *shm_new(size_t n, const char *name);
 void shm_free(void *p, size_t n);
 
