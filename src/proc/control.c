@@ -1,0 +1,349 @@
+/* control.c - see control.h. */
+#include "proc/control.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "os/fd.h"
+#include "os/file.h"
+#include "os/sock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define ACCEPTS_AT_ONCE 8
+
+struct control_client {
+    struct list node;
+    struct control *control;
+    struct loop_io io;
+    struct loop_task free_task, work_task;
+    struct timer idle; /* no whole request, or no progress with an answer, for too long */
+    struct buf in, out;
+    struct control_call *call; /* being worked on */
+    bool closing;              /* after the output */
+    bool dead;
+};
+
+struct control {
+    struct loop *loop;
+    struct loop_io io;
+    struct list clients; /* the one that has been quiet longest first */
+    unsigned nclients;
+    char *path;
+    control_handler *handler;
+    void *arg;
+};
+
+static void run_free(struct loop_task *task)
+{
+    struct control_client *cl = CONTAINER_OF(task, struct control_client, free_task);
+
+    buf_free(&cl->in);
+    buf_free(&cl->out);
+    free(cl);
+}
+
+static void drop(struct control_client *cl)
+{
+    struct control *c = cl->control;
+
+    if (cl->dead)
+        return;
+    cl->dead = true;
+    if (cl->call)
+        cl->call->client = NULL;
+    timer_clear(&c->loop->timers, &cl->idle);
+    if (cl->work_task.node.next)
+        list_remove(&cl->work_task.node);
+    loop_del(c->loop, &cl->io);
+    fd_close(&cl->io.fd);
+    list_remove(&cl->node);
+    c->nclients--;
+    loop_later(c->loop, &cl->free_task);
+}
+
+static void on_idle(struct timer *t)
+{
+    drop(CONTAINER_OF(t, struct control_client, idle));
+}
+
+static void touch(struct control_client *cl)
+{
+    struct control *c = cl->control;
+
+    list_remove(&cl->node);
+    list_add_tail(&c->clients, &cl->node);
+    if (!cl->call)
+        timer_set(&c->loop->timers, &cl->idle, CONTROL_IDLE_MS);
+}
+
+/* Interest follows from what is to be done; a client whose request is being worked on is not read
+ * from, but its going away is still seen. */
+static void set_interest(struct control_client *cl)
+{
+    uint32_t events = EPOLLRDHUP;
+
+    if (!cl->call && !cl->closing)
+        events |= EPOLLIN;
+    if (cl->out.n > 0)
+        events |= EPOLLOUT;
+    if (loop_set(cl->control->loop, &cl->io, events) < 0)
+        drop(cl);
+}
+
+static void flush(struct control_client *cl)
+{
+    ssize_t n = 1;
+
+    while (cl->out.n > 0 && n > 0) {
+        n = send(cl->io.fd, cl->out.p, cl->out.n, MSG_NOSIGNAL);
+        if (n > 0) {
+            buf_consume(&cl->out, (size_t)n);
+            touch(cl);
+        }
+    }
+    if ((n < 0 && errno != EAGAIN && errno != EINTR) || (cl->closing && cl->out.n == 0))
+        drop(cl);
+    else
+        set_interest(cl);
+}
+
+static void put_line(struct control_client *cl, cs_str json)
+{
+    if (cl->out.n + json.n > CONTROL_OUT) {
+        drop(cl);
+        return;
+    }
+    buf_add_str(&cl->out, json);
+    buf_add_char(&cl->out, '\n');
+    flush(cl);
+}
+
+static void refuse(struct control_client *cl, int code, const char *message)
+{
+    struct buf out = {0};
+    struct json j;
+
+    json_init(&j, &out);
+    json_object(&j, NULL);
+    json_bool(&j, "ok", false);
+    json_int(&j, "code", code);
+    json_z(&j, "message", message);
+    json_int(&j, "pid", getpid());
+    json_end_object(&j);
+    cl->closing = true;
+    put_line(cl, buf_str(&out));
+    buf_free(&out);
+}
+
+void control_progress(struct control_call *call, const char *text)
+{
+    struct buf out = {0};
+    struct json j;
+
+    if (!call->client)
+        return;
+    json_init(&j, &out);
+    json_object(&j, NULL);
+    json_z(&j, "progress", text);
+    json_end_object(&j);
+    put_line(call->client, buf_str(&out));
+    buf_free(&out);
+}
+
+/* The client's next request is looked at in another turn: answers given at once do not nest. */
+void control_answer(struct control_call *call, cs_str json)
+{
+    struct control_client *cl = call->client;
+
+    free(call);
+    if (!cl)
+        return;
+    cl->call = NULL;
+    touch(cl);
+    loop_later(cl->control->loop, &cl->work_task);
+    put_line(cl, json);
+}
+
+/* Takes one whole line off the input and hands it over. */
+static void next_request(struct control_client *cl)
+{
+    char *end = cl->in.n ? memchr(cl->in.p, '\n', cl->in.n) : NULL;
+    size_t n = end ? (size_t)(end - cl->in.p) : cl->in.n;
+    struct control_call *call;
+    char line[CONTROL_LINE];
+
+    if (n >= CONTROL_LINE) {
+        refuse(cl, 2, "a request line has at most 4095 bytes");
+        return;
+    }
+    if (!end)
+        return;
+    memcpy(line, cl->in.p, n);
+    buf_consume(&cl->in, n + 1);
+    call = mem_alloc(sizeof *call);
+    list_init(&call->node);
+    call->client = cl;
+    cl->call = call;
+    timer_clear(&cl->control->loop->timers, &cl->idle);
+    cl->control->handler(cl->control->arg, call, str_trim((cs_str){line, n}));
+}
+
+static void work(struct control_client *cl)
+{
+    while (!cl->dead && !cl->call && !cl->closing) {
+        size_t before = cl->in.n;
+
+        next_request(cl);
+        if (cl->in.n == before)
+            break;
+    }
+    if (!cl->dead)
+        set_interest(cl);
+}
+
+static void run_work(struct loop_task *task)
+{
+    work(CONTAINER_OF(task, struct control_client, work_task));
+}
+
+static void receive(struct control_client *cl)
+{
+    char bytes[CONTROL_LINE];
+    ssize_t n = recv(cl->io.fd, bytes, sizeof bytes, 0);
+
+    if (n == 0 && cl->out.n > 0) {
+        cl->closing = true;
+        set_interest(cl);
+        return;
+    }
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+        drop(cl);
+        return;
+    }
+    if (n > 0)
+        buf_add(&cl->in, bytes, (size_t)n);
+    work(cl);
+}
+
+/* A client that only shuts down its sending side may still want its answer. */
+static void on_client(struct loop_io *io, uint32_t events)
+{
+    struct control_client *cl = CONTAINER_OF(io, struct control_client, io);
+
+    if (events & EPOLLOUT)
+        flush(cl);
+    if (cl->dead)
+        return;
+    if (events & EPOLLIN)
+        receive(cl);
+    else if (events & (EPOLLHUP | EPOLLERR))
+        drop(cl);
+    else if (events & EPOLLRDHUP && !cl->call && cl->out.n == 0)
+        drop(cl);
+    else if (events & EPOLLRDHUP)
+        loop_set(cl->control->loop, io, io->events & ~(uint32_t)EPOLLRDHUP);
+}
+
+/* The one that has been quiet longest, and is not waiting for us. */
+static void make_room(struct control *c)
+{
+    LIST_EACH (node, &c->clients) {
+        struct control_client *cl = CONTAINER_OF(node, struct control_client, node);
+
+        if (!cl->call) {
+            drop(cl);
+            return;
+        }
+    }
+}
+
+static void welcome(struct control *c, int fd)
+{
+    struct control_client *cl = mem_alloc(sizeof *cl);
+    int pid;
+    unsigned uid, gid;
+
+    cl->control = c;
+    cl->io = (struct loop_io){.fd = fd, .on_ready = on_client};
+    cl->free_task.run = run_free;
+    cl->work_task.run = run_work;
+    timer_init(&cl->idle, on_idle);
+    list_init(&cl->node);
+    c->nclients++;
+    touch(cl);
+    if (sock_unix_peer(fd, &pid, &uid, &gid) < 0 || (uid != 0 && uid != geteuid())) {
+        log_debug("control: refused a client of user %u", uid);
+        refuse(cl, 4, "only root and the user that the server runs as may use the control socket");
+    } else if (c->nclients > CONTROL_CLIENTS) {
+        refuse(cl, 1, "too many clients are waiting for answers; try again later");
+    } else {
+        set_interest(cl);
+    }
+}
+
+static void on_listen(struct loop_io *io, uint32_t events)
+{
+    struct control *c = CONTAINER_OF(io, struct control, io);
+
+    (void)events;
+    for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
+        int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd < 0)
+            return;
+        if (c->nclients >= CONTROL_CLIENTS)
+            make_room(c);
+        welcome(c, fd);
+    }
+}
+
+int control_new(struct control **out, struct loop *loop, const char *path, control_handler *handler,
+                void *arg)
+{
+    struct control *c;
+    int fd, rc = file_make_parent(path);
+
+    fd = rc < 0 ? rc : sock_unix_listen(path, 0660);
+    if (fd < 0)
+        return fd;
+    c = mem_alloc(sizeof *c);
+    c->loop = loop;
+    c->path = mem_strdup(path);
+    c->handler = handler;
+    c->arg = arg;
+    c->io = (struct loop_io){.fd = fd, .on_ready = on_listen};
+    list_init(&c->clients);
+    fd_set_nonblock(fd, true);
+    check(loop_set(loop, &c->io, EPOLLIN) == 0);
+    *out = c;
+    return 0;
+}
+
+void control_free(struct control *c)
+{
+    if (!c)
+        return;
+    unlink(c->path);
+    LIST_EACH (node, &c->clients)
+        drop(CONTAINER_OF(node, struct control_client, node));
+    loop_reap(c->loop);
+    loop_del(c->loop, &c->io);
+    fd_close(&c->io.fd);
+    free(c->path);
+    free(c);
+}
+
+void control_shed(struct control *c)
+{
+    if (!c)
+        return;
+    fd_close(&c->io.fd);
+    LIST_EACH (node, &c->clients)
+        fd_close(&CONTAINER_OF(node, struct control_client, node)->io.fd);
+}

@@ -1,0 +1,44 @@
+/* control.h - the control socket: a unix stream socket on which the command line, and whoever may, talks to the
+ * master.
+ *
+ * A request is one line: a word, and later perhaps a JSON object behind it. An answer is one line with a JSON
+ * object that has "ok"; before it there may be lines with "progress". Requests of one connection are worked off
+ * one after the other. Nothing that a client does or leaves undone holds the master up: everything is non-blocking and
+ * bounded. Only root and the server's own user get an answer. */
+#ifndef PROC_CONTROL_H
+#define PROC_CONTROL_H
+
+#include "base/buf.h"
+#include "event/loop.h"
+
+#define CONTROL_CLIENTS 16
+#define CONTROL_LINE    4096
+#define CONTROL_IDLE_MS 10000
+#define CONTROL_OUT     (4u << 20) /* what may wait for a client that does not read */
+
+struct control;
+struct control_client;
+
+/* A request that has not been answered yet. Its client may have gone meanwhile. */
+struct control_call {
+    struct list node; /* for whoever keeps it waiting */
+    struct control_client *client;
+};
+
+/* `line` is valid during the call only. Must end in one control_answer, now or later. */
+typedef void control_handler(void *arg, struct control_call *call, cs_str line);
+
+/* Listens on path (made with its folder, mode 0660). 0 or -errno: -EADDRINUSE when a server answers there. */
+int control_new(struct control **out, struct loop *loop, const char *path, control_handler *handler,
+                void *arg);
+/* Sends what it can, closes all, removes the socket file. */
+void control_free(struct control *c);
+/* In a child: closes the descriptors, touches nothing else. */
+void control_shed(struct control *c);
+
+/* {"progress":"..."} */
+void control_progress(struct control_call *call, const char *text);
+/* Sends the answer, one JSON object without a line break, and frees the call. */
+void control_answer(struct control_call *call, cs_str json);
+
+#endif

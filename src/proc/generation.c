@@ -1,0 +1,337 @@
+/* generation.c - see generation.h. */
+#include "proc/generation.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "ipc/board.h"
+#include "ipc/turn.h"
+#include "os/child.h"
+#include "os/fd.h"
+#include "proc/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int crew_init(struct crew *c, struct region *r, struct loop *loop)
+{
+    *c = (struct crew){.region = r, .loop = loop, .lifeline = {-1, -1}};
+    if (pipe2(c->lifeline, O_CLOEXEC | O_NONBLOCK) < 0)
+        return -errno;
+    c->nworkers = r->nslots - IPC_SLOT_WORKERS;
+    c->workers = mem_alloc(c->nworkers * sizeof *c->workers);
+    for (unsigned i = 0; i < c->nworkers; i++) {
+        c->workers[i].slot = IPC_SLOT_WORKERS + (int)i;
+        c->workers[i].pass = -1;
+    }
+    return 0;
+}
+
+void crew_free(struct crew *c)
+{
+    fd_close(&c->lifeline[0]);
+    fd_close(&c->lifeline[1]);
+    free(c->workers);
+    c->workers = NULL;
+    c->nworkers = 0;
+}
+
+struct worker *crew_find(struct crew *c, pid_t pid)
+{
+    for (unsigned i = 0; i < c->nworkers; i++)
+        if (c->workers[i].pid == pid)
+            return &c->workers[i];
+    return NULL;
+}
+
+unsigned crew_free_slots(const struct crew *c)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < c->nworkers; i++)
+        n += c->workers[i].generation == NULL;
+    return n;
+}
+
+unsigned crew_count(const struct crew *c)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < c->nworkers; i++)
+        n += c->workers[i].pid > 0;
+    return n;
+}
+
+static enum ipc_state state_of(const struct crew *c, const struct worker *w)
+{
+    return (enum ipc_state)atomic_load(&region_slot(c->region, w->slot)->state);
+}
+
+void crew_look(struct crew *c, void (*on_ready)(void *arg, struct worker *w), void *arg)
+{
+    for (unsigned i = 0; i < c->nworkers; i++) {
+        struct worker *w = &c->workers[i];
+
+        if (w->pid <= 0 || w->ready || state_of(c, w) < IPC_READY)
+            continue;
+        w->ready = true;
+        w->ready_ms = clock_ms();
+        on_ready(arg, w);
+    }
+}
+
+/* ---- Members ---- */
+
+struct worker *generation_next(const struct generation *g, const struct worker *w)
+{
+    struct crew *c = g->crew;
+
+    for (unsigned i = w ? (unsigned)(w - c->workers) + 1 : 0; i < c->nworkers; i++)
+        if (c->workers[i].generation == g)
+            return &c->workers[i];
+    return NULL;
+}
+
+#define EACH_WORKER(w, g) struct worker *w = generation_next(g, NULL); w; w = generation_next(g, w)
+
+unsigned generation_count(const struct generation *g)
+{
+    unsigned n = 0;
+
+    for (EACH_WORKER(w, g))
+        n += w->pid > 0;
+    return n;
+}
+
+unsigned generation_ready(const struct generation *g)
+{
+    unsigned n = 0;
+
+    for (EACH_WORKER(w, g))
+        n += w->pid > 0 && state_of(g->crew, w) == IPC_READY;
+    return n;
+}
+
+struct worker *generation_add(struct generation *g)
+{
+    struct crew *c = g->crew;
+
+    for (unsigned i = 0; i < c->nworkers; i++) {
+        struct worker *w = &c->workers[i];
+
+        if (w->generation)
+            continue;
+        *w = (struct worker){.generation = g, .slot = w->slot, .pass = -1};
+        return w;
+    }
+    return NULL;
+}
+
+void generation_drop(struct generation *g, struct worker *w)
+{
+    check(w->generation == g && w->pid == 0);
+    fd_close(&w->pass);
+    *w = (struct worker){.slot = w->slot, .pass = -1};
+}
+
+/* ---- Life and death of a generation ---- */
+
+static void on_kill(struct timer *t)
+{
+    struct generation *g = CONTAINER_OF(t, struct generation, kill);
+
+    for (EACH_WORKER(w, g))
+        if (w->pid > 0 && w->told) {
+            log_warn("worker %d (pid %d) did not end in time: killing it",
+                     w->slot - IPC_SLOT_WORKERS + 1, (int)w->pid);
+            kill(w->pid, SIGKILL);
+        }
+}
+
+struct generation *generation_new(struct crew *c, uint32_t number, struct settings *s,
+                                  struct listen_set *listens, struct logs *logs)
+{
+    struct generation *g;
+
+    if (crew_free_slots(c) < s->workers)
+        return NULL;
+    g = mem_alloc(sizeof *g);
+    g->crew = c;
+    g->number = number;
+    g->settings = s;
+    g->listens = *listens;
+    g->logs = *logs;
+    g->wanted = s->workers;
+    list_init(&g->node);
+    timer_init(&g->kill, on_kill);
+    s->plan->generation = number;
+    s->plan->workers = s->workers;
+    s->plan->access_fd = g->logs.access_fd;
+    listen_fill(&g->listens, s->plan);
+    for (unsigned i = 0; i < g->wanted; i++)
+        check(generation_add(g));
+    return g;
+}
+
+void generation_strip(struct generation *g, const struct listen_set *keep)
+{
+    listen_close(&g->listens, keep, true);
+    settings_free(g->settings, NULL);
+    g->settings = NULL;
+}
+
+void generation_free(struct generation *g, const struct listen_set *keep)
+{
+    struct worker *w;
+
+    check(generation_count(g) == 0);
+    generation_strip(g, keep);
+    while ((w = generation_next(g, NULL)))
+        generation_drop(g, w);
+    timer_clear(&g->crew->loop->timers, &g->kill);
+    list_remove(&g->node);
+    logs_close(&g->logs);
+    free(g);
+}
+
+/* ---- Forking ---- */
+
+static struct heritage heritage_of(const struct generation *g, const struct worker *w, int pass)
+{
+    return (struct heritage){.region = g->crew->region,
+                             .slot = w->slot,
+                             .generation = g->number,
+                             .plan = g->settings->plan,
+                             .user = g->settings->user,
+                             .shutdown_timeout = g->settings->conf->server.shutdown_timeout,
+                             .lifeline = g->crew->lifeline[0],
+                             .pass = pass,
+                             .json = g->logs.json};
+}
+
+static _Noreturn void child_main(const struct generation *g, const struct worker *w, int pass)
+{
+    struct crew *c = g->crew;
+    struct heritage h = heritage_of(g, w, pass);
+
+    fd_close(&c->lifeline[1]);
+    for (unsigned i = 0; i < c->nworkers; i++)
+        fd_close(&c->workers[i].pass);
+    logs_use(&g->logs);
+    c->in_child(c->arg, g);
+    exit(worker_run(&h));
+}
+
+static void announce(const struct generation *g, const struct worker *w)
+{
+    struct ipc_slot *slot = region_slot(g->crew->region, w->slot);
+
+    atomic_store(&slot->generation, g->number);
+    atomic_store(&slot->started_ms, clock_ms());
+    atomic_store(&slot->drain_until, 0);
+    atomic_store(&slot->reopened, g->crew->serial);
+    atomic_fetch_add(&slot->incarnation, 1);
+    atomic_store(&slot->state, IPC_STARTING);
+    atomic_fetch_add(&g->crew->region->header->spawns, 1);
+}
+
+int generation_spawn(struct generation *g, struct worker *w)
+{
+    int ends[2], rc = fd_pair(SOCK_SEQPACKET, ends);
+    pid_t pid;
+
+    check(w->pid == 0 && w->generation == g);
+    if (rc < 0)
+        return rc;
+    announce(g, w);
+    fflush(NULL);
+    pid = child_fork(0);
+    if (pid == 0) {
+        close(ends[0]);
+        child_main(g, w, ends[1]);
+    }
+    close(ends[1]);
+    if (pid < 0) {
+        close(ends[0]);
+        board_bury(g->crew->region, w->slot);
+        return pid;
+    }
+    fd_close(&w->pass);
+    *w = (struct worker){.generation = g,
+                         .slot = w->slot,
+                         .pid = pid,
+                         .pass = ends[0],
+                         .started_ms = clock_ms()};
+    atomic_store(&region_slot(g->crew->region, w->slot)->pid, pid);
+    return 0;
+}
+
+/* ---- Ending ---- */
+
+static void expect_end(struct generation *g, uint64_t until_ms)
+{
+    uint64_t now = clock_ms();
+
+    if (until_ms == 0)
+        timer_clear(&g->crew->loop->timers, &g->kill);
+    else
+        timer_set(&g->crew->loop->timers, &g->kill,
+                  (until_ms > now ? until_ms - now : 0) + GENERATION_KILL_MS);
+}
+
+static void tell(struct generation *g, struct worker *w, int sig, uint64_t until_ms)
+{
+    if (w->pid <= 0)
+        return;
+    atomic_store(&region_slot(g->crew->region, w->slot)->drain_until, until_ms);
+    w->told = true;
+    kill(w->pid, sig);
+}
+
+void generation_drain_one(struct generation *g, struct worker *w, uint64_t until_ms)
+{
+    tell(g, w, SIGQUIT, until_ms);
+    expect_end(g, until_ms);
+}
+
+void generation_drain(struct generation *g, uint64_t until_ms)
+{
+    if (g->until == 0 || (until_ms > 0 && until_ms < g->until))
+        g->until = until_ms;
+    for (EACH_WORKER(w, g))
+        tell(g, w, SIGQUIT, g->until);
+    expect_end(g, g->until);
+}
+
+void generation_cut(struct generation *g)
+{
+    g->until = clock_ms();
+    for (EACH_WORKER(w, g))
+        tell(g, w, SIGINT, g->until);
+    expect_end(g, g->until);
+}
+
+struct respawn_death generation_bury(struct worker *w, int status)
+{
+    struct crew *c = w->generation->crew;
+    enum ipc_state state = state_of(c, w);
+    struct respawn_death d = {
+        .ready = w->ready || state >= IPC_READY,
+        .draining = state == IPC_DRAINING && WIFEXITED(status) && WEXITSTATUS(status) == 0,
+        .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+        .ready_ms = w->ready ? clock_ms() - w->ready_ms : 0};
+
+    w->pid = 0;
+    fd_close(&w->pass);
+    w->reopen = 0;
+    board_bury(c->region, w->slot);
+    turn_rescue(c->region);
+    return d;
+}

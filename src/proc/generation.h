@@ -1,0 +1,99 @@
+/* generation.h - workers that run on the same settings, from their first fork to their last exit.
+ *
+ *     STARTING --all READY: commit--> LIVE --drain--> DRAINING --last worker gone--> freed
+ *         |
+ *         +--one dies, or time is over: roll back--> DRAINING (cut)
+ *
+ * A worker keeps its slot over respawns; its number is the slot's, so numbers are unique over all generations.
+ * `struct crew` is what generations share: the slots, and how to fork. It decides nothing: when to spawn, drain or
+ * give up is the master's business (master.c, rollout.c). */
+#ifndef PROC_GENERATION_H
+#define PROC_GENERATION_H
+
+#include "event/loop.h"
+#include "proc/listen.h"
+#include "proc/logs.h"
+#include "proc/respawn.h"
+
+#define GENERATION_START_MS 30000 /* a worker that is not READY by then is killed */
+#define GENERATION_KILL_MS  2000  /* after its deadline a worker gets SIGKILL */
+
+enum generation_state { GENERATION_STARTING, GENERATION_LIVE, GENERATION_DRAINING };
+
+struct worker {
+    struct generation *generation; /* NULL: the slot is free */
+    int slot;
+    pid_t pid;    /* 0: none now */
+    int pass;     /* our end of its socket pair */
+    bool ready;   /* has been READY */
+    bool told;    /* to drain or to end */
+    bool waiting; /* for its respawn */
+    uint64_t started_ms, ready_ms;
+    uint32_t reopen; /* it has to acknowledge log descriptors up to this serial; 0 = none */
+};
+
+struct crew {
+    struct region *region;
+    struct loop *loop;
+    unsigned nworkers; /* slots of workers */
+    struct worker *workers;
+    int lifeline[2]; /* [1] is held by the master alone */
+    uint32_t serial; /* of the last log descriptor that was sent */
+    void (*in_child)(void *arg, const struct generation *of); /* lets go of what is the master's */
+    void *arg;
+};
+
+struct generation {
+    struct list node;
+    struct crew *crew;
+    uint32_t number;
+    enum generation_state state;
+    struct settings *settings;
+    struct listen_set listens;
+    struct logs logs;
+    unsigned wanted; /* workers */
+    uint64_t until;    /* deadline of the drain, monotonic ms; 0 = none */
+    struct timer kill; /* set while there is a deadline */
+};
+
+/* 0 or -errno. The master must not die with the crew in use. */
+int crew_init(struct crew *c, struct region *r, struct loop *loop);
+void crew_free(struct crew *c);
+struct worker *crew_find(struct crew *c, pid_t pid);
+unsigned crew_free_slots(const struct crew *c);
+/* Number of processes there are. */
+unsigned crew_count(const struct crew *c);
+/* Takes note of workers that have become READY since the last call; each is passed to on_ready. */
+void crew_look(struct crew *c, void (*on_ready)(void *arg, struct worker *w), void *arg);
+
+/* A generation of `wanted` workers with slots of their own, none forked yet. Takes over all three. NULL when there are too
+ * few slots (nothing is taken over then). */
+struct generation *generation_new(struct crew *c, uint32_t number, struct settings *s,
+                                  struct listen_set *listens, struct logs *logs);
+/* Frees it, once no worker is left. Closes sockets that are not in `keep`. */
+void generation_free(struct generation *g, const struct listen_set *keep);
+/* Gives back what a draining generation no longer needs: settings and sockets that are not in `keep`. */
+void generation_strip(struct generation *g, const struct listen_set *keep);
+
+/* Forks the worker: 0 or -errno. Never returns in the child. */
+int generation_spawn(struct generation *g, struct worker *w);
+/* One more worker; NULL if there is no slot. */
+struct worker *generation_add(struct generation *g);
+/* The slot is given up (its process has gone, or never was). */
+void generation_drop(struct generation *g, struct worker *w);
+/* The workers of g in order of slots; NULL w: the first. */
+struct worker *generation_next(const struct generation *g, const struct worker *w);
+unsigned generation_count(const struct generation *g); /* that have a process */
+unsigned generation_ready(const struct generation *g); /* that are READY */
+
+/* Tells one worker, or all, to drain until then (monotonic ms; 0 = no deadline); what is left 2 s later is killed.
+ * An earlier deadline of the whole generation stays. */
+void generation_drain_one(struct generation *g, struct worker *w, uint64_t until_ms);
+void generation_drain(struct generation *g, uint64_t until_ms);
+/* Tells all to end now; what is left 2 s later is killed. */
+void generation_cut(struct generation *g);
+
+/* A process of the crew has ended: buries it, and says how. The worker keeps its slot (w->pid is 0). */
+struct respawn_death generation_bury(struct worker *w, int status);
+
+#endif

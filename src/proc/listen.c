@@ -1,0 +1,340 @@
+/* listen.c - see listen.h. */
+#include "proc/listen.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "os/fd.h"
+#include "proc/logs.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FIRST_INHERITED 3
+#define TRY_AGAIN_MS    20
+
+static struct listen_socket *add(struct listen_set *set)
+{
+    set->v = mem_resize(set->v, (set->n + 1) * sizeof *set->v);
+    set->v[set->n] = (struct listen_socket){.fd = -1};
+    return &set->v[set->n++];
+}
+
+static bool has_fd(const struct listen_set *set, int fd)
+{
+    for (size_t i = 0; set && i < set->n; i++)
+        if (set->v[i].fd == fd)
+            return true;
+    return false;
+}
+
+/* Not yet taken: ":0" may be asked for several times. */
+static const struct listen_socket *find(const struct listen_set *set, const struct sock_addr *a,
+                                        const struct listen_set *taken)
+{
+    for (size_t i = 0; set && i < set->n; i++)
+        if (sock_addr_same(&set->v[i].asked, a) && !has_fd(taken, set->v[i].fd))
+            return &set->v[i];
+    return NULL;
+}
+
+static uint64_t env_number(const char *name)
+{
+    const char *z = getenv(name);
+    uint64_t n = 0;
+
+    return z && str_to_u64(str_of(z), INT32_MAX, &n) ? n : 0;
+}
+
+static void inherit_one(struct listen_set *out, int fd)
+{
+    struct listen_socket s = {.fd = fd};
+    int listening = 0;
+    socklen_t n = sizeof listening;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n) < 0 || !listening ||
+        sock_addr_of(fd, &s.bound) < 0)
+        return;
+    fd_set_cloexec(fd, true);
+    fd_set_nonblock(fd, true);
+    s.asked = s.bound;
+    s.old = true;
+    sock_addr_text(&s.bound, s.text);
+    *add(out) = s;
+}
+
+void listen_inherit(struct listen_set *out)
+{
+    uint64_t n = env_number("LISTEN_FDS");
+
+    *out = (struct listen_set){0};
+    if (env_number("LISTEN_PID") == (uint64_t)getpid())
+        for (uint64_t i = 0; i < n && i < 256; i++)
+            inherit_one(out, FIRST_INHERITED + (int)i);
+    unsetenv("LISTEN_PID");
+    unsetenv("LISTEN_FDS");
+    unsetenv("LISTEN_FDNAMES");
+}
+
+/* Each address of each [listen:...] section, one after the other. */
+struct each {
+    const struct conf_listen *conf;
+    size_t address;
+    struct sock_addr addr;
+    struct conf_origin at;
+    int width;
+};
+
+/* Where the address stands: within the value if it can be found there. */
+static struct conf_origin place_of(const struct conf_listen *l, cs_str text, int *width)
+{
+    const struct conf_head *head = &l->head;
+    struct conf_origin at = head->at;
+
+    *width = (int)text.n;
+    for (size_t i = 0; i < head->nvalues; i++)
+        if (strcmp(head->values[i].directive->name, "address") == 0)
+            at = head->values[i].origin;
+    return at.text ? report_point(&at, text) : at;
+}
+
+static bool next_address(const struct conf *c, size_t *section, size_t *address, struct each *e)
+{
+    const char *error;
+
+    while (*section < c->nlistens && *address >= c->listens[*section].address.n) {
+        (*section)++;
+        *address = 0;
+    }
+    if (*section >= c->nlistens)
+        return false;
+    e->conf = &c->listens[*section];
+    e->address = (*address)++;
+    e->at = place_of(e->conf, e->conf->address.v[e->address], &e->width);
+    check(sock_addr_parse(e->conf->address.v[e->address], &e->addr, &error));
+    return true;
+}
+
+static bool is_unix(const struct sock_addr *a)
+{
+    return a->u.sa.sa_family == AF_UNIX;
+}
+
+static const char *port_of(const char *text)
+{
+    const char *colon = strrchr(text, ':');
+
+    return colon ? colon : text;
+}
+
+/* The same port on another address is the usual reason when it is our own. */
+static const char *own_address(const struct listen_set *old, const char *text)
+{
+    for (size_t i = 0; old && i < old->n; i++)
+        if (!is_unix(&old->v[i].bound) && strcmp(port_of(old->v[i].text), port_of(text)) == 0)
+            return old->v[i].text;
+    return NULL;
+}
+
+static void complain(struct settings *s, const struct each *e, const struct listen_set *old,
+                     int error)
+{
+    cs_str text = e->conf->address.v[e->address];
+    const char *own = own_address(old, text.p);
+
+    if (error == -EADDRINUSE && own)
+        report_error(&s->report, &e->at, e->width,
+                     "address %s overlaps %s, which this server listens on now; a change from one "
+                     "to the other needs a restart",
+                     text.p, own);
+    else if (error == -EADDRINUSE)
+        report_error(&s->report, &e->at, e->width,
+                     "address %s is in use by another process; choose another or stop that "
+                     "process",
+                     text.p);
+    else if (error == -EACCES && !is_unix(&e->addr))
+        report_error(&s->report, &e->at, e->width,
+                     "cannot listen on %s: %s; ports below 1024 need root or "
+                     "CAP_NET_BIND_SERVICE",
+                     text.p, strerror(-error));
+    else if (error == -EADDRNOTAVAIL)
+        report_error(&s->report, &e->at, e->width,
+                     "cannot listen on %s: this machine has no such address", text.p);
+    else
+        report_error(&s->report, &e->at, e->width, "cannot listen on %s: %s", text.p,
+                     strerror(-error));
+}
+
+static int open_one(const struct each *e, int *patience_ms)
+{
+    struct sock_listen_opts opts = {.backlog = (int)e->conf->backlog,
+                                    .deferred = e->conf->deferred,
+                                    .unix_mode = (unsigned)e->conf->mode};
+    int fd = sock_listen(&e->addr, &opts);
+
+    while (fd == -EADDRINUSE && *patience_ms > 0) {
+        poll(NULL, 0, TRY_AGAIN_MS);
+        *patience_ms -= TRY_AGAIN_MS;
+        fd = sock_listen(&e->addr, &opts);
+    }
+    return fd;
+}
+
+static int open_new(struct listen_socket *s, const struct each *e, int *patience_ms)
+{
+    int rc;
+
+    *s = (struct listen_socket){.asked = e->addr, .file = is_unix(&e->addr)};
+    s->fd = open_one(e, patience_ms);
+    rc = s->fd < 0 ? s->fd : sock_addr_of(s->fd, &s->bound);
+    if (rc < 0)
+        fd_close(&s->fd);
+    else
+        sock_addr_text(&s->bound, s->text);
+    return rc;
+}
+
+static int take(struct listen_set *out, const struct each *e, const struct listen_from *from,
+                int *patience_ms)
+{
+    const struct listen_socket *have = find(from->old, &e->addr, out);
+    struct listen_socket s;
+    int rc = 0;
+
+    if (!have)
+        have = find(from->inherited, &e->addr, out);
+    if (have) {
+        s = *have;
+        s.old = true;
+    } else {
+        rc = open_new(&s, e, patience_ms);
+    }
+    if (rc == 0)
+        *add(out) = s;
+    return rc;
+}
+
+static void drop(struct listen_socket *s, bool remove_file)
+{
+    if (remove_file && s->file)
+        unlink(s->bound.u.un.sun_path);
+    fd_close(&s->fd);
+}
+
+bool listen_open(struct listen_set *out, struct settings *s, const struct listen_from *from)
+{
+    size_t section = 0, address = 0;
+    unsigned before = s->report.errors;
+    int patience_ms = from->patience_ms;
+    struct each e;
+
+    *out = (struct listen_set){0};
+    while (next_address(s->conf, &section, &address, &e)) {
+        int rc = take(out, &e, from, &patience_ms);
+
+        if (rc < 0)
+            complain(s, &e, from->old, rc);
+    }
+    if (s->report.errors == before)
+        return true;
+    for (size_t i = 0; i < out->n; i++)
+        if (!out->v[i].old)
+            drop(&out->v[i], true);
+    free(out->v);
+    *out = (struct listen_set){0};
+    return false;
+}
+
+static bool owns(const struct listen_set *set, const struct sock_addr *a)
+{
+    for (size_t i = 0; set && i < set->n; i++)
+        if (sock_addr_same(&set->v[i].asked, a))
+            return true;
+    return false;
+}
+
+/* A socket file cannot be tried out without leaving traces: look at what is there. */
+static int check_unix(const struct sock_addr *a)
+{
+    struct stat st;
+    const char *path = a->u.un.sun_path;
+
+    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+        return -EEXIST;
+    return logs_check_parent(path);
+}
+
+static int check_address(const struct each *e, int *patience_ms)
+{
+    int fd = is_unix(&e->addr) ? check_unix(&e->addr) : open_one(e, patience_ms);
+
+    if (!is_unix(&e->addr) && fd >= 0)
+        close(fd);
+    return fd < 0 ? fd : 0;
+}
+
+void listen_check(struct settings *s, const struct listen_owned *owned)
+{
+    size_t section = 0, address = 0;
+    int patience_ms = owned->patience_ms;
+    struct each e;
+
+    while (next_address(s->conf, &section, &address, &e)) {
+        int rc = owns(owned->set, &e.addr) ? 0 : check_address(&e, &patience_ms);
+
+        if (rc == -EADDRINUSE && owned->unsure)
+            report_warning(&s->report, &e.at, e.width,
+                           "address %s is in use; whether by the running server, this user may "
+                           "not ask",
+                           e.conf->address.v[e.address].p);
+        else if (rc < 0)
+            complain(s, &e, owned->set, rc);
+    }
+}
+
+void listen_note(struct listen_set *set, const struct sock_addr *a)
+{
+    struct listen_socket *s = add(set);
+
+    s->asked = s->bound = *a;
+    s->old = true;
+    sock_addr_text(a, s->text);
+}
+
+void listen_fill(const struct listen_set *set, struct serve_plan *plan)
+{
+    size_t i = 0;
+
+    free(plan->listeners);
+    plan->listeners = mem_alloc((set->n + 1) * sizeof *plan->listeners);
+    plan->nlisteners = set->n;
+    for (size_t l = 0; l < plan->conf->nlistens; l++)
+        for (size_t a = 0; a < plan->conf->listens[l].address.n; a++, i++) {
+            struct serve_listener *to = &plan->listeners[i];
+
+            check(i < set->n);
+            to->conf = &plan->conf->listens[l];
+            to->addr = set->v[i].bound;
+            to->fd = set->v[i].fd;
+            memcpy(to->text, set->v[i].text, sizeof to->text);
+        }
+}
+
+void listen_close(struct listen_set *set, const struct listen_set *keep, bool remove_files)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        if (!has_fd(keep, set->v[i].fd))
+            drop(&set->v[i], remove_files);
+    }
+    free(set->v);
+    *set = (struct listen_set){0};
+}
+
+void listen_shed(const struct listen_set *set, const struct listen_set *mine)
+{
+    for (size_t i = 0; i < set->n; i++)
+        if (set->v[i].fd >= 0 && !has_fd(mine, set->v[i].fd))
+            close(set->v[i].fd);
+}

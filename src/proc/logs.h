@@ -1,0 +1,29 @@
+/* logs.h - the log files of one generation, opened by the master for everybody. */
+#ifndef PROC_LOGS_H
+#define PROC_LOGS_H
+
+#include "proc/settings.h"
+
+struct logs {
+    char *error_path;  /* NULL: stderr */
+    char *access_path; /* NULL: off, or stdout */
+    int error_fd;
+    int access_fd; /* -1: off */
+    bool json;     /* format of the error log */
+    int64_t level;
+};
+
+/* Opens them, and makes the folders they lie in. Problems go to the settings' report; false then. */
+bool logs_open(struct logs *l, struct settings *s);
+/* Would logs_open work? Makes nothing. */
+void logs_check(struct settings *s);
+/* Opens the files again, for a rotation; what is in use stays when that fails: -errno and *path the culprit. */
+int logs_reopen(struct logs *l, const char **path);
+/* Lets this process write its own lines there. */
+void logs_use(const struct logs *l);
+void logs_close(struct logs *l);
+
+/* Could the folder that `path` lies in be made, or be written to? 0 or -errno. */
+int logs_check_parent(const char *path);
+
+#endif

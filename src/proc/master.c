@@ -1,0 +1,271 @@
+/* master.c - see master.h: main loop, signals, switching, the end. How it begins is in start.c. */
+#include "proc/master.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "os/child.h"
+#include "os/fd.h"
+#include "os/sig.h"
+#include "proc/pidfile.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* ---- The end ---- */
+
+static void drain_all(struct master *m, uint64_t until)
+{
+    generation_drain(m->live, until);
+    LIST_EACH (node, &m->draining)
+        generation_drain(CONTAINER_OF(node, struct generation, node), until);
+}
+
+static void cut_all(struct master *m)
+{
+    generation_cut(m->live);
+    LIST_EACH (node, &m->draining)
+        generation_cut(CONTAINER_OF(node, struct generation, node));
+}
+
+static void drop_waiting(struct generation *g)
+{
+    for (struct worker *w = generation_next(g, NULL); w; w = generation_next(g, w))
+        if (w->pid == 0)
+            generation_drop(g, w);
+}
+
+/* From now on nothing is started any more, and nobody can connect once the workers have heard of it. */
+static void begin_stop(struct master *m)
+{
+    keeper_stop(m);
+    rollout_cancel(m, "the server is stopping");
+    drop_waiting(m->live);
+    listen_close(&m->live->listens, NULL, true);
+}
+
+void master_stop(struct master *m, enum master_stop how)
+{
+    bool first = m->stop == STOP_NOT;
+    uint64_t limit = (uint64_t)m->live->settings->conf->server.shutdown_timeout;
+
+    if (how <= m->stop)
+        return;
+    m->stop = how;
+    if (first)
+        begin_stop(m);
+    if (how == STOP_NOW) {
+        log_info("stopping now");
+        cut_all(m);
+    } else if (how == STOP_DRAIN) {
+        log_info("stopping: open requests have %u s", (unsigned)(limit / 1000));
+        drain_all(m, clock_ms() + limit);
+    } else {
+        log_info("stopping once all connections have ended");
+        drain_all(m, 0);
+    }
+    if (crew_count(&m->crew) == 0)
+        m->over = true;
+}
+
+/* ---- Signals ---- */
+
+static void reap(struct master *m)
+{
+    struct child_end end;
+    struct worker *w;
+
+    while (child_reap(&end)) {
+        if (rollout_reaped(m, end.pid, end.status))
+            continue;
+        w = crew_find(&m->crew, end.pid);
+        if (w)
+            keeper_ended(m, w, end.status);
+    }
+    rollout_look(m);
+    reopen_look(m);
+    if (m->stop && crew_count(&m->crew) == 0)
+        m->over = true;
+}
+
+/* The kernel sends WINCH, TTIN and TTOU too, for a terminal's sake: those are not for us. */
+static bool is_of_terminal(int pid)
+{
+    return pid == 0 && (isatty(STDIN_FILENO) || isatty(STDOUT_FILENO) || isatty(STDERR_FILENO));
+}
+
+static void on_window(struct master *m, int sig, int pid)
+{
+    if (is_of_terminal(pid))
+        return;
+    log_info("%s from process %d", sig_name(sig), pid);
+    if (sig == SIGWINCH)
+        keeper_pause(m);
+    else
+        keeper_resize(m, sig == SIGTTIN ? 1 : -1);
+}
+
+static void on_signal(struct master *m, int sig, int pid)
+{
+    switch (sig) {
+    case SIGCHLD:
+        reap(m);
+        return;
+    case SIGWINCH:
+    case SIGTTIN:
+    case SIGTTOU:
+        on_window(m, sig, pid);
+        return;
+    default:
+        log_info("%s from process %d", sig_name(sig), pid);
+        break;
+    }
+    if (sig == SIGHUP)
+        rollout_request(m, NULL);
+    else if (sig == SIGUSR1)
+        reopen_request(m, NULL);
+    else if (sig == SIGTERM)
+        master_stop(m, m->stop < STOP_DRAIN ? STOP_DRAIN : STOP_NOW);
+    else if (sig == SIGINT)
+        master_stop(m, STOP_NOW);
+    else if (sig == SIGQUIT)
+        master_stop(m, STOP_WAIT);
+    else
+        log_warn("this version cannot replace its own program while it runs: nothing is done");
+}
+
+static void on_signals(struct loop_io *io, uint32_t events)
+{
+    struct master *m = CONTAINER_OF(io, struct master, signals);
+    int sig, pid;
+
+    (void)events;
+    while ((sig = sig_read(io->fd, &pid)))
+        on_signal(m, sig, pid);
+}
+
+static void on_bell(struct loop_io *io, uint32_t events)
+{
+    struct master *m = CONTAINER_OF(io, struct master, bell);
+
+    (void)events;
+    fd_event_drain(io->fd);
+    crew_look(&m->crew, keeper_ready, m);
+    reopen_look(m);
+}
+
+/* ---- For children ---- */
+
+static void shed_generation(struct generation *g, const struct generation *of)
+{
+    if (!g || g == of)
+        return;
+    listen_shed(&g->listens, &of->listens);
+    if (g->logs.error_path)
+        fd_close(&g->logs.error_fd);
+    if (g->logs.access_path)
+        fd_close(&g->logs.access_fd);
+}
+
+/* The probe keeps sockets and logs: it ends soon, and its own lines go to the log in use. */
+void master_shed(void *master, const struct generation *of)
+{
+    struct master *m = master;
+
+    fd_close(&m->loop.epfd);
+    fd_close(&m->signals.fd);
+    fd_close(&m->release);
+    fd_close(&m->rollout.probe.fd);
+    fd_close(&m->crew.lifeline[1]);
+    control_shed(m->control);
+    if (!of)
+        return;
+    shed_generation(m->live, of);
+    shed_generation(m->rollout.next, of);
+    LIST_EACH (node, &m->draining)
+        shed_generation(CONTAINER_OF(node, struct generation, node), of);
+}
+
+/* ---- Switching ---- */
+
+void master_switch(struct master *m, struct generation *next)
+{
+    struct generation *old = m->live;
+    uint64_t until = clock_ms() + (uint64_t)next->settings->conf->server.drain_timeout;
+
+    m->live = next;
+    next->state = GENERATION_LIVE;
+    atomic_store(&m->region.header->generation, next->number);
+    logs_use(&next->logs);
+    keeper_stop(m);
+    respawn_calm(&m->respawn);
+    atomic_store(&m->region.header->degraded, 0);
+    m->paused = false;
+    m->announced = true;
+    if (!m->serving) {
+        m->serving = true;
+        master_release(m, 0);
+    }
+    old->state = GENERATION_DRAINING;
+    list_add_tail(&m->draining, &old->node);
+    generation_drain(old, until);
+    drop_waiting(old);
+    if (generation_count(old) == 0)
+        generation_free(old, &next->listens);
+    else
+        generation_strip(old, &next->listens);
+}
+
+/* ---- The life ---- */
+
+void master_init(struct master *m)
+{
+    m->signals.on_ready = on_signals;
+    m->bell.on_ready = on_bell;
+    m->crew.in_child = master_shed;
+    m->crew.arg = m;
+    list_init(&m->draining);
+    keeper_init(m);
+    rollout_init(m);
+    reopen_init(m);
+    m->started_ms = clock_ms();
+}
+
+static void free_all(struct master *m)
+{
+    struct list *node;
+
+    pidfile_remove(m->pid_file);
+    log_info("stopped");
+    control_free(m->control);
+    while ((node = list_first(&m->draining)))
+        generation_free(CONTAINER_OF(node, struct generation, node), NULL);
+    log_open(STDERR_FILENO, false);
+    generation_free(m->live, NULL);
+    crew_free(&m->crew);
+    fd_close(&m->signals.fd);
+    loop_free(&m->loop);
+    region_free(&m->region);
+    free(m->pid_file);
+    free(m->path);
+}
+
+int master_run(const struct master_opts *opts)
+{
+    struct master *m = mem_alloc(sizeof *m);
+    int code;
+
+    master_start(m, opts);
+    while (!m->over) {
+        loop_wait(&m->loop, -1);
+        loop_dispatch(&m->loop);
+        loop_run_timers(&m->loop);
+        loop_reap(&m->loop);
+    }
+    free_all(m);
+    code = m->exit_code;
+    free(m);
+    return code;
+}

@@ -1,0 +1,138 @@
+/* master.h - the process that keeps the server running: it reads the settings, opens what workers need, forks
+ * them, restarts them, rolls out new settings, answers on the control socket, and ends. It serves nothing, calls no
+ * module function and reads no byte from the network.
+ *
+ * One struct, and several files that each do one part of it:
+ *   start.c    from a settings file to the first fork    rollout.c  a reload, step by step
+ *   master.c   main loop, signals, the end              reopen.c   log rotation
+ *   keeper.c   workers that die, and new ones           announce.c what is said when the server is ready
+ *   command.c  what the control socket is asked */
+#ifndef PROC_MASTER_H
+#define PROC_MASTER_H
+
+#include "proc/control.h"
+#include "proc/generation.h"
+#include "proc/probe.h"
+#include "proc/repeat.h"
+
+struct master_opts {
+    struct settings_source source;
+    bool daemon; /* go to the background once the first worker is ready */
+    bool quiet;  /* print errors only */
+    const char *error_log; /* before the settings are read; NULL or "stderr" */
+};
+
+enum master_stop { STOP_NOT, STOP_WAIT, STOP_DRAIN, STOP_NOW }; /* each is more urgent than the one before */
+
+enum rollout_state { ROLLOUT_IDLE, ROLLOUT_PROBING, ROLLOUT_CLEARING, ROLLOUT_STARTING };
+
+struct rollout {
+    enum rollout_state state;
+    struct settings *settings; /* until they belong to `next` */
+    struct probe probe;
+    struct loop_io io;  /* of the probe's pipe */
+    struct timer limit; /* of the probe, then of the start */
+    struct generation *next;
+    struct list calls;   /* who asked for this one */
+    struct list waiting; /* who asked while it was under way: for the next */
+    bool again;          /* a signal asked meanwhile */
+    unsigned warnings;   /* of the probe; its text says them */
+    /* The last one that ended. */
+    bool any, ok;
+    uint64_t at_wall_us;
+    char message[512];
+};
+
+struct reopen {
+    struct list calls;
+    struct timer limit;
+    char error[512]; /* first problem of this round */
+};
+
+struct master {
+    struct loop loop;
+    struct loop_io signals, bell;
+    struct region region;
+    struct crew crew;
+    struct settings_source source;
+    char *path; /* of the settings, absolute */
+    char *pid_file;
+    struct control *control;
+
+    struct generation *live;
+    struct list draining; /* generations, oldest first */
+    uint32_t generations; /* number of the newest */
+    struct rollout rollout;
+    struct reopen reopen;
+
+    struct respawn respawn;
+    struct repeat repeat;
+    struct timer respawn_timer, calm, watch;
+
+    enum master_stop stop;
+    bool paused;    /* WINCH: no workers, on purpose */
+    bool serving;   /* a worker has been ready */
+    bool announced; /* all have been */
+    bool over;
+    bool quiet, daemon;
+    int release; /* -D: tells the process that was started how it went; -1 = done */
+    int exit_code;
+    uint64_t started_ms;
+};
+
+/* The whole life of a server: returns the exit status. */
+int master_run(const struct master_opts *opts);
+
+/* ---- What the parts need of each other ---- */
+
+/* start.c: opens and forks everything; returns with the main loop to run, or ends the process. */
+void master_start(struct master *m, const struct master_opts *opts);
+/* Callbacks, timers and lists; no descriptors yet. */
+void master_init(struct master *m);
+/* Stops: drains and ends, the more urgently the higher `how`. */
+void master_stop(struct master *m, enum master_stop how);
+/* Child: closes what is the master's, and the sockets that are not of `of` (may be NULL). */
+void master_shed(void *master, const struct generation *of);
+/* The number of settings that hold is known to workers, logs and status. */
+void master_switch(struct master *m, struct generation *next);
+/* -D: the outcome of the start. */
+void master_release(struct master *m, int code);
+
+/* keeper.c */
+void keeper_init(struct master *m);
+/* Forks all workers of g that have no process. 0 or -errno of the first failure; the live generation is tried again. */
+int keeper_start(struct master *m, struct generation *g);
+void keeper_ended(struct master *m, struct worker *w, int status);
+void keeper_ready(void *master, struct worker *w);
+void keeper_stop(struct master *m); /* no more spawns */
+void keeper_resize(struct master *m, int by); /* TTIN, TTOU */
+void keeper_pause(struct master *m);          /* WINCH */
+
+/* rollout.c. A NULL call: a signal asked. */
+void rollout_init(struct master *m);
+void rollout_request(struct master *m, struct control_call *call);
+/* Was it the probe that ended? */
+bool rollout_reaped(struct master *m, pid_t pid, int status);
+void rollout_ready(struct master *m);                                    /* a worker of next is ready */
+void rollout_died(struct master *m, const struct worker *w, const char *how); /* one has died */
+void rollout_look(struct master *m);                                     /* slots may have become free */
+void rollout_cancel(struct master *m, const char *why);
+
+/* reopen.c */
+void reopen_init(struct master *m);
+void reopen_request(struct master *m, struct control_call *call);
+void reopen_look(struct master *m);
+
+/* command.c */
+control_handler command_run;
+/* Answers with ok, code, message, pid and generation, and a report if there is one. */
+void command_answer(struct master *m, struct control_call *call, int code, const char *message,
+                    cs_str report);
+const char *command_state(const struct master *m);
+
+/* announce.c: logs (and on a terminal prints) that the server is ready and where. */
+void announce_ready(const struct master *m);
+/* "http://127.0.0.1:8080/", as one opens it from this machine. */
+void announce_url(const char *listener, struct buf *out);
+
+#endif

@@ -1,0 +1,132 @@
+/* reopen.c - after a rotation: the master opens the log files again and passes them to every worker, draining ones
+ * too, since each generation has its own paths. Answers when all have taken them. */
+#include "base/check.h"
+#include "base/log.h"
+#include "ipc/fdpass.h"
+#include "proc/master.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LIMIT_MS 10000
+
+enum { CODE_FAILED = 1, CODE_LATE = 75 };
+
+static void complain(struct master *m, const char *what, const char *path, int error)
+{
+    log_error("%s %s: %s", what, path, strerror(-error));
+    if (!m->reopen.error[0])
+        snprintf(m->reopen.error, sizeof m->reopen.error, "%s %s: %s", what, path,
+                 strerror(-error));
+}
+
+static void pass(struct master *m, struct worker *w, enum fdpass_kind kind, int fd)
+{
+    struct fdpass_msg msg = {.kind = (uint32_t)kind, .serial = ++m->crew.serial};
+    char name[32];
+    int rc = fdpass_send(w->pass, &msg, fd);
+
+    if (rc == 0) {
+        w->reopen = msg.serial;
+        return;
+    }
+    snprintf(name, sizeof name, "worker %d", w->slot - IPC_SLOT_WORKERS + 1);
+    complain(m, "cannot pass the new log to", name, rc);
+}
+
+static void reopen_of(struct master *m, struct generation *g)
+{
+    const char *path = "";
+    int rc = logs_reopen(&g->logs, &path);
+
+    if (rc < 0) {
+        complain(m, "the old logs stay in use: cannot open", path, rc);
+        return;
+    }
+    if (g->settings && g->settings->plan)
+        g->settings->plan->access_fd = g->logs.access_fd;
+    if (g == m->live)
+        logs_use(&g->logs);
+    for (struct worker *w = generation_next(g, NULL); w; w = generation_next(g, w)) {
+        if (w->pid > 0 && g->logs.error_path)
+            pass(m, w, FDPASS_ERROR_LOG, g->logs.error_fd);
+        if (w->pid > 0 && g->logs.access_path)
+            pass(m, w, FDPASS_ACCESS_LOG, g->logs.access_fd);
+    }
+}
+
+static void finish(struct master *m, int code, const char *message)
+{
+    struct list *node;
+
+    timer_clear(&m->loop.timers, &m->reopen.limit);
+    while ((node = list_first(&m->reopen.calls))) {
+        list_remove(node);
+        command_answer(m, CONTAINER_OF(node, struct control_call, node), code, message, CS_S(""));
+    }
+    m->reopen.error[0] = '\0';
+}
+
+static bool has_taken(const struct master *m, const struct worker *w)
+{
+    uint32_t done = atomic_load(&region_slot(&m->region, w->slot)->reopened);
+
+    return (int32_t)(done - w->reopen) >= 0;
+}
+
+/* Workers that have not taken what was sent to them. */
+static unsigned count_missing(struct master *m)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < m->crew.nworkers; i++) {
+        struct worker *w = &m->crew.workers[i];
+
+        if (w->reopen && (w->pid <= 0 || has_taken(m, w)))
+            w->reopen = 0;
+        n += w->reopen != 0;
+    }
+    return n;
+}
+
+void reopen_look(struct master *m)
+{
+    if (!timer_is_set(&m->reopen.limit) || count_missing(m) > 0)
+        return;
+    if (m->reopen.error[0]) {
+        finish(m, CODE_FAILED, m->reopen.error);
+        return;
+    }
+    log_info("the logs have been opened again");
+    finish(m, 0, "the logs have been opened again");
+}
+
+static void on_limit(struct timer *t)
+{
+    struct master *m = CONTAINER_OF(t, struct master, reopen.limit);
+    char message[128];
+
+    snprintf(message, sizeof message, "%u workers have not taken the new logs after %d s",
+             count_missing(m), LIMIT_MS / 1000);
+    log_error("reopen: %s", message);
+    finish(m, CODE_LATE, message);
+}
+
+void reopen_request(struct master *m, struct control_call *call)
+{
+    if (call)
+        list_add_tail(&m->reopen.calls, &call->node);
+    reopen_of(m, m->live);
+    if (m->rollout.next)
+        reopen_of(m, m->rollout.next);
+    LIST_EACH (node, &m->draining)
+        reopen_of(m, CONTAINER_OF(node, struct generation, node));
+    timer_set(&m->loop.timers, &m->reopen.limit, LIMIT_MS);
+    reopen_look(m);
+}
+
+void reopen_init(struct master *m)
+{
+    list_init(&m->reopen.calls);
+    timer_init(&m->reopen.limit, on_limit);
+}

@@ -1,0 +1,385 @@
+/* rollout.c - new settings go live, or do not, one request at a time:
+ *
+ *   IDLE -> PROBING   a child tries the settings                      refused: 78
+ *        -> CLEARING  at most one generation may still be draining    (the oldest has to hurry)
+ *        -> STARTING  workers are forked; all must become READY       rolled back: 70
+ *        -> IDLE      the old generation drains                       done: 0
+ *
+ * Until the last step nothing of the running generation is touched. */
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "os/fd.h"
+#include "proc/master.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { CODE_FAILED = 1, CODE_ROLLED_BACK = 70, CODE_REFUSED = 78 };
+
+#define MOST_DRAINING 1   /* before the live one joins them: two in all */
+#define LAST_GRACE_MS 1000 /* for the oldest, when a third one is to drain */
+#define MOST_LINES    100 /* of a report, in the log */
+
+static void begin(struct master *m);
+
+static void progress(struct master *m, const char *text)
+{
+    LIST_EACH (node, &m->rollout.calls)
+        control_progress(CONTAINER_OF(node, struct control_call, node), text);
+}
+
+/* A report has several lines, a log line is one. */
+static void log_report(enum log_level level, cs_str text)
+{
+    cs_str line;
+
+    for (int i = 0; i < MOST_LINES && str_split(&text, '\n', &line); i++)
+        if (line.n > 0)
+            log_write(level, "  %.*s", (int)line.n, line.p);
+}
+
+static void log_result(int code, const char *message, cs_str report)
+{
+    if (code == 0)
+        log_info("reload: %s", message);
+    else
+        log_error("reload %s: %s", code == CODE_REFUSED ? "refused" : "failed", message);
+    if (report.n > 0)
+        log_report(code == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, report);
+}
+
+static void remember(struct master *m, int code, const char *message)
+{
+    struct rollout *r = &m->rollout;
+
+    r->any = true;
+    r->ok = code == 0;
+    r->at_wall_us = clock_wall_us();
+    snprintf(r->message, sizeof r->message, "%s", message);
+    if (r->ok)
+        atomic_fetch_add(&m->region.header->reloads, 1);
+    else
+        atomic_fetch_add(&m->region.header->reloads_failed, 1);
+}
+
+/* Everybody who asked gets the answer, and the next one in the queue begins. */
+static void finish(struct master *m, int code, const char *message, cs_str report)
+{
+    struct rollout *r = &m->rollout;
+    struct list *node;
+
+    log_result(code, message, report);
+    remember(m, code, message);
+    timer_clear(&m->loop.timers, &r->limit);
+    r->state = ROLLOUT_IDLE;
+    settings_free(r->settings, NULL);
+    r->settings = NULL;
+    while ((node = list_first(&r->calls))) {
+        list_remove(node);
+        command_answer(m, CONTAINER_OF(node, struct control_call, node), code, message, report);
+    }
+    probe_free(&r->probe);
+    r->probe = (struct probe){.fd = -1};
+    if (m->stop == STOP_NOT && (r->again || !list_empty(&r->waiting)))
+        begin(m);
+}
+
+/* ---- Starting ---- */
+
+/* What of the new generation has become ready may be answering requests already: it drains. */
+static void roll_back(struct master *m, const char *why)
+{
+    struct generation *g = m->rollout.next;
+    int64_t limit = m->live->settings->conf->server.drain_timeout;
+    char message[400];
+
+    snprintf(message, sizeof message, "%s; generation %u goes on with the old settings", why,
+             (unsigned)m->live->number);
+    m->rollout.next = NULL;
+    g->state = GENERATION_DRAINING;
+    list_add_tail(&m->draining, &g->node);
+    generation_drain(g, clock_ms() + (uint64_t)limit);
+    for (struct worker *w = generation_next(g, NULL); w; w = generation_next(g, w))
+        if (w->pid > 0 && !w->ready)
+            kill(w->pid, SIGKILL);
+    if (generation_count(g) == 0)
+        generation_free(g, &m->live->listens);
+    else
+        generation_strip(g, &m->live->listens);
+    finish(m, CODE_ROLLED_BACK, message, buf_str(&m->rollout.probe.text));
+}
+
+static void refuse(struct master *m)
+{
+    struct buf text = {0}, line = {0};
+
+    report_print(&m->rollout.settings->report, &text);
+    report_summary(&m->rollout.settings->report, &line);
+    finish(m, CODE_REFUSED, line.n ? line.p : "the settings are not good", buf_str(&text));
+    buf_free(&text);
+    buf_free(&line);
+}
+
+/* Opens what workers inherit. */
+static struct generation *make_next(struct master *m)
+{
+    struct rollout *r = &m->rollout;
+    struct listen_from from = {.old = &m->live->listens};
+    struct listen_set listens;
+    struct logs logs;
+    struct generation *g;
+
+    if (!listen_open(&listens, r->settings, &from))
+        return NULL;
+    if (!logs_open(&logs, r->settings)) {
+        logs_close(&logs);
+        listen_close(&listens, &m->live->listens, true);
+        return NULL;
+    }
+    g = generation_new(&m->crew, m->generations + 1, r->settings, &listens, &logs);
+    check(g); /* there was room when we looked */
+    r->settings = NULL;
+    return g;
+}
+
+static void start(struct master *m)
+{
+    struct rollout *r = &m->rollout;
+    char why[96];
+    int rc;
+
+    r->next = make_next(m);
+    if (!r->next) {
+        refuse(m);
+        return;
+    }
+    r->state = ROLLOUT_STARTING;
+    m->generations++;
+    progress(m, "the settings are good; starting new workers");
+    timer_set(&m->loop.timers, &r->limit, GENERATION_START_MS);
+    rc = keeper_start(m, r->next);
+    if (rc < 0) {
+        snprintf(why, sizeof why, "a new worker could not be forked (%s)", strerror(-rc));
+        roll_back(m, why);
+    }
+}
+
+static unsigned count(struct list *l)
+{
+    unsigned n = 0;
+
+    LIST_EACH (node, l)
+        n++;
+    return n;
+}
+
+/* Its requests get a last moment; what is still there then is cut by the workers themselves. */
+static void hurry_oldest(struct master *m)
+{
+    struct generation *g = CONTAINER_OF(list_first(&m->draining), struct generation, node);
+    uint64_t until = clock_ms() + LAST_GRACE_MS;
+
+    if (g->until != 0 && g->until <= until)
+        return;
+    log_info("generation %u still drains and has to make room for another: it has %d ms",
+             (unsigned)g->number, LAST_GRACE_MS);
+    generation_drain(g, until);
+}
+
+static void clear_the_way(struct master *m)
+{
+    struct rollout *r = &m->rollout;
+
+    r->state = ROLLOUT_CLEARING;
+    if (count(&m->draining) <= MOST_DRAINING && crew_free_slots(&m->crew) >= r->settings->workers)
+        start(m);
+    else if (list_empty(&m->draining))
+        finish(m, CODE_FAILED, "there is no room for so many more workers; restart with a larger "
+                               "max_workers",
+               CS_S(""));
+    else
+        hurry_oldest(m);
+}
+
+void rollout_look(struct master *m)
+{
+    if (m->rollout.state == ROLLOUT_CLEARING)
+        clear_the_way(m);
+}
+
+void rollout_died(struct master *m, const struct worker *w, const char *how)
+{
+    char why[160];
+
+    snprintf(why, sizeof why, "a worker of the new settings %s %s", how,
+             w->ready ? "soon after its start" : "before it was ready; the error log may say why");
+    roll_back(m, why);
+}
+
+static void commit(struct master *m)
+{
+    struct rollout *r = &m->rollout;
+    struct generation *g = r->next;
+    char message[160];
+
+    r->next = NULL;
+    master_switch(m, g);
+    snprintf(message, sizeof message, "generation %u is live with %u worker%s",
+             (unsigned)g->number, g->wanted, g->wanted == 1 ? "" : "s");
+    finish(m, 0, message, buf_str(&r->probe.text));
+}
+
+void rollout_ready(struct master *m)
+{
+    struct generation *g = m->rollout.next;
+
+    if (generation_ready(g) == g->wanted)
+        commit(m);
+}
+
+/* ---- Probing ---- */
+
+static void on_pipe(struct loop_io *io, uint32_t events)
+{
+    struct master *m = CONTAINER_OF(io, struct master, rollout.io);
+
+    (void)events;
+    if (!probe_read(&m->rollout.probe))
+        loop_del(&m->loop, io);
+}
+
+static void on_limit(struct timer *t)
+{
+    struct master *m = CONTAINER_OF(t, struct master, rollout.limit);
+    struct generation *g = m->rollout.next;
+    char why[160];
+
+    if (m->rollout.state == ROLLOUT_PROBING) {
+        probe_kill(&m->rollout.probe);
+    } else if (m->rollout.state == ROLLOUT_STARTING) {
+        snprintf(why, sizeof why, "only %u of %u new workers were ready after %d s",
+                 generation_ready(g), g->wanted, GENERATION_START_MS / 1000);
+        roll_back(m, why);
+    }
+}
+
+static void probe_shed(void *master)
+{
+    master_shed(master, NULL);
+}
+
+static void begin(struct master *m)
+{
+    struct rollout *r = &m->rollout;
+    struct list *node;
+    struct probe_ask ask = {.owned = {.set = &m->live->listens},
+                            .reload = true,
+                            .max_workers = m->region.header->max_workers,
+                            .in_child = probe_shed,
+                            .arg = m};
+    int rc;
+
+    r->again = false;
+    while ((node = list_first(&r->waiting))) {
+        list_remove(node);
+        list_add_tail(&r->calls, node);
+    }
+    r->state = ROLLOUT_PROBING;
+    log_info("reload: reading the settings from %s", m->source.path);
+    progress(m, "reading and trying the settings");
+    r->settings = settings_read(&m->source);
+    rc = probe_begin(&r->probe, r->settings, &ask);
+    if (rc < 0) {
+        report_error(&r->settings->report, NULL, 1, "cannot start the process that tries them: %s",
+                     strerror(-rc));
+        refuse(m);
+        return;
+    }
+    r->io = (struct loop_io){.fd = r->probe.fd, .on_ready = on_pipe};
+    check(loop_set(&m->loop, &r->io, EPOLLIN) == 0);
+    timer_set(&m->loop.timers, &r->limit, PROBE_LIMIT_MS);
+}
+
+/* What the probe has found good, the master does itself, on the same bytes. */
+static void take_over(struct master *m)
+{
+    struct settings *s = m->rollout.settings;
+
+    if (settings_bind(s, NULL) && settings_plan(s, &m->region, NULL))
+        clear_the_way(m);
+    else
+        refuse(m);
+}
+
+bool rollout_reaped(struct master *m, pid_t pid, int status)
+{
+    struct rollout *r = &m->rollout;
+
+    if (r->state != ROLLOUT_PROBING || pid != r->probe.pid)
+        return false;
+    timer_clear(&m->loop.timers, &r->limit);
+    if (r->io.on_ready)
+        loop_del(&m->loop, &r->io);
+    probe_end(&r->probe, status);
+    if (r->probe.good)
+        take_over(m);
+    else
+        finish(m, CODE_REFUSED, r->probe.summary.n ? r->probe.summary.p : "the settings are bad",
+               buf_str(&r->probe.text));
+    return true;
+}
+
+void rollout_request(struct master *m, struct control_call *call)
+{
+    struct rollout *r = &m->rollout;
+
+    if (m->stop) {
+        if (call)
+            command_answer(m, call, CODE_FAILED, "the server is stopping", CS_S(""));
+        return;
+    }
+    if (call)
+        list_add_tail(&r->waiting, &call->node);
+    else
+        r->again = true;
+    if (r->state == ROLLOUT_IDLE)
+        begin(m);
+    else if (call)
+        control_progress(call, "another reload is under way; this one comes next");
+}
+
+void rollout_cancel(struct master *m, const char *why)
+{
+    struct rollout *r = &m->rollout;
+    struct list *node;
+
+    while ((node = list_first(&r->waiting))) {
+        list_remove(node);
+        command_answer(m, CONTAINER_OF(node, struct control_call, node), CODE_FAILED, why,
+                       CS_S(""));
+    }
+    r->again = false;
+    if (r->state == ROLLOUT_STARTING) {
+        roll_back(m, why);
+    } else if (r->state != ROLLOUT_IDLE) {
+        if (r->io.on_ready)
+            loop_del(&m->loop, &r->io);
+        if (r->probe.pid > 0)
+            probe_kill(&r->probe);
+        finish(m, CODE_FAILED, why, CS_S(""));
+    }
+}
+
+void rollout_init(struct master *m)
+{
+    struct rollout *r = &m->rollout;
+
+    list_init(&r->calls);
+    list_init(&r->waiting);
+    r->probe = (struct probe){.fd = -1};
+    timer_init(&r->limit, on_limit);
+}

@@ -1,0 +1,240 @@
+/* settings.c - see settings.h. */
+#include "proc/settings.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "conf/schema.h"
+#include "module/counter.h"
+#include "os/child.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void say(struct settings_crumb *crumb, const char *doing, const char *name)
+{
+    char what[256];
+
+    if (!crumb)
+        return;
+    snprintf(what, sizeof what, "%s%s", doing, name);
+    crumb->drop(crumb, what);
+}
+
+static void copy_module(struct settings *s, size_t i, const char *folder)
+{
+    const struct conf_module_ref *ref = &s->refs[i];
+    char *name = mem_strndup(ref->name.p, ref->name.n);
+    char *path = module_path(name, ref->file, folder, s->text->prefix);
+    struct buf error = {0};
+
+    if (module_copy(&s->modules[i], name, path, &error) < 0) {
+        s->modules[i].fd = -1;
+        report_error(&s->report, &ref->at, (int)ref->name.n, "%.*s", (int)error.n, error.p);
+    }
+    buf_free(&error);
+    free(path);
+    free(name);
+}
+
+static void copy_modules(struct settings *s)
+{
+    cs_str named;
+    char *folder;
+
+    s->nmodules = conf_module_refs(s->text, &s->refs, &named);
+    s->modules = mem_alloc((s->nmodules + 1) * sizeof *s->modules);
+    s->descs = mem_alloc((s->nmodules + 1) * sizeof *s->descs);
+    folder = named.n ? mem_strndup(named.p, named.n) : module_default_folder();
+    for (size_t i = 0; i < s->nmodules; i++)
+        copy_module(s, i, folder);
+    free(folder);
+}
+
+struct settings *settings_read(const struct settings_source *src)
+{
+    struct settings *s = mem_alloc(sizeof *s);
+    char *prefix = src->prefix ? mem_strdup(src->prefix) : conf_prefix_of(src->path);
+    struct conf_read_opts opts = {
+        .prefix = prefix, .overrides = src->overrides, .noverrides = src->noverrides};
+
+    report_init(&s->report);
+    s->text = conf_read(src->path, &opts, &s->report);
+    if (s->text)
+        copy_modules(s);
+    free(prefix);
+    return s;
+}
+
+static void load_modules(struct settings *s, struct settings_crumb *crumb)
+{
+    struct buf error = {0};
+
+    for (size_t i = 0; i < s->nmodules; i++) {
+        const struct conf_module_ref *ref = &s->refs[i];
+
+        if (s->modules[i].fd < 0)
+            continue;
+        say(crumb, "loading the module ", s->modules[i].name);
+        buf_clear(&error);
+        if (module_load(&s->modules[i], &error) == 0)
+            s->descs[i] = s->modules[i].desc;
+        else
+            report_error(&s->report, &ref->at, (int)ref->name.n, "%.*s", (int)error.n, error.p);
+    }
+    buf_free(&error);
+}
+
+static void attach_modules(struct settings *s, struct region *r)
+{
+    struct buf error = {0};
+
+    for (size_t i = 0; i < s->nmodules; i++) {
+        buf_clear(&error);
+        if (counter_declare(s->descs[i], r, &error) < 0)
+            report_error(&s->report, &s->refs[i].at, (int)s->refs[i].name.n, "%.*s", (int)error.n,
+                         error.p);
+        module_attach(&s->modules[i], serve_api());
+    }
+    buf_free(&error);
+}
+
+static const struct conf_value *server_value(const struct settings *s, const char *key)
+{
+    const struct conf_head *head = &s->conf->server.head;
+
+    for (size_t i = 0; i < head->nvalues; i++)
+        if (strcmp(head->values[i].directive->name, key) == 0)
+            return &head->values[i];
+    return NULL;
+}
+
+const struct conf_origin *settings_origin(const struct settings *s, const char *key)
+{
+    const struct conf_value *v = server_value(s, key);
+
+    return v && (v->origin.file || v->origin.text) ? &v->origin : NULL;
+}
+
+static bool take_user(struct settings_user *u, const char *name)
+{
+    snprintf(u->name, sizeof u->name, "%s", name);
+    return child_user_find(name, &u->uid, &u->gid) == 0;
+}
+
+/* Root is dropped for the named user, or for the usual ones; a plain user stays what it is. */
+static void find_user(struct settings *s)
+{
+    cs_str name = s->conf->server.user;
+    struct settings_user *u = &s->user;
+
+    u->drop = geteuid() == 0;
+    if (name.n > 0 && !take_user(u, name.p)) {
+        report_error(&s->report, settings_origin(s, "user"), (int)name.n,
+                     "there is no user \"%s\" on this machine; name one that exists (getent passwd "
+                     "lists them)",
+                     name.p);
+    } else if (name.n == 0 && u->drop && !take_user(u, "www-data") && !take_user(u, "nobody")) {
+        report_error(&s->report, NULL, 1,
+                     "there is no user www-data and none called nobody: set `user` in [server] to "
+                     "whom the workers shall be");
+    }
+    if (u->uid == 0)
+        u->drop = false;
+}
+
+static void count_workers(struct settings *s)
+{
+    const struct conf_server *c = &s->conf->server;
+    unsigned cpus = (unsigned)child_cpu_count();
+    unsigned most = 4 * cpus > 16 ? 4 * cpus : 16;
+    const struct conf_value *v = server_value(s, "workers");
+
+    s->workers = c->workers > 0 ? (unsigned)c->workers : cpus;
+    s->max_workers = c->max_workers > 0 ? (unsigned)c->max_workers : most;
+    if (c->workers == 0 && s->workers > s->max_workers)
+        s->workers = s->max_workers;
+    if (c->max_workers == 0 && s->workers > s->max_workers)
+        s->max_workers = s->workers;
+    if (s->workers > s->max_workers)
+        report_error(&s->report, settings_origin(s, "workers"), v ? (int)v->text.n : 1,
+                     "workers = %u is more than max_workers = %u; lower it or raise max_workers",
+                     s->workers, s->max_workers);
+}
+
+bool settings_bind(struct settings *s, struct settings_crumb *crumb)
+{
+    if (!s->text)
+        return false;
+    load_modules(s, crumb);
+    say(crumb, "checking the settings", "");
+    s->conf = conf_bind(s->text, s->refs, s->descs, s->nmodules, &s->report);
+    find_user(s);
+    count_workers(s);
+    s->bound = s->report.errors == 0;
+    return s->bound;
+}
+
+bool settings_plan(struct settings *s, struct region *r, struct settings_crumb *crumb)
+{
+    check(s->bound);
+    attach_modules(s, r);
+    say(crumb, "compiling the routes", "");
+    s->plan = serve_plan_new(s->conf, &s->report);
+    return s->plan && s->report.errors == 0;
+}
+
+void settings_free(struct settings *s, struct settings_crumb *crumb)
+{
+    if (!s)
+        return;
+    if (s->plan) {
+        free(s->plan->listeners);
+        s->plan->listeners = NULL;
+        serve_plan_free(s->plan);
+    }
+    if (s->conf)
+        conf_free(s->conf);
+    for (size_t i = 0; i < s->nmodules; i++) {
+        if (s->modules[i].name)
+            say(crumb, "unloading the module ", s->modules[i].name);
+        module_free(&s->modules[i]);
+    }
+    free(s->modules);
+    free(s->descs);
+    if (s->text)
+        conf_text_free(s->text);
+    report_free(&s->report);
+    free(s);
+}
+
+static cs_str written(const struct conf_text *text, const cs_directive *d)
+{
+    struct conf_section *s = text ? conf_text_find(text, CS_S("server"), CS_S("")) : NULL;
+
+    for (const struct conf_entry *e = s ? s->first : NULL; e; e = e->next)
+        if (str_is(e->key, d->name) && !e->bad)
+            return e->value;
+    return str_of(d->def);
+}
+
+char *settings_server_path(const struct conf_text *text, const char *prefix, const char *key)
+{
+    const cs_directive *d = schema_find(schema_kind(CS_S("server"))->table, str_of(key));
+    struct conf_server out = {0};
+    struct arena arena;
+    struct buf error = {0};
+    char *path = NULL;
+
+    check(d && d->type == CS_T_PATH);
+    arena_init(&arena, NULL);
+    if (schema_parse(d, written(text, d), prefix, &out, &arena, &error) == 0) {
+        const cs_str *value = (const void *)((const char *)&out + d->off);
+
+        path = mem_strdup(value->p);
+    }
+    arena_drop(&arena);
+    buf_free(&error);
+    return path;
+}

@@ -1,0 +1,323 @@
+/* start.c - how a master begins: from a settings file to workers that are being forked. Whatever is wrong ends the
+ * process with a sentence: 78 for settings, 4 for missing rights, 1 for the rest. */
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "os/child.h"
+#include "os/fd.h"
+#include "os/file.h"
+#include "os/sig.h"
+#include "proc/client.h"
+#include "proc/master.h"
+#include "proc/pidfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define BATCH       64
+#define PATIENCE_MS 2000 /* workers of a killed master let go of their addresses within that time */
+
+enum { CODE_FAILED = 1, CODE_DENIED = 4, CODE_SETTINGS = 78 };
+
+/* ---- The background ---- */
+
+static int outcome(int fd, pid_t pid)
+{
+    char code = 0;
+    int status;
+    ssize_t n;
+
+    do {
+        n = read(fd, &code, 1);
+    } while (n < 0 && errno == EINTR);
+    if (n == 1 && code != 0)
+        fprintf(stderr, "cserver: it runs (pid %d), but no worker starts; see its error log\n",
+                (int)pid);
+    if (n == 1)
+        return code;
+    return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : CODE_FAILED;
+}
+
+/* The process that was started waits until the server serves, or does not, and ends with the same status. */
+static int go_to_background(void)
+{
+    int ends[2];
+    pid_t pid;
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        fatal(CODE_FAILED, "cannot go to the background: %s", strerror(errno));
+    fflush(NULL);
+    pid = child_fork(0);
+    if (pid < 0)
+        fatal(CODE_FAILED, "cannot go to the background: %s", strerror(-pid));
+    if (pid > 0) {
+        close(ends[1]);
+        exit(outcome(ends[0], pid));
+    }
+    close(ends[0]);
+    setsid();
+    return ends[1];
+}
+
+void master_release(struct master *m, int code)
+{
+    char byte = (char)code;
+    ssize_t n;
+    int rc;
+
+    if (code == 0) {
+        rc = pidfile_write(m->pid_file);
+        if (rc < 0)
+            log_error("cannot write the pid file %s: %s", m->pid_file, strerror(-rc));
+    }
+    if (m->release < 0)
+        return;
+    n = write(m->release, &byte, 1);
+    (void)n;
+    fd_close(&m->release);
+}
+
+/* The standard descriptors go nowhere before workers inherit them. */
+static void leave_terminal(const struct master *m)
+{
+    int fd;
+
+    if (!m->daemon)
+        return;
+    if (m->live->logs.error_fd == STDERR_FILENO)
+        log_warn("error_log = stderr goes nowhere in the background; name a file");
+    fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int i = 0; fd >= 0 && i <= STDERR_FILENO; i++)
+        dup2(fd, i);
+    fd_close(&fd);
+}
+
+/* ---- Is there one already? ---- */
+
+static _Noreturn void refuse_second(int pid, const char *what, const char *path, const char *key)
+{
+    fatal(CODE_FAILED,
+          "a server (pid %d) is running already: it has the %s %s. Stop it (cserver -s stop), or "
+          "give this one another `%s` in [server]",
+          pid, what, path, key);
+}
+
+/* Ends the process if another server has the control socket or the pid file. True: there was one that has been
+ * killed, and its workers may still be about to let go of their addresses. */
+static bool look_for_others(const struct settings *s, const char *prefix)
+{
+    char *control = settings_server_path(s->text, prefix, "control");
+    char *pid_file = settings_server_path(s->text, prefix, "pid_file");
+    struct client c = {.fd = -1, .pidfd = -1};
+    int rc = control ? client_open(&c, control) : -ENOENT;
+    enum pidfile_state state = PIDFILE_NONE;
+    pid_t pid = 0;
+
+    if (rc == 0)
+        refuse_second(c.pid, "control socket", control, "control");
+    if (pid_file)
+        state = pidfile_look(pid_file, &pid);
+    if (state == PIDFILE_RUNNING)
+        refuse_second(pid, "pid file", pid_file, "pid_file");
+    if (state == PIDFILE_STALE)
+        log_info("the pid file %s is left over from a server that is gone", pid_file);
+    client_close(&c);
+    free(control);
+    free(pid_file);
+    return rc == -ECONNREFUSED || state == PIDFILE_STALE;
+}
+
+/* ---- Settings ---- */
+
+static void show(cs_str text)
+{
+    fd_write_all(STDERR_FILENO, text.p, text.n);
+    if (log_fd() != STDERR_FILENO)
+        fd_write_all(log_fd(), text.p, text.n);
+}
+
+static _Noreturn void refuse(const struct settings *s)
+{
+    struct buf text = {0};
+
+    report_print(&s->report, &text);
+    show(buf_str(&text));
+    exit(CODE_SETTINGS);
+}
+
+static void try_settings(struct settings *s, const struct listen_set *inherited, bool left_over,
+                         bool quiet)
+{
+    struct probe_ask ask = {
+        .owned = {.set = inherited, .patience_ms = left_over ? PATIENCE_MS : 0}};
+    struct probe p;
+    int rc = probe_run(&p, s, &ask);
+
+    if (rc < 0)
+        fatal(CODE_FAILED, "cannot start the process that tries the settings: %s", strerror(-rc));
+    if (!p.good || !quiet)
+        show(buf_str(&p.text));
+    if (!p.good)
+        exit(CODE_SETTINGS);
+    probe_free(&p);
+}
+
+/* Reads them, lets a child try them, and makes the shared memory they need. */
+static struct settings *read_settings(struct master *m, const struct listen_set *inherited,
+                                      bool *left_over, const struct settings_source *as_given)
+{
+    struct settings *s = settings_read(as_given);
+    char *prefix = s->text ? mem_strdup(s->text->prefix) : conf_prefix_of(as_given->path);
+    int rc;
+
+    *left_over = look_for_others(s, prefix);
+    free(prefix);
+    try_settings(s, inherited, *left_over, m->quiet);
+    if (!settings_bind(s, NULL))
+        refuse(s);
+    rc = region_new(&m->region, s->max_workers);
+    if (rc < 0)
+        fatal(CODE_FAILED, "cannot make the shared memory: %s", strerror(-rc));
+    if (!settings_plan(s, &m->region, NULL))
+        refuse(s);
+    return s;
+}
+
+/* ---- What the master needs ---- */
+
+static void watch(struct master *m, struct loop_io *io, int fd)
+{
+    int rc = fd;
+
+    io->fd = fd;
+    if (fd >= 0)
+        rc = loop_set(&m->loop, io, EPOLLIN);
+    if (rc < 0)
+        fatal(CODE_FAILED, "cannot set up the event loop: %s", strerror(-rc));
+}
+
+static void open_loop(struct master *m)
+{
+    int rc = loop_init(&m->loop, BATCH);
+
+    if (rc == 0)
+        rc = crew_init(&m->crew, &m->region, &m->loop);
+    if (rc < 0)
+        fatal(CODE_FAILED, "cannot set up the event loop: %s", strerror(-rc));
+    master_init(m);
+    watch(m, &m->signals, sig_open());
+    watch(m, &m->bell, m->region.master_bell);
+}
+
+static _Noreturn void cannot_make(const char *what, const char *path, const char *key, int error)
+{
+    fatal(error == -EACCES ? CODE_DENIED : CODE_FAILED,
+          "cannot make the %s %s: %s; give this user the right to write there, or set `%s` in "
+          "[server]",
+          what, path, strerror(-error), key);
+}
+
+static void open_own_files(struct master *m, const struct settings *s)
+{
+    const char *path = s->conf->server.control.p;
+    int rc = control_new(&m->control, &m->loop, path, command_run, m);
+
+    if (rc == -EADDRINUSE)
+        fatal(CODE_FAILED, "%s is in use: a server is running already, or the file is no socket",
+              path);
+    if (rc < 0)
+        cannot_make("control socket", path, "control", rc);
+    m->pid_file = mem_strdup(s->conf->server.pid_file.p);
+    rc = file_make_parent(m->pid_file);
+    if (rc < 0)
+        cannot_make("folder of the pid file", m->pid_file, "pid_file", rc);
+}
+
+static void open_generation(struct master *m, struct settings *s, struct listen_set *inherited,
+                            bool left_over)
+{
+    struct listen_from from = {.inherited = inherited,
+                               .patience_ms = left_over ? PATIENCE_MS : 0};
+    struct listen_set listens;
+    struct logs logs;
+
+    if (!logs_open(&logs, s) || !listen_open(&listens, s, &from)) {
+        control_free(m->control);
+        refuse(s);
+    }
+    listen_close(inherited, &listens, false);
+    m->generations = 1;
+    m->live = generation_new(&m->crew, 1, s, &listens, &logs);
+    check(m->live);
+    m->live->state = GENERATION_LIVE;
+    atomic_store(&m->region.header->generation, 1);
+}
+
+/* ---- The whole ---- */
+
+static void open_early_log(const char *path)
+{
+    int fd;
+
+    if (!path || strcmp(path, "stderr") == 0)
+        return;
+    fd = file_open_log(path);
+    if (fd < 0)
+        fatal(fd == -EACCES ? CODE_DENIED : CODE_FAILED, "cannot write the log %s: %s", path,
+              strerror(-fd));
+    log_open(fd, false);
+}
+
+/* Descriptors 0, 1 and 2 are there, so that no socket gets their numbers. */
+static void fill_standard(void)
+{
+    int fd;
+
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    fd_close(&fd);
+}
+
+/* A reload finds the file wherever the report was asked for. */
+static char *absolute(const char *path)
+{
+    char *here = getcwd(NULL, 0), *joined = file_join(here ? here : ".", path);
+
+    free(here);
+    return joined;
+}
+
+void master_start(struct master *m, const struct master_opts *opts)
+{
+    struct listen_set inherited;
+    struct settings *s;
+    bool left_over;
+
+    fill_standard();
+    log_set_name("master");
+    open_early_log(opts->error_log);
+    listen_inherit(&inherited);
+    m->path = absolute(opts->source.path);
+    m->source = opts->source;
+    m->source.path = m->path;
+    m->quiet = opts->quiet;
+    m->daemon = opts->daemon;
+    m->release = opts->daemon ? go_to_background() : -1;
+    fd_limit_raise();
+    s = read_settings(m, &inherited, &left_over, &opts->source);
+    open_loop(m);
+    open_own_files(m, s);
+    open_generation(m, s, &inherited, left_over);
+    child_title_set("cserver: master (%s)", m->path);
+    leave_terminal(m);
+    logs_use(&m->live->logs);
+    log_info("starting %u worker%s with %s", m->live->wanted, m->live->wanted == 1 ? "" : "s",
+             m->path);
+    keeper_start(m, m->live);
+}
