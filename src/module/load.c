@@ -1,0 +1,335 @@
+/* load.c - the loader looks before it leaps: what is not an object file never reaches the dynamic
+ * linker, and the descriptor is read from its first words on, each of which says whether the next
+ * ones can be trusted. Every refusal names the file, what differs, and what to do. */
+#include "module/load.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "conf/conf.h"
+#include "config.h"
+#include "ipc/layout.h"
+#include "os/dl.h"
+#include "os/fd.h"
+#include "os/file.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define OTHER_MAJORS 10 /* looked for, to say which one a module was built for */
+#define NAME_MAX_LEN 31
+#define SIZE_OF_0_1  (offsetof(cs_module, handler) + sizeof(((cs_module *)NULL)->handler))
+
+/* ---- Where modules lie ------------------------------------------------------------------------
+ */
+
+char *module_path(const char *name, cs_str file, const char *folder, const char *prefix)
+{
+    char *own = file.n ? mem_strndup(file.p, file.n) : mem_printf("%s.so", name);
+    char *path = file_join(strchr(own, '/') ? prefix : folder, own);
+    free(own);
+    return path;
+}
+
+static bool is_folder(const char *path)
+{
+    int fd = file_open_dir(path);
+    bool yes = fd >= 0;
+    fd_close(&fd);
+    return yes;
+}
+
+/* What stands before the installed place of the program: "" where it was installed, DESTDIR where
+ * it was staged. NULL: this program does not run from an installed place. To be freed. */
+static char *staging_root(const char *self)
+{
+    static const char tail[] = CSERVER_SBINDIR "/cserver";
+    size_t n = strlen(self), ntail = sizeof(tail) - 1;
+    if (n < ntail || strcmp(self + n - ntail, tail) != 0) {
+        return NULL;
+    }
+    return mem_strndup(self, n - ntail);
+}
+
+static char *folder_beside(const char *self)
+{
+    char *dir = file_dirname(self), *folder = file_join(dir, "modules");
+    free(dir);
+    if (!is_folder(folder)) {
+        free(folder);
+        return NULL;
+    }
+    return folder;
+}
+
+char *module_default_folder(void)
+{
+    char *self = file_self(), *root = self ? staging_root(self) : NULL;
+    char *folder = NULL;
+    if (root) {
+        folder = mem_printf("%s%s", root, CSERVER_MODULE_DIR);
+    } else if (self) {
+        folder = folder_beside(self);
+    }
+    free(root);
+    free(self);
+    return folder ? folder : mem_strdup(CSERVER_MODULE_DIR);
+}
+
+/* ---- Checks ------------------------------------------------------------------------------------
+ */
+
+static int refuse(const struct module *m, struct buf *error, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int refuse(const struct module *m, struct buf *error, const char *fmt, ...)
+{
+    va_list ap;
+    buf_printf(error, "%s: ", m->path);
+    va_start(ap, fmt);
+    buf_vprintf(error, fmt, ap);
+    va_end(ap);
+    return -1;
+}
+
+static int check_object(const struct module *m, struct buf *error)
+{
+    char start[4] = {0};
+    if (pread(m->fd, start, sizeof(start), 0) != (ssize_t)sizeof(start) ||
+        memcmp(start, "\177ELF", sizeof(start)) != 0) {
+        return refuse(m, error,
+                      "not a shared object: build the module with cc -shared -fPIC, and name the "
+                      ".so file here");
+    }
+    return 0;
+}
+
+static int other_major(const struct module *m, unsigned major, struct buf *error)
+{
+    return refuse(m, error,
+                  "built for module ABI %u, this cserver has ABI %d: rebuild it with this "
+                  "cserver's cserver.h",
+                  major, CS_ABI_MAJOR);
+}
+
+static void *descriptor_of(const struct module *m, unsigned major)
+{
+    char symbol[32];
+    snprintf(symbol, sizeof(symbol), "cserver_module_%u", major);
+    return dl_symbol(m->handle, symbol);
+}
+
+static int find_descriptor(struct module *m, struct buf *error)
+{
+    m->desc = descriptor_of(m, CS_ABI_MAJOR);
+    if (m->desc) {
+        return 0;
+    }
+    for (unsigned major = 0; major < OTHER_MAJORS; major++) {
+        if (descriptor_of(m, major)) {
+            return other_major(m, major, error);
+        }
+    }
+    return refuse(m, error,
+                  "not a cserver module: it has no symbol cserver_module_%d, which CS_MODULE of "
+                  "cserver.h makes",
+                  CS_ABI_MAJOR);
+}
+
+/* Reads no member before it is known to be there. */
+static int check_version(const struct module *m, struct buf *error)
+{
+    const cs_module *d = m->desc;
+    if (d->magic != CS_MAGIC) {
+        return refuse(m, error,
+                      "its cserver_module_%d is no module descriptor (magic %#x instead of %#x): "
+                      "let CS_MODULE of "
+                      "cserver.h write it",
+                      CS_ABI_MAJOR, d->magic, CS_MAGIC);
+    }
+    if (d->size >= offsetof(cs_module, flags) && d->abi_major != CS_ABI_MAJOR) {
+        return other_major(m, d->abi_major, error);
+    }
+    if (d->size >= offsetof(cs_module, flags) && d->abi_minor > CS_ABI_MINOR) {
+        return refuse(m, error,
+                      "needs module ABI %u.%u, this cserver has %d.%d: upgrade cserver or rebuild "
+                      "the module with "
+                      "the older header",
+                      d->abi_major, d->abi_minor, CS_ABI_MAJOR, CS_ABI_MINOR);
+    }
+    if (d->size < SIZE_OF_0_1 || d->size > sizeof(*d)) {
+        return refuse(
+            m, error,
+            "its descriptor has %u bytes, module ABI %d.%d has %zu: rebuild it with this cserver's "
+            "cserver.h",
+            d->size, CS_ABI_MAJOR, CS_ABI_MINOR, sizeof(*d));
+    }
+    return 0;
+}
+
+static bool is_name(const char *z)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyz0123456789_";
+    size_t n = strspn(z, allowed);
+    return n > 0 && z[n] == '\0' && z[0] >= 'a' && z[0] <= 'z';
+}
+
+static int check_names(const struct module *m, struct buf *error)
+{
+    const cs_module *d = m->desc;
+    if (!d->api) {
+        return refuse(m, error, "its descriptor has no .api: let CS_MODULE of cserver.h write it");
+    }
+    if (!d->name || !is_name(d->name) || strlen(d->name) > NAME_MAX_LEN) {
+        return refuse(m, error,
+                      "its .name is \"%.64s\": a module's name is a letter and up to %d of a-z, "
+                      "0-9 and \"_\"",
+                      d->name ? d->name : "", NAME_MAX_LEN - 1);
+    }
+    if (strcmp(d->name, m->name) != 0) {
+        return refuse(m, error,
+                      "this is the module \"%s\", not \"%s\": name the section [module:%s]",
+                      d->name, m->name, d->name);
+    }
+    if (!d->version || !d->version[0]) {
+        return refuse(m, error, "it has no .version: give it one, such as \"1.0\"");
+    }
+    return 0;
+}
+
+static int check_counter(const struct module *m, const cs_counter_def *c, struct buf *error)
+{
+    if (!c->name || !is_name(c->name)) {
+        return refuse(m, error, "a counter is named \"%.64s\": a letter, then a-z, 0-9 and \"_\"",
+                      c->name ? c->name : "");
+    }
+    if (strlen(m->name) + 1 + strlen(c->name) >= IPC_COUNTER_NAME) {
+        return refuse(m, error, "the name of the counter \"%s\" is too long: at most %zu bytes",
+                      c->name, IPC_COUNTER_NAME - 2 - strlen(m->name));
+    }
+    if (!c->ref) {
+        return refuse(
+            m, error,
+            "the counter \"%s\" has no cs_counter pointer: write { &pointer, name, help }",
+            c->name);
+    }
+    for (const cs_counter_def *other = m->desc->counters; other < c; other++) {
+        if (strcmp(other->name, c->name) == 0) {
+            return refuse(m, error, "the counter \"%s\" is declared twice", c->name);
+        }
+    }
+    return 0;
+}
+
+static int check_counters(const struct module *m, struct buf *error)
+{
+    const cs_counter_def *first = m->desc->counters;
+    for (const cs_counter_def *c = first; c && (c->name || c->ref); c++) {
+        if (c - first >= IPC_MODULE_COUNTERS) {
+            return refuse(m, error,
+                          "it declares more than %d counters, or the table does not end with {0}",
+                          IPC_MODULE_COUNTERS);
+        }
+        if (check_counter(m, c, error) < 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int check_tables(const struct module *m, struct buf *error)
+{
+    const cs_module *d = m->desc;
+    if (d->zones || d->topics) {
+        return refuse(m, error,
+                      "declares %s: it needs the mailbox, which this cserver does not have yet",
+                      d->zones ? "zones" : "topics");
+    }
+    struct buf why = {0};
+    int rc = 0;
+    if (d->directives && conf_table_check(d->directives, d->conf_size, &why) < 0) {
+        rc = refuse(m, error, "%.*s", CS_F(buf_str(&why)));
+    }
+    buf_free(&why);
+    return rc < 0 ? rc : check_counters(m, error);
+}
+
+/* ---- Loading -----------------------------------------------------------------------------------
+ */
+
+static void copy_error(const struct module *m, int err, struct buf *error)
+{
+    switch (err) {
+    case ENOENT:
+        refuse(m, error,
+               "there is no such file: build or install the module, or say where it lies with "
+               "\"file\" in "
+               "[module:%s] or \"modules\" in [server]",
+               m->name);
+        break;
+    case EISDIR:
+        refuse(m, error, "this is a folder: name the .so file in it");
+        break;
+    default:
+        refuse(m, error, "cannot be read: %s", strerror(err));
+    }
+}
+
+int module_copy(struct module *m, const char *name, const char *path, struct buf *error)
+{
+    *m = (struct module){.name = mem_strdup(name), .path = mem_strdup(path), .fd = dl_copy(path)};
+    if (m->fd >= 0) {
+        return 0;
+    }
+    copy_error(m, -m->fd, error);
+    m->fd = -1;
+    module_free(m);
+    return -1;
+}
+
+/* The linker's sentence starts with the name that it was given, the path. */
+static int open_copy(struct module *m, struct buf *error)
+{
+    const char *why = NULL;
+    m->handle = dl_open(m->fd, m->path, &why);
+    if (m->handle) {
+        return 0;
+    }
+    size_t n = strlen(m->path);
+    if (strncmp(why, m->path, n) == 0 && why[n] == ':') {
+        why += n + 1;
+    }
+    why += strspn(why, " ");
+    const char *remedy =
+        strstr(why, "undefined symbol")
+            ? ": link the module with the library that has it; of cserver it may use only cserver.h"
+            : "";
+    return refuse(m, error, "cannot be loaded: %s%s", why, remedy);
+}
+
+int module_load(struct module *m, struct buf *error)
+{
+    check(m->fd >= 0 && !m->handle);
+    if (check_object(m, error) < 0 || open_copy(m, error) < 0 || find_descriptor(m, error) < 0 ||
+        check_version(m, error) < 0 || check_names(m, error) < 0 || check_tables(m, error) < 0) {
+        m->desc = NULL;
+        return -1;
+    }
+    return 0;
+}
+
+void module_attach(struct module *m, const cs_api *api)
+{
+    check(m->desc);
+    *m->desc->api = api;
+}
+
+void module_free(struct module *m)
+{
+    dl_close(m->handle);
+    fd_close(&m->fd);
+    free(m->name);
+    free(m->path);
+    *m = (struct module){.fd = -1};
+}
