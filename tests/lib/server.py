@@ -103,7 +103,7 @@ def title(pid):
 
 def is_program(pid):
     with contextlib.suppress(OSError):
-        return os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)") == os.path.realpath(PROGRAM)
+        return os.path.basename(os.readlink(f"/proc/{pid}/exe").removesuffix(" (deleted)")) == "cserver"
     return False
 
 
