@@ -1,0 +1,364 @@
+/* file_test.c - files, paths, and what must not be reached from beneath a folder. */
+#include "os/file.h"
+
+#include "base/check.h"
+#include "os/fd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+static char top[64]; /* holds "out" (a secret) and the folder "root" */
+static int root = -1;
+
+static const char *at(const char *name)
+{
+    static char path[2][PATH_MAX];
+    static int turn;
+    turn = !turn;
+    snprintf(path[turn], sizeof(path[turn]), "%s/%s", top, name);
+    return path[turn];
+}
+
+static void make_file(const char *name, const char *content)
+{
+    assert_int_equal(file_write_atomic(at(name), str_of(content), 0644), 0);
+}
+
+static void make_link(const char *target, const char *name)
+{
+    assert_int_equal(symlink(target, at(name)), 0);
+}
+
+static int make_tree(void **state)
+{
+    (void)state;
+    strcpy(top, "/tmp/file_test.XXXXXX");
+    if (!mkdtemp(top)) {
+        return -1;
+    }
+    mkdir(at("root"), 0755);
+    mkdir(at("root/dir"), 0755);
+    mkdir(at("root/dir/deep"), 0755);
+    make_file("out", "secret");
+    make_file("root/file", "inside");
+    make_file("root/dir/file", "inside");
+    make_file("root/dir/deep/file", "inside");
+    make_file("root/..hidden", "inside");
+    make_link("file", "root/link-in");
+    make_link("dir", "root/link-dir");
+    make_link("../file", "root/dir/link-up-in");
+    make_link("../out", "root/link-out");
+    make_link(at("out"), "root/link-absolute");
+    make_link(at("root/file"), "root/link-absolute-in");
+    make_link("../..", "root/dir/link-far");
+    make_link("link-loop", "root/link-loop");
+    make_link("nowhere", "root/link-dangling");
+    make_link("/proc/self/root", "root/link-proc");
+    assert_int_equal(mkfifo(at("root/fifo"), 0644), 0);
+    root = file_open_dir(at("root"));
+    return root < 0 ? -1 : 0;
+}
+
+static int remove_tree(void **state)
+{
+    (void)state;
+    char command[100];
+    close(root);
+    snprintf(command, sizeof(command), "rm -rf %s", top);
+    return system(command);
+}
+
+/* Both ways to open, one table: `walk` is the answer of the way without openat2 where it is
+ * stricter. */
+static const struct {
+    const char *path;
+    int kernel, walk; /* 0: opens */
+} beneath[] = {
+    {"file", 0, 0},
+    {"./file", 0, 0},
+    {"dir/file", 0, 0},
+    {"dir//deep/./file", 0, 0},
+    {"dir", 0, 0},
+    {"dir/", 0, 0},
+    {"dir/.", 0, 0},
+    {".", 0, 0},
+    {"./", 0, 0},
+    {"..hidden", 0, 0},
+    {"fifo", 0, 0},
+    {"link-in", 0, -ELOOP},
+    {"link-dir/file", 0, -ELOOP},
+    {"link-dir/", 0, -ELOOP},
+    {"dir/link-up-in", 0, -ELOOP},
+    {"dir/../file", 0, -EXDEV},
+    {"dir/..", 0, -EXDEV},
+    {"none", -ENOENT, -ENOENT},
+    {"none/file", -ENOENT, -ENOENT},
+    {"file/", -ENOTDIR, -ENOTDIR},
+    {"file/.", -ENOTDIR, -ENOTDIR},
+    {"file/x", -ENOTDIR, -ENOTDIR},
+    {"", -ENOENT, -ENOENT},
+    {"/", -EXDEV, -EXDEV},
+    {"/etc/passwd", -EXDEV, -EXDEV},
+    {"//file", -EXDEV, -EXDEV},
+    {"..", -EXDEV, -EXDEV},
+    {"../", -EXDEV, -EXDEV},
+    {"../out", -EXDEV, -EXDEV},
+    {"./../out", -EXDEV, -EXDEV},
+    {"dir/../../out", -EXDEV, -EXDEV},
+    {"dir/deep/../../../out", -EXDEV, -EXDEV},
+    {"../root/file", -EXDEV, -EXDEV},
+    {"link-out", -EXDEV, -ELOOP},
+    {"link-absolute", -EXDEV, -ELOOP},
+    {"link-absolute-in", -EXDEV, -ELOOP},
+    {"dir/link-far/out", -EXDEV, -ELOOP},
+    {"link-loop", -ELOOP, -ELOOP},
+    {"link-dangling", -ENOENT, -ELOOP},
+    {"link-proc/etc/passwd", -EXDEV, -ELOOP},
+};
+
+static void look_beneath(int (*open_it)(int, cs_str), bool walk)
+{
+    for (size_t i = 0; i < ARRAY_LEN(beneath); i++) {
+        int want = walk ? beneath[i].walk : beneath[i].kernel;
+        /* Without a NUL behind it, and with bytes that would change the path. */
+        char text[100];
+        snprintf(text, sizeof(text), "%s/../../out", beneath[i].path);
+        int fd = open_it(root, (cs_str){text, strlen(beneath[i].path)});
+        if (want ? fd != want : fd < 0) {
+            fail_msg("row \"%s\": %d, not %d", beneath[i].path, fd, want);
+        }
+        if (fd >= 0) {
+            assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+            assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+            assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+            assert_false(fcntl(fd, F_GETFL) & O_PATH);
+            close(fd);
+        }
+    }
+    printf("rows: %zu\n", ARRAY_LEN(beneath));
+}
+
+static bool kernel_has_openat2(void)
+{
+    int fd = file_open_beneath(root, CS_S("link-in"));
+    if (fd >= 0) {
+        close(fd);
+    }
+    return fd != -ELOOP;
+}
+
+static void test_beneath(void **state)
+{
+    (void)state;
+    if (!kernel_has_openat2()) {
+        skip();
+    }
+    look_beneath(file_open_beneath, false);
+}
+
+static void test_beneath_walk(void **state)
+{
+    (void)state;
+    look_beneath(file_walk_beneath, true);
+}
+
+static void test_beneath_odd(void **state)
+{
+    (void)state;
+    static char text[PATH_MAX + 10];
+    int (*const ways[])(int, cs_str) = {file_open_beneath, file_walk_beneath};
+    for (size_t w = 0; w < ARRAY_LEN(ways); w++) {
+        assert_int_equal(ways[w](root, (cs_str){"file\0x", 6}), -EINVAL);
+        memset(text, 'a', sizeof(text));
+        assert_int_equal(ways[w](root, (cs_str){text, NAME_MAX + 1}), -ENAMETOOLONG);
+        assert_int_equal(ways[w](root, (cs_str){text, PATH_MAX}), -ENAMETOOLONG);
+        assert_int_equal(ways[w](root, (cs_str){text, NAME_MAX}), -ENOENT);
+        memset(text, '/', sizeof(text));
+        memcpy(text, "dir", 3);
+        memcpy(text + PATH_MAX - 5, "file", 4);
+        int fd = ways[w](root, (cs_str){text, PATH_MAX - 1});
+        assert_true(fd >= 0);
+        close(fd);
+    }
+}
+
+/* No way leaks a descriptor, whether it opens or not. */
+static void test_beneath_leak(void **state)
+{
+    (void)state;
+    int before = dup(0);
+    close(before);
+    for (size_t i = 0; i < ARRAY_LEN(beneath); i++) {
+        int a = file_open_beneath(root, str_of(beneath[i].path));
+        int b = file_walk_beneath(root, str_of(beneath[i].path));
+        fd_close(&a);
+        fd_close(&b);
+    }
+    int after = dup(0);
+    close(after);
+    assert_int_equal(after, before);
+}
+
+static void test_content(void **state)
+{
+    (void)state;
+    char text[10] = "";
+    int fd = file_walk_beneath(root, CS_S("dir/deep/file"));
+    assert_int_equal(read(fd, text, sizeof(text) - 1), 6);
+    assert_string_equal(text, "inside");
+    close(fd);
+}
+
+static void test_read(void **state)
+{
+    (void)state;
+    struct buf b = {0};
+    buf_add_z(&b, "before ");
+    assert_int_equal(file_read(at("out"), 6, &b), 0);
+    assert_string_equal(b.p, "before secret");
+    assert_int_equal(file_read(at("out"), 5, &b), -EFBIG);
+    assert_string_equal(b.p, "before secret");
+    assert_int_equal(file_read(at("none"), 5, &b), -ENOENT);
+    assert_int_equal(file_read(at("root"), 5, &b), -EISDIR);
+    assert_string_equal(b.p, "before secret");
+    buf_clear(&b);
+    for (int i = 0; i < 50000; i++) {
+        buf_printf(&b, "%d,", i);
+    }
+    assert_int_equal(file_write_atomic(at("large"), buf_str(&b), 0600), 0);
+    struct buf c = {0};
+    assert_int_equal(file_read(at("large"), 1 << 20, &c), 0);
+    assert_true(str_eq(buf_str(&b), buf_str(&c)));
+    buf_free(&b);
+    buf_free(&c);
+}
+
+static void test_write(void **state)
+{
+    (void)state;
+    struct stat st;
+    struct buf b = {0};
+    assert_int_equal(file_write_atomic(at("new"), CS_S("one"), 0640), 0);
+    assert_int_equal(stat(at("new"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0640);
+    ino_t first = st.st_ino;
+    assert_int_equal(file_write_atomic(at("new"), CS_S("two"), 0644), 0);
+    assert_int_equal(stat(at("new"), &st), 0);
+    assert_int_not_equal(st.st_ino, first);
+    assert_int_equal(file_read(at("new"), 10, &b), 0);
+    assert_string_equal(b.p, "two");
+    assert_int_equal(file_write_atomic(at("none/new"), CS_S("x"), 0644), -ENOENT);
+    assert_int_equal(file_write_atomic(at("root"), CS_S("x"), 0644), -EISDIR);
+    char command[100];
+    snprintf(command, sizeof(command), "ls %s | grep -q 'new\\.\\|root\\.'", top);
+    assert_int_not_equal(system(command), 0); /* no temporary file stays */
+    buf_free(&b);
+}
+
+static void test_log(void **state)
+{
+    (void)state;
+    struct stat st;
+    assert_int_equal(file_check_log(at("log")), 0);
+    assert_int_equal(access(at("log"), F_OK), -1); /* it makes nothing */
+    int fd = file_open_log(at("log"));
+    assert_true(fd >= 0);
+    assert_true(fcntl(fd, F_GETFL) & O_APPEND);
+    assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_mode & 07777 & ~0640u, 0);
+    close(fd);
+    assert_int_equal(file_check_log(at("log")), 0);
+    assert_int_equal(file_check_log("/dev/null"), 0);
+    assert_int_equal(file_check_log(at("root")), -EISDIR);
+    assert_int_equal(file_open_log(at("root")), -EISDIR);
+    assert_int_equal(file_check_log(at("none/")), -EISDIR);
+    assert_int_equal(file_check_log(at("none/log")), -ENOENT);
+    assert_int_equal(file_open_log(at("none/log")), -ENOENT);
+    assert_int_equal(file_check_log(at("log/log")), -ENOTDIR);
+}
+
+static void test_paths(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *dir, *path, *want;
+    } joins[] = {
+        {"/a", "b", "/a/b"}, {"/a/", "b", "/a/b"},  {"/a", "/b", "/b"},
+        {"/", "b", "/b"},    {"a", "b/c", "a/b/c"}, {".", "b", "./b"},
+    };
+    static const struct {
+        const char *path, *want;
+    } dirs[] = {
+        {"/a/b", "/a"}, {"/a", "/"}, {"a", "."},   {"a/b", "a"},    {"a//b", "a"},
+        {"/", "/"},     {"", "."},   {"//a", "/"}, {"a/b/", "a/b"}, {"./x", "."},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(joins); i++) {
+        char *got = file_join(joins[i].dir, joins[i].path);
+        assert_string_equal(got, joins[i].want);
+        free(got);
+    }
+    for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
+        char *got = file_dirname(dirs[i].path);
+        if (strcmp(got, dirs[i].want) != 0) {
+            fail_msg("row \"%s\": \"%s\"", dirs[i].path, got);
+        }
+        free(got);
+    }
+    printf("rows: %zu\n", ARRAY_LEN(joins) + ARRAY_LEN(dirs));
+}
+
+static void test_make_parent(void **state)
+{
+    (void)state;
+    struct stat st;
+    assert_int_equal(file_make_parent(at("x/y/z/file")), 0);
+    assert_int_equal(stat(at("x/y/z"), &st), 0);
+    assert_true(S_ISDIR(st.st_mode));
+    assert_int_equal(access(at("x/y/z/file"), F_OK), -1);
+    assert_int_equal(file_make_parent(at("x/y/z/file")), 0);
+    assert_int_equal(file_make_parent(at("out/y/file")), -ENOTDIR);
+    assert_int_equal(file_make_parent(at("out/file")), -ENOTDIR);
+    assert_int_equal(file_make_parent("file"), 0);
+    assert_int_equal(file_make_parent("/file"), 0);
+}
+
+static void test_self(void **state)
+{
+    (void)state;
+    struct stat a, b;
+    char *self = file_self();
+    assert_non_null(self);
+    assert_int_equal(self[0], '/');
+    assert_int_equal(stat(self, &a), 0);
+    assert_int_equal(stat("/proc/self/exe", &b), 0);
+    assert_int_equal(a.st_ino, b.st_ino);
+    free(self);
+    assert_int_equal(file_open_dir(at("out")), -ENOTDIR);
+    assert_int_equal(file_open_dir(at("none")), -ENOENT);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_beneath),     cmocka_unit_test(test_beneath_walk),
+        cmocka_unit_test(test_beneath_odd), cmocka_unit_test(test_beneath_leak),
+        cmocka_unit_test(test_content),     cmocka_unit_test(test_read),
+        cmocka_unit_test(test_write),       cmocka_unit_test(test_log),
+        cmocka_unit_test(test_paths),       cmocka_unit_test(test_make_parent),
+        cmocka_unit_test(test_self),
+    };
+    return cmocka_run_group_tests(tests, make_tree, remove_tree);
+}
