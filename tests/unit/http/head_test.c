@@ -37,7 +37,8 @@ struct row {
 
 /* method form path?query HTTP/1.minor host:port, number of fields, framing, keep or close */
 static const struct row good[] = {
-    ROW("shortest", GET HOST "\r\n", "GET origin / 1.1 host=a fields=1 keep"),
+    ROW("as short as can be", "X / HTTP/1.0\r\n\r\n", "X(other) origin / 1.0 host= fields=0 close"),
+    ROW("shortest of HTTP/1.1 with GET", GET HOST "\r\n", "GET origin / 1.1 host=a fields=1 keep"),
     ROW("HTTP/1.0 without anything", "GET / HTTP/1.0\r\n\r\n",
         "GET origin / 1.0 host= fields=0 close"),
     ROW("HTTP/1.0 with Host", "GET / HTTP/1.0\r\n" HOST "\r\n",

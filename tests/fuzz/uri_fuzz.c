@@ -1,0 +1,41 @@
+/* uri_fuzz.c - any bytes as a path and as a host. What comes out is clean, and its escape means the
+ * same. */
+#include "base/check.h"
+#include "http/uri.h"
+
+#include <stdlib.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check_clean(const char *path, size_t n)
+{
+    check(n > 0 && path[0] == '/' && path[n] == 0 && str_is_utf8((cs_str){path, n}));
+    check(!strstr(path, "//") && !strstr(path, "/./") && !strstr(path, "/../"));
+    check(n < 2 || strcmp(path + n - 2, "/.") != 0);
+    check(n < 3 || strcmp(path + n - 3, "/..") != 0);
+    for (size_t i = 0; i < n; i++)
+        check((unsigned char)path[i] >= 0x20 && path[i] != 0x7f);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    cs_str raw = {(const char *)data, size}, host;
+    const char *error = NULL;
+    int port;
+    char *path = malloc(size + 1), *escaped = malloc(3 * size + 1), *again = malloc(3 * size + 2);
+    check(path && escaped && again);
+    long n = http_path_normalise(raw, path, &error);
+    check(n >= 0 ? (size_t)n <= size : n == -400 && error);
+    if (n >= 0) {
+        check_clean(path, (size_t)n);
+        size_t len = http_path_escape((cs_str){path, (size_t)n}, escaped);
+        check(http_path_normalise((cs_str){escaped, len}, again, &error) == n);
+        check(memcmp(path, again, (size_t)n) == 0);
+    }
+    if (http_host_split(raw, &host, &port))
+        check(host.n <= size && port >= -1 && port <= 65535);
+    free(path);
+    free(escaped);
+    free(again);
+    return 0;
+}
