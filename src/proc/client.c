@@ -13,9 +13,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LISTENERS_MS   3000
-#define MOST_BYTES     (16u << 20)
-#define LOOK_AGAIN_MS  20
+#define LISTENERS_MS  3000
+#define MOST_BYTES    (16u << 20)
+#define LOOK_AGAIN_MS 20
 
 int client_open(struct client *c, const char *path)
 {

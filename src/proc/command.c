@@ -1,5 +1,5 @@
-/* command.c - what the control socket is asked, and the answers. Each answer carries the pid and the generation, so
- * that the one who asks knows who has answered. */
+/* command.c - what the control socket is asked, and the answers. Each answer carries the pid and
+ * the generation, so that the one who asks knows who has answered. */
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/json.h"
@@ -175,9 +175,9 @@ static void run_quit(struct master *m, struct control_call *call)
         master_stop(m, STOP_WAIT);
 }
 
-static const struct command commands[] = {
-    {"status", run_status},    {"listeners", run_listeners}, {"reload", rollout_request},
-    {"reopen", reopen_request}, {"stop", run_stop},           {"quit", run_quit}};
+static const struct command commands[] = {{"status", run_status},      {"listeners", run_listeners},
+                                          {"reload", rollout_request}, {"reopen", reopen_request},
+                                          {"stop", run_stop},          {"quit", run_quit}};
 
 void command_run(void *arg, struct control_call *call, cs_str line)
 {

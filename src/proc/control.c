@@ -253,7 +253,8 @@ static void on_client(struct loop_io *io, uint32_t events)
 /* The one that has been quiet longest, and is not waiting for us. */
 static void make_room(struct control *c)
 {
-    LIST_EACH (node, &c->clients) {
+    LIST_EACH(node, &c->clients)
+    {
         struct control_client *cl = CONTAINER_OF(node, struct control_client, node);
 
         if (!cl->call) {
@@ -330,8 +331,8 @@ void control_free(struct control *c)
     if (!c)
         return;
     unlink(c->path);
-    LIST_EACH (node, &c->clients)
-        drop(CONTAINER_OF(node, struct control_client, node));
+    LIST_EACH(node, &c->clients)
+    drop(CONTAINER_OF(node, struct control_client, node));
     loop_reap(c->loop);
     loop_del(c->loop, &c->io);
     fd_close(&c->io.fd);
@@ -344,6 +345,6 @@ void control_shed(struct control *c)
     if (!c)
         return;
     fd_close(&c->io.fd);
-    LIST_EACH (node, &c->clients)
-        fd_close(&CONTAINER_OF(node, struct control_client, node)->io.fd);
+    LIST_EACH(node, &c->clients)
+    fd_close(&CONTAINER_OF(node, struct control_client, node)->io.fd);
 }

@@ -1,10 +1,11 @@
-/* control.h - the control socket: a unix stream socket on which the command line, and whoever may, talks to the
- * master.
+/* control.h - the control socket: a unix stream socket on which the command line, and whoever may,
+ * talks to the master.
  *
- * A request is one line: a word, and later perhaps a JSON object behind it. An answer is one line with a JSON
- * object that has "ok"; before it there may be lines with "progress". Requests of one connection are worked off
- * one after the other. Nothing that a client does or leaves undone holds the master up: everything is non-blocking and
- * bounded. Only root and the server's own user get an answer. */
+ * A request is one line: a word, and later perhaps a JSON object behind it. An answer is one line
+ * with a JSON object that has "ok"; before it there may be lines with "progress". Requests of one
+ * connection are worked off one after the other. Nothing that a client does or leaves undone holds
+ * the master up: everything is non-blocking and bounded. Only root and the server's own user get an
+ * answer. */
 #ifndef PROC_CONTROL_H
 #define PROC_CONTROL_H
 
@@ -28,7 +29,8 @@ struct control_call {
 /* `line` is valid during the call only. Must end in one control_answer, now or later. */
 typedef void control_handler(void *arg, struct control_call *call, cs_str line);
 
-/* Listens on path (made with its folder, mode 0660). 0 or -errno: -EADDRINUSE when a server answers there. */
+/* Listens on path (made with its folder, mode 0660). 0 or -errno: -EADDRINUSE when a server answers
+ * there. */
 int control_new(struct control **out, struct loop *loop, const char *path, control_handler *handler,
                 void *arg);
 /* Sends what it can, closes all, removes the socket file. */

@@ -99,7 +99,10 @@ struct worker *generation_next(const struct generation *g, const struct worker *
     return NULL;
 }
 
-#define EACH_WORKER(w, g) struct worker *w = generation_next(g, NULL); w; w = generation_next(g, w)
+#define EACH_WORKER(w, g)                                                                          \
+    struct worker *w = generation_next(g, NULL);                                                   \
+    w;                                                                                             \
+    w = generation_next(g, w)
 
 unsigned generation_count(const struct generation *g)
 {
@@ -264,11 +267,8 @@ int generation_spawn(struct generation *g, struct worker *w)
         return pid;
     }
     fd_close(&w->pass);
-    *w = (struct worker){.generation = g,
-                         .slot = w->slot,
-                         .pid = pid,
-                         .pass = ends[0],
-                         .started_ms = clock_ms()};
+    *w = (struct worker){
+        .generation = g, .slot = w->slot, .pid = pid, .pass = ends[0], .started_ms = clock_ms()};
     atomic_store(&region_slot(g->crew->region, w->slot)->pid, pid);
     return 0;
 }
@@ -322,11 +322,11 @@ struct respawn_death generation_bury(struct worker *w, int status)
 {
     struct crew *c = w->generation->crew;
     enum ipc_state state = state_of(c, w);
-    struct respawn_death d = {
-        .ready = w->ready || state >= IPC_READY,
-        .draining = state == IPC_DRAINING && WIFEXITED(status) && WEXITSTATUS(status) == 0,
-        .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
-        .ready_ms = w->ready ? clock_ms() - w->ready_ms : 0};
+    struct respawn_death d = {.ready = w->ready || state >= IPC_READY,
+                              .draining = state == IPC_DRAINING && WIFEXITED(status) &&
+                                          WEXITSTATUS(status) == 0,
+                              .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+                              .ready_ms = w->ready ? clock_ms() - w->ready_ms : 0};
 
     w->pid = 0;
     fd_close(&w->pass);

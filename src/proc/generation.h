@@ -4,9 +4,9 @@
  *         |
  *         +--one dies, or time is over: roll back--> DRAINING (cut)
  *
- * A worker keeps its slot over respawns; its number is the slot's, so numbers are unique over all generations.
- * `struct crew` is what generations share: the slots, and how to fork. It decides nothing: when to spawn, drain or
- * give up is the master's business (master.c, rollout.c). */
+ * A worker keeps its slot over respawns; its number is the slot's, so numbers are unique over all
+ * generations. `struct crew` is what generations share: the slots, and how to fork. It decides
+ * nothing: when to spawn, drain or give up is the master's business (master.c, rollout.c). */
 #ifndef PROC_GENERATION_H
 #define PROC_GENERATION_H
 
@@ -18,7 +18,11 @@
 #define GENERATION_START_MS 30000 /* a worker that is not READY by then is killed */
 #define GENERATION_KILL_MS  2000  /* after its deadline a worker gets SIGKILL */
 
-enum generation_state { GENERATION_STARTING, GENERATION_LIVE, GENERATION_DRAINING };
+enum generation_state {
+    GENERATION_STARTING,
+    GENERATION_LIVE,
+    GENERATION_DRAINING
+};
 
 struct worker {
     struct generation *generation; /* NULL: the slot is free */
@@ -51,7 +55,7 @@ struct generation {
     struct settings *settings;
     struct listen_set listens;
     struct logs logs;
-    unsigned wanted; /* workers */
+    unsigned wanted;   /* workers */
     uint64_t until;    /* deadline of the drain, monotonic ms; 0 = none */
     struct timer kill; /* set while there is a deadline */
 };
@@ -66,13 +70,14 @@ unsigned crew_count(const struct crew *c);
 /* Takes note of workers that have become READY since the last call; each is passed to on_ready. */
 void crew_look(struct crew *c, void (*on_ready)(void *arg, struct worker *w), void *arg);
 
-/* A generation of `wanted` workers with slots of their own, none forked yet. Takes over all three. NULL when there are too
- * few slots (nothing is taken over then). */
+/* A generation of `wanted` workers with slots of their own, none forked yet. Takes over all three.
+ * NULL when there are too few slots (nothing is taken over then). */
 struct generation *generation_new(struct crew *c, uint32_t number, struct settings *s,
                                   struct listen_set *listens, struct logs *logs);
 /* Frees it, once no worker is left. Closes sockets that are not in `keep`. */
 void generation_free(struct generation *g, const struct listen_set *keep);
-/* Gives back what a draining generation no longer needs: settings and sockets that are not in `keep`. */
+/* Gives back what a draining generation no longer needs: settings and sockets that are not in
+ * `keep`. */
 void generation_strip(struct generation *g, const struct listen_set *keep);
 
 /* Forks the worker: 0 or -errno. Never returns in the child. */
@@ -86,14 +91,15 @@ struct worker *generation_next(const struct generation *g, const struct worker *
 unsigned generation_count(const struct generation *g); /* that have a process */
 unsigned generation_ready(const struct generation *g); /* that are READY */
 
-/* Tells one worker, or all, to drain until then (monotonic ms; 0 = no deadline); what is left 2 s later is killed.
- * An earlier deadline of the whole generation stays. */
+/* Tells one worker, or all, to drain until then (monotonic ms; 0 = no deadline); what is left 2 s
+ * later is killed. An earlier deadline of the whole generation stays. */
 void generation_drain_one(struct generation *g, struct worker *w, uint64_t until_ms);
 void generation_drain(struct generation *g, uint64_t until_ms);
 /* Tells all to end now; what is left 2 s later is killed. */
 void generation_cut(struct generation *g);
 
-/* A process of the crew has ended: buries it, and says how. The worker keeps its slot (w->pid is 0). */
+/* A process of the crew has ended: buries it, and says how. The worker keeps its slot (w->pid is
+ * 0). */
 struct respawn_death generation_bury(struct worker *w, int status);
 
 #endif

@@ -11,9 +11,9 @@ struct heritage {
     struct serve_plan *plan; /* listeners, roots and access log are in it */
     struct settings_user user;
     int64_t shutdown_timeout; /* ms */
-    int lifeline; /* read end: readable when the master has died */
-    int pass;     /* descriptors come here: fdpass.h */
-    bool json;    /* format of the error log */
+    int lifeline;             /* read end: readable when the master has died */
+    int pass;                 /* descriptors come here: fdpass.h */
+    bool json;                /* format of the error log */
 };
 
 static inline int heritage_number(const struct heritage *h)

@@ -1,5 +1,6 @@
-/* keeper.c - keeps the live generation at its number of workers. How soon a dead one is started again is
- * respawn.h's arithmetic; this file carries it out and says so in the log, without filling it. */
+/* keeper.c - keeps the live generation at its number of workers. How soon a dead one is started
+ * again is respawn.h's arithmetic; this file carries it out and says so in the log, without filling
+ * it. */
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -236,8 +237,7 @@ void keeper_ready(void *master, struct worker *w)
         m->serving = true;
         master_release(m, 0);
     }
-    if (w->generation == m->live && !m->announced &&
-        generation_ready(m->live) == m->live->wanted) {
+    if (w->generation == m->live && !m->announced && generation_ready(m->live) == m->live->wanted) {
         m->announced = true;
         announce_ready(m);
     }
@@ -281,7 +281,8 @@ void keeper_resize(struct master *m, int by)
         return;
     if (by < 0 && g->wanted <= 1) {
         log_warn("one worker less would be none: nothing changes (WINCH stops all workers)");
-    } else if (by > 0 && (g->wanted >= m->region.header->max_workers || !crew_free_slots(&m->crew))) {
+    } else if (by > 0 &&
+               (g->wanted >= m->region.header->max_workers || !crew_free_slots(&m->crew))) {
         log_warn("there is no room for another worker: max_workers is %u",
                  (unsigned)m->region.header->max_workers);
     } else if (by < 0) {

@@ -13,11 +13,13 @@ struct logs {
     int64_t level;
 };
 
-/* Opens them, and makes the folders they lie in. Problems go to the settings' report; false then. */
+/* Opens them, and makes the folders they lie in. Problems go to the settings' report; false then.
+ */
 bool logs_open(struct logs *l, struct settings *s);
 /* Would logs_open work? Makes nothing. */
 void logs_check(struct settings *s);
-/* Opens the files again, for a rotation; what is in use stays when that fails: -errno and *path the culprit. */
+/* Opens the files again, for a rotation; what is in use stays when that fails: -errno and *path the
+ * culprit. */
 int logs_reopen(struct logs *l, const char **path);
 /* Lets this process write its own lines there. */
 void logs_use(const struct logs *l);

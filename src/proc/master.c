@@ -19,15 +19,15 @@
 static void drain_all(struct master *m, uint64_t until)
 {
     generation_drain(m->live, until);
-    LIST_EACH (node, &m->draining)
-        generation_drain(CONTAINER_OF(node, struct generation, node), until);
+    LIST_EACH(node, &m->draining)
+    generation_drain(CONTAINER_OF(node, struct generation, node), until);
 }
 
 static void cut_all(struct master *m)
 {
     generation_cut(m->live);
-    LIST_EACH (node, &m->draining)
-        generation_cut(CONTAINER_OF(node, struct generation, node));
+    LIST_EACH(node, &m->draining)
+    generation_cut(CONTAINER_OF(node, struct generation, node));
 }
 
 static void drop_waiting(struct generation *g)
@@ -37,7 +37,8 @@ static void drop_waiting(struct generation *g)
             generation_drop(g, w);
 }
 
-/* From now on nothing is started any more, and nobody can connect once the workers have heard of it. */
+/* From now on nothing is started any more, and nobody can connect once the workers have heard of
+ * it. */
 static void begin_stop(struct master *m)
 {
     keeper_stop(m);
@@ -184,8 +185,8 @@ void master_shed(void *master, const struct generation *of)
         return;
     shed_generation(m->live, of);
     shed_generation(m->rollout.next, of);
-    LIST_EACH (node, &m->draining)
-        shed_generation(CONTAINER_OF(node, struct generation, node), of);
+    LIST_EACH(node, &m->draining)
+    shed_generation(CONTAINER_OF(node, struct generation, node), of);
 }
 
 /* ---- Switching ---- */

@@ -1,12 +1,12 @@
-/* master.h - the process that keeps the server running: it reads the settings, opens what workers need, forks
- * them, restarts them, rolls out new settings, answers on the control socket, and ends. It serves nothing, calls no
- * module function and reads no byte from the network.
+/* master.h - the process that keeps the server running: it reads the settings, opens what workers
+ * need, forks them, restarts them, rolls out new settings, answers on the control socket, and ends.
+ * It serves nothing, calls no module function and reads no byte from the network.
  *
  * One struct, and several files that each do one part of it:
  *   start.c    from a settings file to the first fork    rollout.c  a reload, step by step
  *   master.c   main loop, signals, the end              reopen.c   log rotation
- *   keeper.c   workers that die, and new ones           announce.c what is said when the server is ready
- *   command.c  what the control socket is asked */
+ *   keeper.c   workers that die, and new ones           announce.c what is said when the server is
+ * ready command.c  what the control socket is asked */
 #ifndef PROC_MASTER_H
 #define PROC_MASTER_H
 
@@ -17,14 +17,24 @@
 
 struct master_opts {
     struct settings_source source;
-    bool daemon; /* go to the background once the first worker is ready */
-    bool quiet;  /* print errors only */
+    bool daemon;           /* go to the background once the first worker is ready */
+    bool quiet;            /* print errors only */
     const char *error_log; /* before the settings are read; NULL or "stderr" */
 };
 
-enum master_stop { STOP_NOT, STOP_WAIT, STOP_DRAIN, STOP_NOW }; /* each is more urgent than the one before */
+enum master_stop {
+    STOP_NOT,
+    STOP_WAIT,
+    STOP_DRAIN,
+    STOP_NOW
+}; /* each is more urgent than the one before */
 
-enum rollout_state { ROLLOUT_IDLE, ROLLOUT_PROBING, ROLLOUT_CLEARING, ROLLOUT_STARTING };
+enum rollout_state {
+    ROLLOUT_IDLE,
+    ROLLOUT_PROBING,
+    ROLLOUT_CLEARING,
+    ROLLOUT_STARTING
+};
 
 struct rollout {
     enum rollout_state state;
@@ -100,11 +110,12 @@ void master_release(struct master *m, int code);
 
 /* keeper.c */
 void keeper_init(struct master *m);
-/* Forks all workers of g that have no process. 0 or -errno of the first failure; the live generation is tried again. */
+/* Forks all workers of g that have no process. 0 or -errno of the first failure; the live
+ * generation is tried again. */
 int keeper_start(struct master *m, struct generation *g);
 void keeper_ended(struct master *m, struct worker *w, int status);
 void keeper_ready(void *master, struct worker *w);
-void keeper_stop(struct master *m); /* no more spawns */
+void keeper_stop(struct master *m);           /* no more spawns */
 void keeper_resize(struct master *m, int by); /* TTIN, TTOU */
 void keeper_pause(struct master *m);          /* WINCH */
 
@@ -113,9 +124,9 @@ void rollout_init(struct master *m);
 void rollout_request(struct master *m, struct control_call *call);
 /* Was it the probe that ended? */
 bool rollout_reaped(struct master *m, pid_t pid, int status);
-void rollout_ready(struct master *m);                                    /* a worker of next is ready */
+void rollout_ready(struct master *m); /* a worker of next is ready */
 void rollout_died(struct master *m, const struct worker *w, const char *how); /* one has died */
-void rollout_look(struct master *m);                                     /* slots may have become free */
+void rollout_look(struct master *m); /* slots may have become free */
 void rollout_cancel(struct master *m, const char *why);
 
 /* reopen.c */

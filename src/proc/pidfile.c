@@ -12,7 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Clock ticks are coarse, and the clock may have been set a little: so much later still counts as before. */
+/* Clock ticks are coarse, and the clock may have been set a little: so much later still counts as
+ * before. */
 #define SLACK_S 2
 
 /* 0 and *pid, -ENOENT, or -EINVAL when the file holds anything but a number. */

@@ -1,8 +1,8 @@
-/* pidfile.h - the file that holds the master's pid, for tools that want one. One line with the number and nothing
- * else, since people write kill $(cat file).
+/* pidfile.h - the file that holds the master's pid, for tools that want one. One line with the
+ * number and nothing else, since people write kill $(cat file).
  *
- * A file that a dead master left behind is told from a live one's by the process: it is gone, runs another program,
- * or began after the file was written. */
+ * A file that a dead master left behind is told from a live one's by the process: it is gone, runs
+ * another program, or began after the file was written. */
 #ifndef PROC_PIDFILE_H
 #define PROC_PIDFILE_H
 

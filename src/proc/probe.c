@@ -21,10 +21,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SAYS_CRUMB = 'c', SAYS_REPORT = 'r', SAYS_SUMMARY = 's', SAYS_PRINT = 'p', SAYS_END = 'e' };
+enum {
+    SAYS_CRUMB = 'c',
+    SAYS_REPORT = 'r',
+    SAYS_SUMMARY = 's',
+    SAYS_PRINT = 'p',
+    SAYS_END = 'e'
+};
 
-#define HEAD_SIZE   5
-#define MOST_BYTES  (64u << 20)
+#define HEAD_SIZE     5
+#define MOST_BYTES    (64u << 20)
 #define LOOK_AGAIN_MS 20
 
 /* ---- The child ---- */
@@ -302,7 +308,8 @@ static void blame(struct probe *p, int status)
     if (!p->spoke)
         report_print(rep, &p->text);
     else
-        buf_printf(&p->text, "error: %s\n", CONTAINER_OF(rep->last, struct report_entry, next)->message);
+        buf_printf(&p->text, "error: %s\n",
+                   CONTAINER_OF(rep->last, struct report_entry, next)->message);
     buf_clear(&p->summary);
     report_summary(rep, &p->summary);
 }

@@ -1,8 +1,10 @@
-/* probe.h - a child that tries the settings out before the master touches them: it loads the modules, compiles,
- * runs the modules' checks, binds addresses, looks at logs and folders, says what it found through a pipe, and ends.
- * Whatever a module does wrong there kills the child, not the server.
+/* probe.h - a child that tries the settings out before the master touches them: it loads the
+ * modules, compiles, runs the modules' checks, binds addresses, looks at logs and folders, says
+ * what it found through a pipe, and ends. Whatever a module does wrong there kills the child, not
+ * the server.
  *
- *     probe_begin -> [probe_read when fd is readable] -> child reaped: probe_end -> good, text, summary
+ *     probe_begin -> [probe_read when fd is readable] -> child reaped: probe_end -> good, text,
+ * summary
  */
 #ifndef PROC_PROBE_H
 #define PROC_PROBE_H
@@ -13,11 +15,12 @@
 
 struct probe_ask {
     struct listen_owned owned;
-    bool reload;           /* pid file and control socket are in use already */
-    unsigned max_workers;  /* reload: what shared memory was made for */
-    bool lenient;          /* a test by a plain user: what only lacks permission is a warning */
-    bool print;            /* also make the effective settings: -T */
-    void (*in_child)(void *arg); /* first thing in the child: let go of what is the master's. May be NULL */
+    bool reload;          /* pid file and control socket are in use already */
+    unsigned max_workers; /* reload: what shared memory was made for */
+    bool lenient;         /* a test by a plain user: what only lacks permission is a warning */
+    bool print;           /* also make the effective settings: -T */
+    void (*in_child)(
+        void *arg); /* first thing in the child: let go of what is the master's. May be NULL */
     void *arg;
 };
 

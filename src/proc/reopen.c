@@ -1,5 +1,6 @@
-/* reopen.c - after a rotation: the master opens the log files again and passes them to every worker, draining ones
- * too, since each generation has its own paths. Answers when all have taken them. */
+/* reopen.c - after a rotation: the master opens the log files again and passes them to every
+ * worker, draining ones too, since each generation has its own paths. Answers when all have taken
+ * them. */
 #include "base/check.h"
 #include "base/log.h"
 #include "ipc/fdpass.h"
@@ -10,7 +11,10 @@
 
 #define LIMIT_MS 10000
 
-enum { CODE_FAILED = 1, CODE_LATE = 75 };
+enum {
+    CODE_FAILED = 1,
+    CODE_LATE = 75
+};
 
 static void complain(struct master *m, const char *what, const char *path, int error)
 {
@@ -119,8 +123,8 @@ void reopen_request(struct master *m, struct control_call *call)
     reopen_of(m, m->live);
     if (m->rollout.next)
         reopen_of(m, m->rollout.next);
-    LIST_EACH (node, &m->draining)
-        reopen_of(m, CONTAINER_OF(node, struct generation, node));
+    LIST_EACH(node, &m->draining)
+    reopen_of(m, CONTAINER_OF(node, struct generation, node));
     timer_set(&m->loop.timers, &m->reopen.limit, LIMIT_MS);
     reopen_look(m);
 }

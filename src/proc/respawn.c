@@ -14,7 +14,9 @@ static bool is_failure(const struct respawn *r, const struct respawn_death *d)
 {
     if (d->draining)
         return false;
-    if (d->signal && !is_fault(d->signal)) /* from outside; but a kernel short of memory kills newborns for ever */
+    if (d->signal &&
+        !is_fault(
+            d->signal)) /* from outside; but a kernel short of memory kills newborns for ever */
         return !d->ready && r->in_row > 0;
     return !d->ready || d->ready_ms < RESPAWN_YOUNG_MS;
 }
@@ -28,7 +30,8 @@ bool respawn_died(struct respawn *r, const struct respawn_death *d)
     if (!failure)
         return true;
     r->failures++;
-    /* Workers that die together are one failure: only a new attempt that fails makes the delay longer. */
+    /* Workers that die together are one failure: only a new attempt that fails makes the delay
+     * longer. */
     if (r->delay_ms == 0)
         r->delay_ms = RESPAWN_FIRST_MS;
     else if (r->tried)

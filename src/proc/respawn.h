@@ -1,7 +1,8 @@
 /* respawn.h - how soon a dead worker is started again. Arithmetic only: no clock, no process.
  *
- * One delay for the whole server, one spawn per delay. It grows from 0.1 s to 5 s with each new start that fails;
- * a worker that was ready and is killed from outside is started again at once. House decision 11. */
+ * One delay for the whole server, one spawn per delay. It grows from 0.1 s to 5 s with each new
+ * start that fails; a worker that was ready and is killed from outside is started again at once.
+ * House decision 11. */
 #ifndef PROC_RESPAWN_H
 #define PROC_RESPAWN_H
 
@@ -27,7 +28,8 @@ struct respawn_death {
     uint64_t ready_ms; /* how long ago it became READY */
 };
 
-/* A worker has died: true when it may be started again at once, false when it waits for the delay. */
+/* A worker has died: true when it may be started again at once, false when it waits for the delay.
+ */
 bool respawn_died(struct respawn *r, const struct respawn_death *d);
 /* A worker has become ready. */
 void respawn_ready(struct respawn *r);

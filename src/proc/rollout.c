@@ -18,18 +18,22 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CODE_FAILED = 1, CODE_ROLLED_BACK = 70, CODE_REFUSED = 78 };
+enum {
+    CODE_FAILED = 1,
+    CODE_ROLLED_BACK = 70,
+    CODE_REFUSED = 78
+};
 
-#define MOST_DRAINING 1   /* before the live one joins them: two in all */
+#define MOST_DRAINING 1    /* before the live one joins them: two in all */
 #define LAST_GRACE_MS 1000 /* for the oldest, when a third one is to drain */
-#define MOST_LINES    100 /* of a report, in the log */
+#define MOST_LINES    100  /* of a report, in the log */
 
 static void begin(struct master *m);
 
 static void progress(struct master *m, const char *text)
 {
-    LIST_EACH (node, &m->rollout.calls)
-        control_progress(CONTAINER_OF(node, struct control_call, node), text);
+    LIST_EACH(node, &m->rollout.calls)
+    control_progress(CONTAINER_OF(node, struct control_call, node), text);
 }
 
 /* A report has several lines, a log line is one. */
@@ -172,8 +176,8 @@ static unsigned count(struct list *l)
 {
     unsigned n = 0;
 
-    LIST_EACH (node, l)
-        n++;
+    LIST_EACH(node, l)
+    n++;
     return n;
 }
 
@@ -198,8 +202,9 @@ static void clear_the_way(struct master *m)
     if (count(&m->draining) <= MOST_DRAINING && crew_free_slots(&m->crew) >= r->settings->workers)
         start(m);
     else if (list_empty(&m->draining))
-        finish(m, CODE_FAILED, "there is no room for so many more workers; restart with a larger "
-                               "max_workers",
+        finish(m, CODE_FAILED,
+               "there is no room for so many more workers; restart with a larger "
+               "max_workers",
                CS_S(""));
     else
         hurry_oldest(m);
@@ -228,8 +233,8 @@ static void commit(struct master *m)
 
     r->next = NULL;
     master_switch(m, g);
-    snprintf(message, sizeof message, "generation %u is live with %u worker%s",
-             (unsigned)g->number, g->wanted, g->wanted == 1 ? "" : "s");
+    snprintf(message, sizeof message, "generation %u is live with %u worker%s", (unsigned)g->number,
+             g->wanted, g->wanted == 1 ? "" : "s");
     finish(m, 0, message, buf_str(&r->probe.text));
 }
 

@@ -1,12 +1,13 @@
-/* settings.h - one reading of the settings, all the way from bytes to a plan: what a start, -t, the probe child and a
- * reload have in common.
+/* settings.h - one reading of the settings, all the way from bytes to a plan: what a start, -t, the
+ * probe child and a reload have in common.
  *
  *     settings_read    the text, and private copies of the module files it names      (master)
- *     settings_bind    modules loaded, text bound to their tables                      (probe child, then master)
- *     settings_plan    counters declared, routes compiled                              (the same)
+ *     settings_bind    modules loaded, text bound to their tables                      (probe
+ * child, then master) settings_plan    counters declared, routes compiled (the same)
  *
- * The later steps work on the bytes of the first, so what the probe has judged is what the master gets. Problems
- * are gathered in `report`; each step goes on as far as it makes sense, so that one run shows them all. */
+ * The later steps work on the bytes of the first, so what the probe has judged is what the master
+ * gets. Problems are gathered in `report`; each step goes on as far as it makes sense, so that one
+ * run shows them all. */
 #ifndef PROC_SETTINGS_H
 #define PROC_SETTINGS_H
 
@@ -50,14 +51,14 @@ struct settings {
 /* Never NULL. */
 struct settings *settings_read(const struct settings_source *src);
 
-/* Called with what is about to be tried, such as "loading the module hello": if the process dies then, this names the
- * culprit. */
+/* Called with what is about to be tried, such as "loading the module hello": if the process dies
+ * then, this names the culprit. */
 struct settings_crumb {
     void (*drop)(struct settings_crumb *c, const char *what);
 };
 
-/* Loads the modules and binds the text. False when the report has errors; `conf` is then not to be used unless
- * `bound` is set. crumb may be NULL. */
+/* Loads the modules and binds the text. False when the report has errors; `conf` is then not to be
+ * used unless `bound` is set. crumb may be NULL. */
 bool settings_bind(struct settings *s, struct settings_crumb *crumb);
 /* Declares counters in r and compiles the plan. After a settings_bind that went well. */
 bool settings_plan(struct settings *s, struct region *r, struct settings_crumb *crumb);
@@ -66,8 +67,9 @@ void settings_free(struct settings *s, struct settings_crumb *crumb);
 
 /* Origin of the value of [server] `key`, for reports. */
 const struct conf_origin *settings_origin(const struct settings *s, const char *key);
-/* The value a settings text gives to a path key of [server], without binding it: for finding a running server
- * whose file is broken. To be freed; NULL if the value is broken too. text may be NULL: the default below prefix. */
+/* The value a settings text gives to a path key of [server], without binding it: for finding a
+ * running server whose file is broken. To be freed; NULL if the value is broken too. text may be
+ * NULL: the default below prefix. */
 char *settings_server_path(const struct conf_text *text, const char *prefix, const char *key);
 
 #endif

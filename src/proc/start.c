@@ -1,5 +1,5 @@
-/* start.c - how a master begins: from a settings file to workers that are being forked. Whatever is wrong ends the
- * process with a sentence: 78 for settings, 4 for missing rights, 1 for the rest. */
+/* start.c - how a master begins: from a settings file to workers that are being forked. Whatever is
+ * wrong ends the process with a sentence: 78 for settings, 4 for missing rights, 1 for the rest. */
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -20,9 +20,14 @@
 #include <unistd.h>
 
 #define BATCH       64
-#define PATIENCE_MS 2000 /* workers of a killed master let go of their addresses within that time */
+#define PATIENCE_MS 2000 /* workers of a killed master let go of their addresses within that time  \
+                          */
 
-enum { CODE_FAILED = 1, CODE_DENIED = 4, CODE_SETTINGS = 78 };
+enum {
+    CODE_FAILED = 1,
+    CODE_DENIED = 4,
+    CODE_SETTINGS = 78
+};
 
 /* ---- The background ---- */
 
@@ -43,7 +48,8 @@ static int outcome(int fd, pid_t pid)
     return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : CODE_FAILED;
 }
 
-/* The process that was started waits until the server serves, or does not, and ends with the same status. */
+/* The process that was started waits until the server serves, or does not, and ends with the same
+ * status. */
 static int go_to_background(void)
 {
     int ends[2];
@@ -107,8 +113,8 @@ static _Noreturn void refuse_second(int pid, const char *what, const char *path,
           pid, what, path, key);
 }
 
-/* Ends the process if another server has the control socket or the pid file. True: there was one that has been
- * killed, and its workers may still be about to let go of their addresses. */
+/* Ends the process if another server has the control socket or the pid file. True: there was one
+ * that has been killed, and its workers may still be about to let go of their addresses. */
 static bool look_for_others(const struct settings *s, const char *prefix)
 {
     char *control = settings_server_path(s->text, prefix, "control");
@@ -241,8 +247,7 @@ static void open_own_files(struct master *m, const struct settings *s)
 static void open_generation(struct master *m, struct settings *s, struct listen_set *inherited,
                             bool left_over)
 {
-    struct listen_from from = {.inherited = inherited,
-                               .patience_ms = left_over ? PATIENCE_MS : 0};
+    struct listen_from from = {.inherited = inherited, .patience_ms = left_over ? PATIENCE_MS : 0};
     struct listen_set listens;
     struct logs logs;
 

@@ -17,8 +17,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BATCH       256
-#define LAST_MS     500 /* what is left after a cut may take so long */
+#define BATCH   256
+#define LAST_MS 500 /* what is left after a cut may take so long */
 
 struct worker_self {
     const struct heritage *heritage;

@@ -1,0 +1,33 @@
+/* cli.h - the program as its user calls it. */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include "cli/options.h"
+#include "proc/settings.h"
+
+/* The table of users.md and of `cserver -h`. */
+enum cli_exit {
+    CLI_DONE = 0,
+    CLI_FAILED = 1,
+    CLI_USAGE = 2,
+    CLI_DOWN = 3, /* status: no server is running */
+    CLI_DENIED = 4,
+    CLI_NOT_RUNNING = 7, /* a command, and no server is running */
+    CLI_ROLLED_BACK = 70,
+    CLI_LATE = 75,
+    CLI_REFUSED = 78
+};
+
+/* Parses and carries out: the exit status of the program. */
+int cli_main(int argc, char **argv);
+
+/* test.c: -t and -T. */
+int cli_test(const struct options *o, const struct settings_source *src);
+/* remote.c: -s. */
+int cli_command(const struct options *o, const struct settings_source *src);
+/* about.c: -v, -V, --reference. */
+int cli_version(void);
+int cli_build(void);
+int cli_reference(void);
+
+#endif

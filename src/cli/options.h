@@ -1,0 +1,37 @@
+/* options.h - what the command line asks for. One table is parser, help and hints. */
+#ifndef CLI_OPTIONS_H
+#define CLI_OPTIONS_H
+
+#include "base/buf.h"
+#include "conf/reader.h"
+
+enum action {
+    ACTION_RUN,
+    ACTION_TEST,     /* -t */
+    ACTION_PRINT,    /* -T */
+    ACTION_COMMAND,  /* -s */
+    ACTION_VERSION,  /* -v */
+    ACTION_BUILD,    /* -V */
+    ACTION_HELP,     /* -h */
+    ACTION_REFERENCE /* --reference */
+};
+
+struct options {
+    enum action action;
+    const char *conf;      /* -c; NULL: not given */
+    const char *prefix;    /* -p */
+    const char *error_log; /* -e */
+    const char *command;   /* -s */
+    bool daemon, quiet, json;
+    int64_t timeout_ms; /* --timeout; -1: not given */
+    size_t noverrides;
+    struct conf_override *overrides; /* -g */
+};
+
+/* 0, or -1 with *error a sentence and a hint. Strings point into argv. */
+int options_parse(int argc, char **argv, struct options *o, struct buf *error);
+void options_free(struct options *o);
+/* One line for each option. */
+void options_help(struct buf *out);
+
+#endif
