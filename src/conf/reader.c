@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "conf/line.h"
+#include "conf/schema.h"
 #include "conf/text.h"
 #include "os/file.h"
 
@@ -127,19 +128,29 @@ static void include(struct source *s, cs_str name, const struct conf_origin *at)
     }
 }
 
+static void include_piece(struct source *s, const struct conf_piece *p)
+{
+    struct buf error = {0};
+    cs_list names = {1, &p->text};
+
+    if (!p->quoted && schema_split(p->text, &s->r->text->arena, &names, &error) < 0) {
+        report_error(s->r->rep, &p->at, 1, "include: %s", error.p);
+        names.n = 0;
+    }
+    for (size_t i = 0; i < names.n; i++) {
+        struct conf_origin at = report_point(&p->at, names.v[i]);
+
+        include(s, names.v[i], &at);
+    }
+    buf_free(&error);
+}
+
 static void include_entry(struct source *s, const struct conf_entry *e)
 {
-    for (const struct conf_piece *p = e->pieces; p && !e->bad; p = p->next) {
-        cs_str rest = p->text, one;
-
-        while (!p->quoted && str_split(&rest, ',', &one)) {
-            struct conf_origin at = report_point(&p->at, str_trim(one));
-
-            include(s, str_trim(one), &at);
-        }
-        if (p->quoted)
-            include(s, p->text, &p->at);
-    }
+    for (const struct conf_piece *p = e->pieces; p && !e->bad; p = p->next)
+        include_piece(s, p);
+    if (!e->bad && e->value.n == 0)
+        include(s, e->value, &e->value_at);
 }
 
 /* ---- The tree ---- */
@@ -162,9 +173,10 @@ static void open_section(struct source *s)
 {
     const struct line *l = &s->line;
     struct conf_origin at = place(s, 1);
-    struct conf_section *old = conf_text_find(s->r->text, l->name, l->label);
+    struct conf_section *old;
 
-    close_entry(s);
+    close_entry(s); /* this may include files with sections */
+    old = conf_text_find(s->r->text, l->name, l->label);
     s->lost = false;
     s->section = text_add_section(s->r->text, l->name, l->label, l->labelled, &at);
     if (!old)
