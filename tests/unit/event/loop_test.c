@@ -190,10 +190,44 @@ static void turn_others(struct end *e)
     }
 }
 
+/* The objects go on at once with another connection, which has sent nothing yet. */
+static void begin_again(struct end *e)
+{
+    int fds[2];
+    close(e->io.fd);
+    close(e->write_fd);
+    assert_int_equal(pipe2(fds, O_NONBLOCK | O_CLOEXEC), 0);
+    e->io.fd = fds[0];
+    e->write_fd = fds[1];
+    e->io.on_ready = on_end;
+    assert_int_equal(loop_set(&loop, &e->io, EPOLLIN), 0);
+}
+
+static void del_and_begin_again(struct end *e)
+{
+    for (int i = 0; i < PIPES; i++) {
+        if (&ends[i] != e) {
+            loop_del(&loop, &ends[i].io);
+            begin_again(&ends[i]);
+        }
+    }
+}
+
+static void forget_and_begin_again(struct end *e)
+{
+    for (int i = 0; i < PIPES; i++) {
+        if (&ends[i] != e) {
+            loop_forget(&loop, &ends[i].io);
+            begin_again(&ends[i]);
+        }
+    }
+}
+
 /* The first one of the batch takes the interest of all the others away: they are not called. */
 static void test_skip(void **state)
 {
-    void (*const ways[])(struct end *) = {del_others, forget_others, mute_others, turn_others};
+    void (*const ways[])(struct end *) = {del_others,  forget_others,       mute_others,
+                                          turn_others, del_and_begin_again, forget_and_begin_again};
     for (size_t w = 0; w < ARRAY_LEN(ways); w++) {
         if (w) {
             tear_down(state);

@@ -338,13 +338,12 @@ static void test_make_parent(void **state)
 static void test_self(void **state)
 {
     (void)state;
-    struct stat a, b;
+    char want[PATH_MAX] = "";
+    assert_true(readlink("/proc/self/exe", want, sizeof(want) - 1) > 0);
     char *self = file_self();
     assert_non_null(self);
-    assert_int_equal(self[0], '/');
-    assert_int_equal(stat(self, &a), 0);
-    assert_int_equal(stat("/proc/self/exe", &b), 0);
-    assert_int_equal(a.st_ino, b.st_ino);
+    assert_string_equal(self, want);
+    assert_int_equal(access(self, X_OK), 0);
     free(self);
     assert_int_equal(file_open_dir(at("out")), -ENOTDIR);
     assert_int_equal(file_open_dir(at("none")), -ENOENT);

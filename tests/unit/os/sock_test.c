@@ -363,6 +363,35 @@ static void test_unix_not_ours(void **state)
     assert_int_equal(sock_unix_connect(path), -ENOENT);
 }
 
+/* A server that is too busy to accept is alive: its socket stays. */
+static void test_unix_busy(void **state)
+{
+    (void)state;
+    struct sock_addr a, other;
+    struct sock_listen_opts o = {.backlog = 1, .unix_mode = 0600};
+    const char *error;
+    char path[100], text[128];
+    int clients[8], n = 0;
+    in_folder(path, sizeof(path), "busy");
+    snprintf(text, sizeof(text), "unix:%s", path);
+    assert_true(sock_addr_parse(str_of(text), &a, &error));
+    int fd = sock_listen(&a, &o), rc = 0;
+    assert_true(fd >= 0);
+    while (rc == 0 && n < 8) {
+        clients[n] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        rc = connect(clients[n++], &a.u.sa, a.len);
+    }
+    assert_int_equal(rc, -1);
+    assert_int_equal(errno, EAGAIN);
+    assert_int_equal(listen_on(text, &other), -EADDRINUSE);
+    assert_int_equal(access(path, F_OK), 0);
+    while (n > 0) {
+        close(clients[--n]);
+    }
+    close(fd);
+    unlink(path);
+}
+
 /* A folder so deep that no sockaddr_un holds the path. */
 static void test_unix_long(void **state)
 {
@@ -404,6 +433,7 @@ int main(void)
         cmocka_unit_test(test_not_here),
         cmocka_unit_test(test_unix),
         cmocka_unit_test(test_unix_not_ours),
+        cmocka_unit_test(test_unix_busy),
         cmocka_unit_test(test_unix_long),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
