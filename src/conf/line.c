@@ -74,11 +74,9 @@ static cs_str slice(cs_str s, size_t from, size_t to)
 /* Decodes one character at s.p: its length, 0 where the bytes are not UTF-8. */
 static size_t decode(cs_str s, uint32_t *out)
 {
+    size_t n = str_utf8_next(s);
     unsigned char c = (unsigned char)s.p[0];
-    size_t n = c < 0x80 ? 1 : c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : 2;
 
-    if (n > s.n || !str_is_utf8((cs_str){s.p, n}))
-        return 0;
     *out = n == 1 ? c : c & (0x7fu >> n);
     for (size_t i = 1; i < n; i++)
         *out = *out << 6 | ((unsigned char)s.p[i] & 0x3f);

@@ -37,14 +37,17 @@ struct conf_section {
     struct conf_origin at; /* file NULL: made by an override */
     struct conf_entry *first, **last;
     unsigned nentries;
-    struct conf_section *next;
+    struct conf_section *next, *next_in_bucket;
 };
+
+#define CONF_BUCKETS 1024
 
 struct conf_text {
     struct arena arena; /* owns all strings of the tree */
     struct conf_section *first, **last;
-    char *path;   /* main file, as given */
-    char *prefix; /* absolute */
+    struct conf_section *bucket[CONF_BUCKETS]; /* by name, for conf_text_find */
+    char *path;                                /* main file, as given */
+    char *prefix;                              /* absolute */
 };
 
 /* -g "section.key=value" or "kind:label.key=value"; it takes the place of what the files say, later

@@ -78,9 +78,20 @@ void conf_text_free(struct conf_text *t)
     free(t);
 }
 
+static size_t bucket_of(cs_str kind, cs_str label)
+{
+    uint32_t hash = 2166136261u;
+
+    for (size_t i = 0; i < kind.n; i++)
+        hash = (hash ^ (unsigned char)kind.p[i]) * 16777619u;
+    for (size_t i = 0; i < label.n; i++)
+        hash = (hash ^ (unsigned char)label.p[i]) * 16777619u;
+    return hash % CONF_BUCKETS;
+}
+
 struct conf_section *conf_text_find(const struct conf_text *t, cs_str kind, cs_str label)
 {
-    for (struct conf_section *s = t->first; s; s = s->next)
+    for (struct conf_section *s = t->bucket[bucket_of(kind, label)]; s; s = s->next_in_bucket)
         if (!s->again && str_eq(s->label, label) && str_eq(s->kind, kind))
             return s;
     return NULL;
@@ -98,6 +109,8 @@ struct conf_section *text_add_section(struct conf_text *t, cs_str kind, cs_str l
     s->last = &s->first;
     *t->last = s;
     t->last = &s->next;
+    s->next_in_bucket = t->bucket[bucket_of(kind, label)];
+    t->bucket[bucket_of(kind, label)] = s;
     return s;
 }
 
