@@ -165,7 +165,9 @@ bool client_next(cs_str *rest, cs_str *element)
     bool quoted = false;
     int depth = 0;
 
-    while (p < end && (*p == '[' || *p == ',' || *p == ' '))
+    if (p < end && (*p == '[' || *p == ','))
+        p++;
+    while (p < end && *p == ' ')
         p++;
     if (p >= end || *p == ']')
         return false;
