@@ -262,8 +262,11 @@ static void test_listen_tcp(void **state)
         assert_int_equal(option(fd, SOL_SOCKET, SO_REUSEADDR), 1);
         assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
         assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+        assert_int_equal(sock_queued(fd), 0);
         int client = connect_v4(&bound);
+        assert_int_equal(sock_queued(fd), 1);
         accept_one(fd, "127.0.0.1");
+        assert_int_equal(sock_queued(fd), 0);
         close(client);
         sock_addr_text(&bound, text);
         assert_int_equal(listen_on(text, &other), -EADDRINUSE);
@@ -331,6 +334,7 @@ static void test_unix(void **state)
     sock_addr_text(&bound, again);
     assert_string_equal(again, text);
 
+    assert_true(sock_queued(fd) < 0);
     int client = sock_unix_connect(path), pid;
     unsigned uid, gid;
     assert_true(client >= 0);
