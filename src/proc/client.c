@@ -186,7 +186,7 @@ bool client_next(cs_str *rest, cs_str *element)
     if (p > end)
         p = end;
     *element = (cs_str){from, (size_t)(p - from)};
-    if (element->n >= 2 && from[0] == '"')
+    if (element->n >= 2 && from[0] == '"' && p[-1] == '"')
         *element = (cs_str){from + 1, element->n - 2};
     *rest = (cs_str){p, (size_t)(end - p)};
     return true;
