@@ -245,6 +245,7 @@ size_t http_chunk_head(char *out, size_t n)
         digits[count++] = "0123456789abcdef"[n & 15];
     while (count > 0)
         out[len++] = digits[--count];
-    memcpy(out + len, "\r\n", 2);
-    return len + 2;
+    out[len++] = '\r';
+    out[len++] = '\n';
+    return len;
 }

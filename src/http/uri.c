@@ -40,9 +40,9 @@ static long decode_segment(cs_str raw, size_t *i, char *out, const char **error)
                                 http_hex_value((unsigned char)raw.p[*i + 2]));
             *i += 2;
             if (c == '/') {
-                memcpy(out + n, "%2F", 3);
-                n += 3;
-                continue;
+                out[n++] = '%';
+                out[n++] = '2';
+                c = 'F';
             }
         }
         if (c < 0x20 || c == 0x7f) {
