@@ -350,16 +350,6 @@ static void check_kinds(struct bind *b)
             check_again(b, s);
 }
 
-static void check_server(struct bind *b)
-{
-    const struct conf_server *s = &b->c->server;
-
-    if (s->max_workers && s->workers > s->max_workers)
-        report_error(b->rep, conf_origin_of(&s->head, "workers"), 1,
-                     "workers: %lld are more than max_workers (%lld)", (long long)s->workers,
-                     (long long)s->max_workers);
-}
-
 struct conf *conf_bind(struct conf_text *t, const struct conf_module_ref *refs,
                        const cs_module *const *desc, size_t nrefs, struct report *rep)
 {
@@ -373,7 +363,6 @@ struct conf *conf_bind(struct conf_text *t, const struct conf_module_ref *refs,
     bind_single(&b, "server", &c->server, &c->server.head);
     bind_single(&b, "accept", &c->accept, &c->accept.head);
     bind_single(&b, "limits", &c->limits, &c->limits.head);
-    check_server(&b);
     bind_listens(&b);
     conflict_listens(&b);
     bind_sites(&b);

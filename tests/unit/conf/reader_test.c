@@ -314,6 +314,32 @@ static void test_prefix(void **state)
     printf("rows: %zu\n", ARRAY_LEN(rows));
 }
 
+/* The example of the reference is a file that works. */
+static void test_example_of_the_reference(void **state)
+{
+    struct buf page = {0};
+    const char *from;
+    char *to;
+    struct fake f;
+
+    (void)state;
+    conf_reference(NULL, 0, &page);
+    from = strstr(page.p, "```ini\n") + strlen("```ini\n");
+    to = strstr(from, "```");
+    *to = '\0';
+    write_file("r/conf/c.ini", from);
+    unsetenv("WWW");
+    read_path(&f, "r/conf/c.ini");
+    check_sections(&f, "server main ");
+    fake_bind(&f);
+    if (f.rep.errors || f.rep.warnings)
+        fail_msg("%s", fake_report(&f));
+    assert_string_equal(f.conf->sites[0].root.p, "/srv/www");
+    assert_int_equal(f.conf->sites[0].host.n, 2);
+    buf_free(&page);
+    fake_free(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -328,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_bytes_include_nothing),
         cmocka_unit_test(test_many_errors),
         cmocka_unit_test(test_prefix),
+        cmocka_unit_test(test_example_of_the_reference),
     };
 
     return cmocka_run_group_tests(tests, make_top, remove_top);
