@@ -22,7 +22,7 @@ static uint8_t *read_file(const char *path, size_t *size)
             data = NULL;
         }
     }
-    fclose(f);
+    (void)fclose(f);
     return data;
 }
 
