@@ -173,6 +173,12 @@ static size_t in_room(const struct conn *c)
     return c->in ? c->in->cap - c->in_len : 1;
 }
 
+/* More can be read as long as the unread bytes leave some of a buffer free: make_room finds or makes it. */
+static bool can_read(const struct conn *c)
+{
+    return !c->eof && (!c->in || c->in_len - c->in_off < c->in->cap);
+}
+
 /* Makes room behind the unread bytes. What a request still points into is left where it is. */
 static void make_room(struct conn *c)
 {
@@ -360,7 +366,7 @@ static void await(struct conn *c)
  * most requests that wait. */
 static void watch(struct conn *c, bool unwanted_fired)
 {
-    bool want_read = !c->eof && in_room(c) > 0;
+    bool want_read = can_read(c);
     uint32_t events = c->io.events & EPOLLIN;
     if (want_read)
         events = EPOLLIN;
@@ -430,7 +436,7 @@ static void on_ready(struct loop_io *io, uint32_t events)
     if (events & EPOLLOUT)
         c->blocked = false;
     if (events & EPOLLIN) {
-        if (!fill(c) && !c->eof && in_room(c) == 0) {
+        if (!fill(c) && !can_read(c)) {
             watch(c, true);
             if (c->closed)
                 return;

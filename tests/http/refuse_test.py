@@ -11,7 +11,7 @@ def get(*lines, version=b"1.1", target=b"/hello"):
 
 
 def post(*lines, body=b""):
-    return b"POST /echo HTTP/1.1\r\n" + H + b"".join(lines) + b"\r\n" + body
+    return b"POST /hello HTTP/1.1\r\n" + H + b"".join(lines) + b"\r\n" + body
 
 
 CHUNKED = b"Transfer-Encoding: chunked\r\n"
@@ -48,8 +48,9 @@ ROWS = [
     ("huge length", post(b"Content-Length: 99999999999999999999\r\n"), 400),
     ("negative length", post(b"Content-Length: -1\r\n"), 400),
     ("empty length", post(b"Content-Length: \r\n"), 400),
-    ("unknown coding", post(b"Transfer-Encoding: gzip\r\n"), 501),
-    ("coding spelled oddly", post(b"Transfer-Encoding: xchunked\r\n"), 501),
+    ("unknown coding", post(b"Transfer-Encoding: gzip\r\n"), 400),
+    ("unknown coding before chunked", post(b"Transfer-Encoding: gzip, chunked\r\n"), 501),
+    ("coding spelled oddly", post(b"Transfer-Encoding: xchunked\r\n"), 400),
     ("chunked twice", post(b"Transfer-Encoding: chunked, chunked\r\n", body=b"0\r\n\r\n"), (400, 501)),
     ("chunked behind identity", post(b"Transfer-Encoding: identity, chunked\r\n", body=b"0\r\n\r\n"), 501),
     ("chunked in HTTP/1.0", b"POST /echo HTTP/1.0\r\n" + CHUNKED + b"\r\n0\r\n\r\n", 400),
