@@ -77,6 +77,13 @@ static void set_deadline(struct worker_self *w, uint64_t until)
         timer_set(&w->loop.timers, &w->deadline, until > now ? until - now : 0);
 }
 
+/* The last process to close a listener makes the kernel refuse who comes next. */
+static void close_listeners(struct serve_plan *plan)
+{
+    for (size_t i = 0; i < plan->nlisteners; i++)
+        fd_close(&plan->listeners[i].fd);
+}
+
 /* Drains until `until`; a drain that is under way only gets another deadline. */
 static void drain(struct worker_self *w, uint64_t until)
 {
@@ -85,6 +92,7 @@ static void drain(struct worker_self *w, uint64_t until)
         child_title_set("cserver: worker %d (draining)", heritage_number(w->heritage));
         set_state(w, IPC_DRAINING);
         serve_drain(w->serve);
+        close_listeners(w->heritage->plan);
     }
     set_deadline(w, until);
 }

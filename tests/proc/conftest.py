@@ -1,0 +1,92 @@
+"""Helpers for the scenarios of processes."""
+import json
+import os
+import socket
+
+import pytest
+from lib.server import build_module, wait_for
+
+
+@pytest.fixture
+def status():
+    """status(server): the answer of -s status --json as a dict."""
+    def ask(server):
+        done = server.ctl("status", "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+    return ask
+
+
+@pytest.fixture
+def busy():
+    """A port that another process, this one, listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        yield s.getsockname()[1]
+
+
+@pytest.fixture
+def control():
+    """control(server): a raw connection to the control socket, with say(line) -> answer as a dict."""
+    open_ones = []
+
+    def connect(server):
+        c = server.connect(server.control)
+        c.say = lambda line: json.loads(c.send(line.encode() + b"\n").until(b"\n"))
+        open_ones.append(c)
+        return c
+
+    yield connect
+    for c in open_ones:
+        c.close()
+
+
+START = """
+    #include <cserver/cserver.h>
+    #include <signal.h>
+    #include <unistd.h>
+    typedef struct { int64_t mode; } settings;
+    static const char *const modes[] = {"good", "crash", "fail", "hang", "exit", 0};
+    static const cs_directive directives[] = {
+        CS_ENUM(settings, mode, "good", modes, 0, "What worker_start does."), CS_END};
+    static int on_start(cs_proc *p)
+    {
+        const settings *s = cs_module_conf(p);
+        if (s->mode == 1) raise(SIGSEGV);
+        if (s->mode == 2) return CS_ERROR;
+        if (s->mode == 3) sleep(1000);
+        if (s->mode == 4) _exit(5);
+        return CS_OK;
+    }
+    static int handler(cs_req *r) { return cs_text(r, 200, "started"); }
+    CS_MODULE(.name = "start", .version = "1.0", .help = "Starts badly.", .directives = directives,
+              .conf_size = sizeof(settings), .worker_start = on_start, .handler = handler);
+"""
+
+
+@pytest.fixture(scope="session")
+def start_module(tmp_path_factory):
+    """A module whose worker_start crashes, fails, hangs or exits, as its setting `mode` says."""
+    return build_module(str(tmp_path_factory.mktemp("start")), "start", START)
+
+
+@pytest.fixture
+def bad_start(start_module):
+    """bad_start(mode): settings with that module."""
+    return lambda mode: f"[module:start]\nfile = {start_module}\nmode = {mode}\n"
+
+
+@pytest.fixture
+def new_workers():
+    """Waits until the server has `n` workers and none of the old ones; returns them."""
+    def wait(server, old, n):
+        def there():
+            now = server.workers()
+            return now if len(now) == n and not set(now) & set(old) else None
+        return wait_for(there, 15, f"no {n} new workers")
+    return wait
+
+
+@pytest.fixture
+def as_root():
+    if os.geteuid() != 0:
+        pytest.skip("needs root")
