@@ -1,10 +1,32 @@
-"""pytest fixtures: `serve` makes servers and ends them, `folder` is a short-named temporary folder."""
+"""pytest fixtures: `serve` makes servers and ends them, `folder` is a short-named temporary folder.
+
+A test may take 150 seconds, or what @pytest.mark.limit(seconds) says; then it has failed, wherever it waits.
+"""
 import shutil
+import signal
 import tempfile
 
 import pytest
 
 from .server import Server, kill_leftovers, strays
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "limit(seconds): how long the test may take")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    marker = item.get_closest_marker("limit")
+    seconds = marker.args[0] if marker else 150
+
+    def on_alarm(number, frame):
+        pytest.fail(f"it took more than {seconds} s")
+
+    signal.signal(signal.SIGALRM, on_alarm)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -31,6 +31,7 @@ import socket
 import subprocess
 import tempfile
 import textwrap
+import threading
 import time
 from signal import SIGCONT, SIGKILL, SIGTERM
 
@@ -42,7 +43,14 @@ ALARMS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error
 
 # Orphans of our servers become our children, so that none of them escapes the count.
 PR_SET_CHILD_SUBREAPER = 36
-ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+PR_SET_PDEATHSIG = 1
+LIBC = ctypes.CDLL(None)
+LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def end_with_us():
+    """In a new server: it gets SIGTERM when the tests are killed."""
+    LIBC.prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0)
 
 
 # ---- Waiting -----------------------------------------------------------------------------------
@@ -324,8 +332,11 @@ class Server:
 
     def start(self):
         with open(self.path("stderr.txt"), "ab") as out:
+            # The kernel looks at the thread that started it, so a thread of a test cannot give that order.
+            is_main = threading.current_thread() is threading.main_thread()
             self.process = subprocess.Popen([PROGRAM, "-c", self.conf, *self.args], cwd=self.folder, env=self.env,
-                                            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+                                            stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
+                                            preexec_fn=end_with_us if is_main else None)
         if self.ready:
             self.wait_ready()
         return self
