@@ -14,7 +14,7 @@ def machine(cpus):
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         model = re.search(r"model name\s*: (.*)", f.read())
     kernel = ".".join(platform.release().split(".")[:2])
-    where = f"server on one CPU, load on another" if cpus[0] != cpus[1] else "server and load share the only CPU"
+    where = "server on one CPU, load on another" if cpus[0] != cpus[1] else "server and load share the only CPU"
     return f"{model[1].strip() if model else platform.machine()}, Linux {kernel}; {where}"
 
 

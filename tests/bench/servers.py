@@ -172,7 +172,6 @@ class Cserver(Server):
 
     def commands(self):
         self.ports["all"] = free_port()
-        modules = os.path.join(self.build(), "modules")
         conf = self.write("cserver.ini", f"""\
 [server]
 workers = 1
@@ -181,7 +180,6 @@ error_log = {self.path("error.log")}
 log_level = warn
 pid_file = {self.path("cserver.pid")}
 control = {self.path("control.sock")}
-modules = {modules}
 
 [listen:main]
 address = 127.0.0.1:{self.ports["all"]}

@@ -1,8 +1,7 @@
 """Settings that must be refused, each in its own way: for the tests that reload them under load."""
 import socket
 
-from lib.server import build_module
-from soak import MODULES
+from soak import MODULES, build_module
 
 ALIEN = """
     #include <cserver/cserver.h>

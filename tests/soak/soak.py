@@ -23,7 +23,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.append(os.path.dirname(HERE))
 
-from lib.server import BUILD, Server, wait_for  # noqa: E402
+from lib.server import BUILD, Server, build_module, wait_for  # noqa: E402,F401
 
 MODULES = """
     [module:hello]
@@ -40,7 +40,7 @@ MODULES = """
     delay = 1s
 
     [route:status]
-    match = /status
+    match = = /status.json
     handler = status
 """
 GAUGES = {"connections"}  # of the numbers per worker; everything else there only grows
