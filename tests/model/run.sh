@@ -1,0 +1,72 @@
+#!/bin/sh
+# Checks the models with spin: variants that must hold, and controls that must fail, each of which leaves one rule of
+# the protocol out (a model that cannot fail proves nothing). The last line is `N passed, N failed`.
+#
+#     tests/model/run.sh [-k WORD]     only variants whose name contains WORD
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd) || exit 1
+only=
+[ "$1" = -k ] && only=$2
+passed=0
+failed=0
+
+if ! command -v spin >/dev/null 2>&1; then
+    echo "spin is not installed: the models cannot be checked; configure --install-deps=check installs it"
+    echo "0 passed, 1 failed"
+    exit 1
+fi
+
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 1' HUP INT TERM
+cd "$work" || exit 1
+
+# search MODEL DEFINES...: prints "holds" or "fails" with the number of states, or why there is no answer.
+search() {
+    model=$1
+    shift
+    rm -f pan pan.* ./*.trail
+    spin -a "$@" "$here/$model" >spin.log 2>&1 || { echo "spin: $(head -n 1 spin.log)"; return; }
+    "${CC:-cc}" -O2 -w -DSAFETY -DCOLLAPSE -DMEMLIM=2000 -o pan pan.c 2>cc.log || { echo "cc: $(head -n 1 cc.log)"; return; }
+    ./pan -E -m200000 >pan.log 2>&1
+    states=$(sed -n 's/^ *\([0-9]*\) states, stored$/\1/p' pan.log)
+    if grep -q 'assertion violated' pan.log; then
+        echo "fails ($states states)"
+    elif grep -q 'errors: 0$' pan.log && ! grep -qiE 'search not completed|max search depth|out of memory' pan.log; then
+        echo "holds ($states states)"
+    else
+        echo "no answer: $(grep -E '^(error|pan)' pan.log | head -n 1)"
+    fi
+}
+
+# variant EXPECT NAME MODEL DEFINES...
+variant() {
+    expect=$1
+    name=$2
+    shift 2
+    case $name in *"$only"*) ;; *) return ;; esac
+    result=$(search "$@")
+    case $result in
+    "$expect "*)
+        passed=$((passed + 1))
+        echo "ok      $name: $result"
+        ;;
+    *)
+        failed=$((failed + 1))
+        echo "FAILED  $name: $result, but it must be that it $expect"
+        ;;
+    esac
+}
+
+variant holds "turn" turn.pml -DSTUCK=2 -DCONNECTIONS=3
+variant holds "turn, one worker drains" turn.pml -DDRAIN
+variant holds "turn, one worker is killed" turn.pml -DKILL=2 -DCONNECTIONS=3
+variant holds "turn, one worker is killed and started again" turn.pml -DKILL=2 -DRESPAWN
+variant fails "turn without the second look after parking" turn.pml -DSTUCK=2 -DNOREPARK
+variant fails "turn without the re-check after the kick" turn.pml -DSTUCK=2 -DCONNECTIONS=3 -DNORECHECK
+variant fails "turn with the flag cleared before the bell is drained" turn.pml -DKILL=2 -DBADORDER
+variant fails "turn without a rescue after a death" turn.pml -DKILL=2 -DNORESCUE
+variant fails "turn with a rescue of the parked only" turn.pml -DKILL=2 -DCONNECTIONS=3 -DPARKEDONLY
+variant fails "turn with kicks that are not forwarded" turn.pml -DDRAIN -DNOFORWARD
+
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
