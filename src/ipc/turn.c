@@ -67,8 +67,8 @@ static bool lock_is_ours(struct turn *t)
     case LOCK_BROKEN:
         fall_back(t);
         return false;
-    case LOCK_BUSY: /* glibc tells only the first one who tries a broken lock, the others find it
-                       busy for ever */
+    case LOCK_BUSY:
+        /* glibc tells only the first who tries a broken lock; the others find it busy for ever. */
         t->shared = is_broken(t->region);
         return false;
     }
