@@ -186,6 +186,8 @@ static void next_request(struct control_client *cl)
         return;
     memcpy(line, cl->in.p, n);
     buf_consume(&cl->in, n + 1);
+    if (n > 0 && line[n - 1] == '\r')
+        n--;
     call = mem_alloc(sizeof *call);
     list_init(&call->node);
     call->client = cl;

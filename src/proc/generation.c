@@ -122,6 +122,15 @@ unsigned generation_ready(const struct generation *g)
     return n;
 }
 
+unsigned generation_accepting(const struct generation *g)
+{
+    unsigned n = 0;
+
+    for (EACH_WORKER(w, g))
+        n += w->pid > 0 && state_of(g->crew, w) != IPC_DRAINING;
+    return n;
+}
+
 struct worker *generation_add(struct generation *g)
 {
     struct crew *c = g->crew;

@@ -154,6 +154,7 @@ static void on_bell(struct loop_io *io, uint32_t events)
     (void)events;
     fd_event_drain(io->fd);
     crew_look(&m->crew, keeper_ready, m);
+    rollout_look(m);
     reopen_look(m);
 }
 

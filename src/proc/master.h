@@ -33,7 +33,8 @@ enum rollout_state {
     ROLLOUT_IDLE,
     ROLLOUT_PROBING,
     ROLLOUT_CLEARING,
-    ROLLOUT_STARTING
+    ROLLOUT_STARTING,
+    ROLLOUT_SETTLING
 };
 
 struct rollout {
@@ -126,7 +127,7 @@ void rollout_request(struct master *m, struct control_call *call);
 bool rollout_reaped(struct master *m, pid_t pid, int status);
 void rollout_ready(struct master *m); /* a worker of next is ready */
 void rollout_died(struct master *m, const struct worker *w, const char *how); /* one has died */
-void rollout_look(struct master *m); /* slots may have become free */
+void rollout_look(struct master *m); /* workers have changed their state, or ended */
 void rollout_cancel(struct master *m, const char *why);
 
 /* reopen.c */

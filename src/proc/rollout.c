@@ -3,9 +3,11 @@
  *   IDLE -> PROBING   a child tries the settings                      refused: 78
  *        -> CLEARING  at most one generation may still be draining    (the oldest has to hurry)
  *        -> STARTING  workers are forked; all must become READY       rolled back: 70
+ *        -> SETTLING  the new ones are live, the old ones stop accepting
  *        -> IDLE      the old generation drains                       done: 0
  *
- * Until the last step nothing of the running generation is touched. */
+ * Until SETTLING nothing of the running generation is touched. Who asked is answered after it: a connection made then
+ * meets the new settings. */
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -26,6 +28,7 @@ enum {
 
 #define MOST_DRAINING 1    /* before the live one joins them: two in all */
 #define LAST_GRACE_MS 1000 /* for the oldest, when a third one is to drain */
+#define SETTLE_MS     2000 /* for old workers to hear that they are to drain */
 #define MOST_LINES    100  /* of a report, in the log */
 
 static void begin(struct master *m);
@@ -46,14 +49,16 @@ static void log_report(enum log_level level, cs_str text)
             log_write(level, "  %.*s", (int)line.n, line.p);
 }
 
-static void log_result(int code, const char *message, cs_str report)
+static void log_result(const struct master *m, int code, const char *message, cs_str report)
 {
     if (code == 0)
         log_info("reload: %s", message);
+    else if (code == CODE_REFUSED && report.n > 0)
+        log_error("reload refused; generation %u goes on with the old settings:",
+                  (unsigned)m->live->number);
     else
-        log_error("reload %s: %s", code == CODE_REFUSED ? "refused" : "failed", message);
-    if (report.n > 0)
-        log_report(code == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, report);
+        log_error("reload failed: %s", message);
+    log_report(code == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, report);
 }
 
 static void remember(struct master *m, int code, const char *message)
@@ -76,7 +81,7 @@ static void finish(struct master *m, int code, const char *message, cs_str repor
     struct rollout *r = &m->rollout;
     struct list *node;
 
-    log_result(code, message, report);
+    log_result(m, code, message, report);
     remember(m, code, message);
     timer_clear(&m->loop.timers, &r->limit);
     r->state = ROLLOUT_IDLE;
@@ -210,12 +215,6 @@ static void clear_the_way(struct master *m)
         hurry_oldest(m);
 }
 
-void rollout_look(struct master *m)
-{
-    if (m->rollout.state == ROLLOUT_CLEARING)
-        clear_the_way(m);
-}
-
 void rollout_died(struct master *m, const struct worker *w, const char *how)
 {
     char why[160];
@@ -225,17 +224,41 @@ void rollout_died(struct master *m, const struct worker *w, const char *how)
     roll_back(m, why);
 }
 
+static void say_done(struct master *m)
+{
+    char message[160];
+
+    snprintf(message, sizeof message, "generation %u is live with %u worker%s",
+             (unsigned)m->live->number, m->live->wanted, m->live->wanted == 1 ? "" : "s");
+    finish(m, 0, message, buf_str(&m->rollout.probe.text));
+}
+
+static bool are_settled(struct master *m)
+{
+    LIST_EACH(node, &m->draining)
+    if (generation_accepting(CONTAINER_OF(node, struct generation, node)) > 0)
+        return false;
+    return true;
+}
+
 static void commit(struct master *m)
 {
     struct rollout *r = &m->rollout;
     struct generation *g = r->next;
-    char message[160];
 
     r->next = NULL;
+    r->state = ROLLOUT_SETTLING;
+    timer_set(&m->loop.timers, &r->limit, SETTLE_MS);
     master_switch(m, g);
-    snprintf(message, sizeof message, "generation %u is live with %u worker%s", (unsigned)g->number,
-             g->wanted, g->wanted == 1 ? "" : "s");
-    finish(m, 0, message, buf_str(&r->probe.text));
+    rollout_look(m);
+}
+
+void rollout_look(struct master *m)
+{
+    if (m->rollout.state == ROLLOUT_CLEARING)
+        clear_the_way(m);
+    else if (m->rollout.state == ROLLOUT_SETTLING && are_settled(m))
+        say_done(m);
 }
 
 void rollout_ready(struct master *m)
@@ -269,6 +292,9 @@ static void on_limit(struct timer *t)
         snprintf(why, sizeof why, "only %u of %u new workers were ready after %d s",
                  generation_ready(g), g->wanted, GENERATION_START_MS / 1000);
         roll_back(m, why);
+    } else if (m->rollout.state == ROLLOUT_SETTLING) {
+        log_warn("an old worker does not react; it may still take connections");
+        say_done(m);
     }
 }
 
@@ -370,6 +396,8 @@ void rollout_cancel(struct master *m, const char *why)
     r->again = false;
     if (r->state == ROLLOUT_STARTING) {
         roll_back(m, why);
+    } else if (r->state == ROLLOUT_SETTLING) {
+        say_done(m);
     } else if (r->state != ROLLOUT_IDLE) {
         if (r->io.on_ready)
             loop_del(&m->loop, &r->io);

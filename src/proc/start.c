@@ -19,8 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define BATCH       64
-#define PATIENCE_MS 2000 /* workers of a killed master let go of their addresses within that time  \
+#define BATCH 64
+#define PATIENCE_MS                                                                                \
+    2000 /* workers of a killed master let go of their addresses within that time  \
                           */
 
 enum {

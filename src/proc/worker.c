@@ -90,9 +90,9 @@ static void drain(struct worker_self *w, uint64_t until)
     if (!w->draining) {
         w->draining = true;
         child_title_set("cserver: worker %d (draining)", heritage_number(w->heritage));
-        set_state(w, IPC_DRAINING);
         serve_drain(w->serve);
         close_listeners(w->heritage->plan);
+        set_state(w, IPC_DRAINING); /* the master takes it as: accepts no more */
     }
     set_deadline(w, until);
 }

@@ -6,10 +6,10 @@ import os
 from lib.server import build_module
 
 GOOD = """
-    [module:hello]
-    [route:hello]
-    match = /hello
-    handler = hello
+[module:hello]
+[route:hello]
+match = /hello
+handler = hello
 """
 ALIEN = """
     #include <cserver/cserver.h>
@@ -59,7 +59,7 @@ def write(server, row, busy):
     """Writes the row's settings on top of the good ones; server.keys stay those of the good ones."""
     conf, keys = row[2](server, busy)
     kept = dict(server.keys)
-    server.configure(GOOD.replace("\n    ", "\n") + conf, **keys)
+    server.configure(GOOD + conf, **keys)
     server.keys = kept
 
 
