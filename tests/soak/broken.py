@@ -13,7 +13,11 @@ ALIEN = """
 CRASH = """
     #include <cserver/cserver.h>
     #include <signal.h>
-    __attribute__((constructor)) static void crash(void) { raise(SIGSEGV); }
+    __attribute__((constructor)) static void crash(void)
+    {
+        signal(SIGSEGV, SIG_DFL); /* no report of a sanitizer, only the death */
+        raise(SIGSEGV);
+    }
     static int handler(cs_req *r) { return cs_text(r, 200, "never"); }
     CS_MODULE(.name = "crash", .version = "1.0", .help = "Crashes when it is loaded.", .handler = handler);
 """
