@@ -303,8 +303,8 @@ static void blame(struct probe *p, int status)
                      PROBE_LIMIT_MS / 1000, doing);
     else
         report_error(rep, culprit(p), 1,
-                     "%s: the process that tried it was %s; take the module out or repair it",
-                     doing, how);
+                     "%s: the process that tried it %s%s; take the module out or repair it", doing,
+                     WIFEXITED(status) ? "" : "was ", how);
     if (!p->spoke)
         report_print(rep, &p->text);
     else

@@ -9,16 +9,30 @@ static bool is_fault(int signal)
            signal == SIGABRT || signal == SIGSYS || signal == SIGTRAP;
 }
 
-/* Is the death the worker's own doing, so that the next one will probably die too? */
+/* By SIGKILL and the like, from outside. */
+static bool is_killed(const struct respawn_death *d)
+{
+    return d->signal != 0 && !is_fault(d->signal);
+}
+
+/* Will the next one probably die too? */
 static bool is_failure(const struct respawn *r, const struct respawn_death *d)
 {
     if (d->draining)
         return false;
-    if (d->signal &&
-        !is_fault(
-            d->signal)) /* from outside; but a kernel short of memory kills newborns for ever */
+    if (is_killed(d)) /* a kernel short of memory kills newborns for ever */
         return !d->ready && r->in_row > 0;
     return !d->ready || d->ready_ms < RESPAWN_YOUNG_MS;
+}
+
+/* Workers that die together are one failure: only a new attempt that fails makes the delay longer. */
+static void grow(struct respawn *r, unsigned most)
+{
+    if (r->delay_ms == 0)
+        r->delay_ms = RESPAWN_FIRST_MS;
+    else if (r->tried && r->delay_ms < most)
+        r->delay_ms = r->delay_ms * 2 < most ? r->delay_ms * 2 : most;
+    r->tried = false;
 }
 
 bool respawn_died(struct respawn *r, const struct respawn_death *d)
@@ -30,13 +44,7 @@ bool respawn_died(struct respawn *r, const struct respawn_death *d)
     if (!failure)
         return true;
     r->failures++;
-    /* Workers that die together are one failure: only a new attempt that fails makes the delay
-     * longer. */
-    if (r->delay_ms == 0)
-        r->delay_ms = RESPAWN_FIRST_MS;
-    else if (r->tried)
-        r->delay_ms = r->delay_ms * 2 < RESPAWN_MOST_MS ? r->delay_ms * 2 : RESPAWN_MOST_MS;
-    r->tried = false;
+    grow(r, is_killed(d) ? RESPAWN_KILLED_MS : RESPAWN_MOST_MS);
     return false;
 }
 

@@ -9,8 +9,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RESPAWN_FIRST_MS    100
-#define RESPAWN_MOST_MS     5000
+#define RESPAWN_FIRST_MS 100
+#define RESPAWN_MOST_MS  5000
+#define RESPAWN_KILLED_MS                                                                          \
+    500 /* for those that somebody kills again and again before they are ready */
 #define RESPAWN_YOUNG_MS    10000 /* a crash this soon after READY counts as a failed start */
 #define RESPAWN_DEGRADED_AT 3     /* failures before the server calls itself degraded */
 

@@ -228,18 +228,19 @@ int worker_run(const struct heritage *h)
 {
     struct worker_self w = {.heritage = h, .error_log = -1};
     char name[32];
+    bool good;
 
     snprintf(name, sizeof name, "worker %d", heritage_number(h));
     log_set_name(name);
     child_title_set("cserver: %s", name);
     clock_update();
     w.slot = region_slot(h->region, h->slot);
-    if (!start(&w))
-        return 1;
-    while (!w.over && !(w.draining && serve_idle(w.serve)))
+    good = start(&w);
+    while (good && !w.over && !(w.draining && serve_idle(w.serve)))
         turn_once(&w);
-    serve_free(w.serve);
-    loop_free(&w.loop);
-    fd_close(&w.signals.fd);
-    return 0;
+    if (good)
+        serve_free(w.serve);
+    if (w.loop.ready)
+        loop_free(&w.loop);
+    return good ? 0 : 1;
 }

@@ -51,7 +51,7 @@ START = """
     static int on_start(cs_proc *p)
     {
         const settings *s = cs_module_conf(p);
-        if (s->mode == 1) raise(SIGSEGV);
+        if (s->mode == 1) { signal(SIGSEGV, SIG_DFL); raise(SIGSEGV); }
         if (s->mode == 2) return CS_ERROR;
         if (s->mode == 3) sleep(1000);
         if (s->mode == 4) _exit(5);

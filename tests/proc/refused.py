@@ -20,7 +20,7 @@ ALIEN = """
 CRASH = """
     #include <cserver/cserver.h>
     #include <signal.h>
-    __attribute__((constructor)) static void crash(void) { raise(SIGSEGV); }
+    __attribute__((constructor)) static void crash(void) { { signal(SIGSEGV, SIG_DFL); raise(SIGSEGV); } }
     CS_MODULE(.name = "crash", .version = "1.0", .help = "Crashes when it is loaded.");
 """
 HANDLER_CHECK = """

@@ -21,6 +21,12 @@ handler = slow
 """
 
 
+def replaced(s, gone, n):
+    """There are n workers, and this one is not among them."""
+    now = s.workers()
+    return len(now) == n and gone not in now
+
+
 def greet(text, more=""):
     return HELLO.replace("handler = hello", f"handler = hello\ngreeting = {text}") + more
 
@@ -312,7 +318,7 @@ def test_module_file_may_be_replaced(serve):
     assert s.get("/swap").text == "first"
     old = s.workers()
     os.kill(old[0], signal.SIGKILL)
-    wait_for(lambda: len(s.workers()) == 2 and old[0] not in s.workers(), 10)
+    wait_for(lambda: replaced(s, old[0], 2), 10)
     assert {s.get("/swap").text for _ in range(20)} == {"first"}
     assert s.ctl("reload").returncode == 0
     assert s.get("/swap").text == "second"

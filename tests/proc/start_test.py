@@ -28,12 +28,12 @@ handler = slow
 def test_it_ends_with_0(serve, number):
     s = serve(HELLO)
     assert s.get("/hello").status == 200
+    s.log_has("ready: 2 workers")
     workers = s.workers()
     assert s.stop(number) == 0
     assert not [p for p in workers if is_alive(p)]
     assert not os.path.exists(s.pid_file)
     assert not os.path.exists(s.control)
-    assert "ready: 2 workers" in s.log()
     assert f"http://127.0.0.1:{s.port}/" in s.log()
 
 
@@ -66,7 +66,7 @@ def test_folders_are_made(serve):
     s.configure(HELLO, pid_file=s.path("a/b/x.pid"), control=s.path("a/c/x.sock"), error_log=s.path("l/o/g.log"))
     s.start()
     assert s.get("/hello").status == 200
-    assert "ready" in s.read("l/o/g.log")
+    wait_for(lambda: "ready" in s.read("l/o/g.log"), 10)
     assert s.stop() == 0
 
 

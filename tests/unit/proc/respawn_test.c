@@ -66,6 +66,29 @@ static void test_delay_doubles(void **state)
     assert_false(respawn_degraded(&r));
 }
 
+/* Whoever kills newborns all the time does not keep the server down for long. */
+static void test_killed_newborns(void **state)
+{
+    struct respawn_death d = {.signal = SIGKILL};
+    struct respawn r = {0};
+
+    (void)state;
+    for (int i = 0; i < 20; i++) {
+        respawn_died(&r, &d);
+        respawn_spawned(&r);
+    }
+    assert_int_equal(r.delay_ms, RESPAWN_KILLED_MS);
+    d.signal = SIGSEGV;
+    for (int i = 0; i < 20; i++) {
+        respawn_died(&r, &d);
+        respawn_spawned(&r);
+    }
+    assert_int_equal(r.delay_ms, RESPAWN_MOST_MS);
+    d.signal = SIGKILL;
+    respawn_died(&r, &d);
+    assert_int_equal(r.delay_ms, RESPAWN_MOST_MS);
+}
+
 /* Sixteen workers that all die at their start are one failure. */
 static void test_dying_together(void **state)
 {
@@ -122,9 +145,9 @@ static void test_degraded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_which_deaths), cmocka_unit_test(test_delay_doubles),
-        cmocka_unit_test(test_dying_together), cmocka_unit_test(test_a_minute_of_crashes),
-        cmocka_unit_test(test_degraded)};
+        cmocka_unit_test(test_which_deaths),        cmocka_unit_test(test_delay_doubles),
+        cmocka_unit_test(test_dying_together),      cmocka_unit_test(test_killed_newborns),
+        cmocka_unit_test(test_a_minute_of_crashes), cmocka_unit_test(test_degraded)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
