@@ -165,6 +165,8 @@ static void shed_generation(struct generation *g, const struct generation *of)
     if (!g || g == of)
         return;
     listen_shed(&g->listens, &of->listens);
+    if (g->settings)
+        settings_shed(g->settings);
     if (g->logs.error_path)
         fd_close(&g->logs.error_fd);
     if (g->logs.access_path)
@@ -184,6 +186,8 @@ void master_shed(void *master, const struct generation *of)
     control_shed(m->control);
     if (!of)
         return;
+    if (m->rollout.settings)
+        settings_shed(m->rollout.settings);
     shed_generation(m->live, of);
     shed_generation(m->rollout.next, of);
     LIST_EACH(node, &m->draining)

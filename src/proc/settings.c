@@ -6,6 +6,7 @@
 #include "conf/schema.h"
 #include "module/counter.h"
 #include "os/child.h"
+#include "os/fd.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -207,6 +208,14 @@ void settings_free(struct settings *s, struct settings_crumb *crumb)
         conf_text_free(s->text);
     report_free(&s->report);
     free(s);
+}
+
+void settings_shed(struct settings *s)
+{
+    for (size_t i = 0; s->plan && i < s->plan->nroots; i++)
+        fd_close(&s->plan->roots[i].fd);
+    for (size_t i = 0; i < s->nmodules; i++)
+        fd_close(&s->modules[i].fd);
 }
 
 static cs_str written(const struct conf_text *text, const cs_directive *d)

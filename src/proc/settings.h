@@ -65,6 +65,9 @@ bool settings_plan(struct settings *s, struct region *r, struct settings_crumb *
 /* Unloads and frees everything. s may be NULL. */
 void settings_free(struct settings *s, struct settings_crumb *crumb);
 
+/* In a child that runs on other settings: closes the descriptors of these, touches nothing else. */
+void settings_shed(struct settings *s);
+
 /* Origin of the value of [server] `key`, for reports. */
 const struct conf_origin *settings_origin(const struct settings *s, const char *key);
 /* The value a settings text gives to a path key of [server], without binding it: for finding a
