@@ -347,6 +347,7 @@ void respond_page(struct request *r, int status, const char *extra)
 
 void respond_refuse(struct request *r, int status)
 {
+    r->refused = r->refused || r->reading;
     r->reading = false;
     r->keep_alive = false;
     r->conn->unread = true;
