@@ -375,7 +375,7 @@ static void watch(struct conn *c, bool unwanted_fired)
     if (c->blocked)
         events |= EPOLLOUT;
     if (!events)
-        events = EPOLLPRI; /* nothing but the end of the connection */
+        events = EPOLLERR; /* nothing but the end of the connection, which always comes */
     if (loop_set(c->serve->loop, &c->io, events))
         conn_close(c);
 }
