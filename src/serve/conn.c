@@ -260,6 +260,7 @@ static bool read_head(struct conn *c)
     if (n == 0)
         return false;
     c->requests++;
+    c->wait = CONN_WAIT_NONE; /* the next head has a limit of its own */
     r->reading = false;
     if (n < 0) {
         r->refused = true;
