@@ -397,7 +397,8 @@ static void run(struct conn *c)
         conn_close(c);
     else if (!c->first && (c->last_one || (c->eof && !c->current)))
         finish(c);
-    else if (c->eof && c->current && (c->current->reading || request_hungry(c->current)))
+    else if (c->eof && !c->blocked && c->current &&
+             (c->current->reading || request_hungry(c->current)))
         conn_close(c);
     else {
         await(c);
