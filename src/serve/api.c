@@ -372,9 +372,12 @@ static int api_fail(cs_req *pub, int status, const char *fmt, ...)
     request_vlog(r, CS_ERR, who, fmt, ap);
     va_end(ap);
     serve_count_one(r->serve, IPC_HANDLER_ERRORS);
-    if (r->answered)
+    if (r->complete)
         return CS_ERROR;
-    respond_page(r, status, NULL);
+    if (r->answered)
+        respond_abort(r);
+    else
+        respond_page(r, status, NULL);
     return CS_OK;
 }
 

@@ -29,7 +29,9 @@ static void fail(struct request *r, const char *what, int rc)
 {
     serve_count_one(r->serve, IPC_HANDLER_ERRORS);
     request_log(r, CS_ERR, module_of(r)->name, "%s (%d)", what, rc);
-    if (!r->answered)
+    if (r->answered)
+        respond_abort(r);
+    else
         respond_page(r, 500, NULL);
 }
 

@@ -213,7 +213,9 @@ static int tell(struct request *r, cs_str data, int last)
         r->paused = true;
     } else if (rc < 0) {
         r->sink = REQUEST_SINK_DISCARD;
-        if (!r->answered)
+        if (r->answered)
+            respond_abort(r);
+        else
             respond_page(r, 500, NULL);
     }
     return rc;

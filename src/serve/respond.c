@@ -345,6 +345,14 @@ void respond_page(struct request *r, int status, const char *extra)
             (struct respond_body){.p = page.p, .fd = -1, .len = page.n});
 }
 
+void respond_abort(struct request *r)
+{
+    if (r->complete)
+        return;
+    r->keep_alive = false;
+    complete(r);
+}
+
 void respond_refuse(struct request *r, int status)
 {
     r->refused = r->refused || r->reading;
@@ -427,6 +435,7 @@ int respond_send(struct request *r, cs_str data, bool last)
     if (r->promised >= 0 && r->body_sent + data.n > (uint64_t)r->promised) {
         request_log(r, CS_ERR, NULL, "more body than the %lld bytes announced",
                     (long long)r->promised);
+        respond_abort(r);
         return CS_ERROR;
     }
     r->body_sent += data.n;

@@ -22,13 +22,17 @@ int respond(struct request *r, int status, const char *type, struct respond_body
 /* The standard page for a status: a short text page. extra: one more sentence, or NULL. */
 void respond_page(struct request *r, int status, const char *extra);
 
+/* Ends an answer that cannot be finished: the connection closes behind what is queued, without the end that the head
+ * has promised, so that the client sees that something is missing. */
+void respond_abort(struct request *r);
+
 /* Refuses a head or body: standard page, connection closes behind it. */
 void respond_refuse(struct request *r, int status);
 
 /* Starts an answer in pieces; len -1: unknown. */
 int respond_start(struct request *r, int status, const char *type, int64_t len);
 /* A piece, copied. CS_OK, CS_AGAIN (taken, but wait), CS_CLOSED, CS_ERROR (not started, or over
- * already). */
+ * already, or more than announced: that aborts the answer). */
 int respond_send(struct request *r, cs_str data, bool last);
 
 /* Fields of the answer. CS_OK, CS_ERROR (bad or reserved), CS_CLOSED. */
