@@ -43,7 +43,7 @@ static bool judge(struct request *r, int rc)
     if (rc == CS_PENDING) {
         if (!r->complete)
             await_answer(r);
-    } else if (rc >= 100 && rc <= 599) {
+    } else if (rc >= 200 && rc <= 599) {
         if (r->answered)
             fail(r, "the handler returned a status after it had answered", rc);
         else

@@ -332,6 +332,8 @@ void respond_page(struct request *r, int status, const char *extra)
 {
     if (r->answered)
         return;
+    if (status < 200 || status > 599)
+        status = 500;
     const char *reason = http_status_reason(status);
     cs_str page =
         arena_printf(&r->arena,
