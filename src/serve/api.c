@@ -396,7 +396,8 @@ static int api_on_drain(cs_req *pub, cs_req_cb cb, void *arg)
     struct request *r = request_of(pub);
     r->on_drain = cb;
     r->on_drain_arg = arg;
-    conn_wake(r->conn);
+    if (!r->out.queued) /* also when the connection is at work: it may be past looking */
+        loop_later(here->loop, &r->conn->task);
     return CS_OK;
 }
 

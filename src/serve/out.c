@@ -120,8 +120,7 @@ static void settle(struct conn *c, size_t n)
         if (r->out.queued)
             return;
         if (!request_over(r)) {
-            if (part)
-                request_drained(r);
+            request_drained(r);
             return;
         }
         conn_pop(c);

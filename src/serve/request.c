@@ -321,6 +321,7 @@ long request_feed(struct request *r, const char *in, size_t n)
 
 /* ---- Its end ---- */
 
+/* It may ask again at once without sending: that is looked at in the next turn of the loop. */
 void request_drained(struct request *r)
 {
     cs_req_cb cb = r->on_drain;

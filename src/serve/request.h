@@ -132,7 +132,7 @@ static inline bool request_over(const struct request *r)
     return r->complete && request_body_over(r);
 }
 
-/* Called after its output has shrunk: on_drain. */
+/* Nothing may be queued any more: on_drain, if somebody waits for it. */
 void request_drained(struct request *r);
 
 /* Logs it, calls the closers, gives the memory back. */
