@@ -390,7 +390,7 @@ static void run(struct conn *c)
             ;
         if (out_flush(c) != OUT_DONE)
             break;
-        more = step(c);
+        more = step(c) || (c->first && c->first->out.queued);
     }
     c->running = false;
     if (c->broken)
