@@ -209,8 +209,10 @@ static int tell(struct request *r, cs_str data, int last)
     r->delivering = true;
     int rc = r->on_data(request_public(r), data, last, r->on_data_arg);
     r->delivering = false;
-    if (rc == CS_AGAIN) {
+    if (rc == CS_AGAIN && r->sink == REQUEST_SINK_STREAM) {
         r->paused = true;
+    } else if (rc == CS_AGAIN) {
+        rc = CS_OK; /* it has answered: the rest of the body is dropped */
     } else if (rc < 0) {
         r->sink = REQUEST_SINK_DISCARD;
         if (r->answered)
