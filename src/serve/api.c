@@ -196,15 +196,13 @@ static cs_str api_body(cs_req *pub)
 static int api_body_stream(cs_req *pub, int (*on_data)(cs_req *, cs_str, int, void *), void *arg)
 {
     struct request *r = request_of(pub);
-    r->on_data = on_data;
-    r->on_data_arg = arg;
     if (r->complete || r->sink != REQUEST_SINK_WAIT)
         return CS_ERROR;
+    r->on_data = on_data;
+    r->on_data_arg = arg;
     r->sink = REQUEST_SINK_STREAM;
-    if (request_body_over(r)) {
-        int rc = on_data(pub, (cs_str){"", 0}, 1, arg);
-        return rc < 0 && rc != CS_AGAIN ? rc : CS_OK;
-    }
+    if (request_body_over(r))
+        return request_deliver_empty(r);
     respond_continue(r);
     conn_wake(r->conn);
     return CS_OK;

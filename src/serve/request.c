@@ -223,6 +223,18 @@ static int tell(struct request *r, cs_str data, int last)
     return rc;
 }
 
+/* Turned away, it is like a chunked body of which only the end is still to be told. */
+int request_deliver_empty(struct request *r)
+{
+    int rc = r->on_data(request_public(r), (cs_str){"", 0}, 1, r->on_data_arg);
+    if (rc == CS_AGAIN && !r->complete) {
+        r->body = REQUEST_BODY_CHUNKED;
+        r->body_ended = true;
+        r->paused = true;
+    }
+    return rc < 0 && rc != CS_AGAIN ? rc : CS_OK;
+}
+
 /* One slice to wherever it goes. 0: taken, CS_AGAIN: not taken, < -99: minus a status. */
 static int deliver(struct request *r, cs_str data, int last)
 {

@@ -117,6 +117,9 @@ void request_begin(struct request *r);
  * negative status (the request is then answered with it). */
 long request_feed(struct request *r, const char *in, size_t n);
 
+/* Tells on_data that there is no body. CS_OK, or what on_data has returned. */
+int request_deliver_empty(struct request *r);
+
 /* Does it want body bytes now? */
 bool request_hungry(const struct request *r);
 
