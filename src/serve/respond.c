@@ -43,6 +43,7 @@ static void settle_unread(struct request *r)
         r->paused = false;
         return;
     }
+    r->sink = REQUEST_SINK_DISCARD;
     r->keep_alive = false;
     r->conn->unread = true;
     r->body = REQUEST_BODY_NONE;
