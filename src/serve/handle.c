@@ -38,8 +38,11 @@ static void fail(struct request *r, const char *what, int rc)
 /* What a handler's result means. True: ask the next one. */
 static bool judge(struct request *r, int rc)
 {
-    if (rc == CS_DECLINED && !r->answered)
+    if (rc == CS_DECLINED && !r->answered) {
+        if (r->sink == REQUEST_SINK_STREAM)
+            r->sink = REQUEST_SINK_WAIT;
         return true;
+    }
     if (rc == CS_PENDING) {
         if (!r->complete)
             await_answer(r);
