@@ -387,14 +387,14 @@ void request_end(struct request *r)
         if (r->serve->access)
             access_log_add(r->serve->access, r);
     }
+    if (r->has_token)
+        drop_token(r);
     timer_clear(timers, &r->patience);
     for (struct request_timer *t = r->timers; t; t = t->next)
         timer_clear(timers, &t->timer);
     out_drop(&r->out);
     for (struct request_closer *c = r->closers; c; c = c->next)
         c->cb(c->arg);
-    if (r->has_token)
-        drop_token(r);
     inbuf_release(r->serve, r->in);
     r->magic = 0;
     struct arena a = r->arena;
