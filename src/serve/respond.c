@@ -31,10 +31,12 @@ static void body_release(const struct respond_body *b)
         close(b->fd);
 }
 
-/* Must the connection end because of a body that nobody will read? Decided before the head says so.
- */
-static void settle_unread(struct request *r)
+/* Must the connection end, because the worker drains or because of a body that nobody will read?
+ * Decided before the head says so. */
+static void settle_end(struct request *r)
 {
+    if (r->serve->draining)
+        r->keep_alive = false;
     if (request_body_over(r) || r->sink == REQUEST_SINK_STREAM)
         return;
     bool small = r->body == REQUEST_BODY_CHUNKED || r->body_left <= KEEP_UNREAD;
@@ -186,7 +188,7 @@ static void add_body(struct request *r, const struct respond_body *b)
 /* Head and body as they are. */
 static void emit(struct request *r, const struct shape *s, const struct respond_body *b)
 {
-    settle_unread(r);
+    settle_end(r);
     bool with_body = b->len && !r->no_body && !http_status_bodiless(r->status);
     bool copy = with_body && b->p && b->len <= COPY_MAX;
     char *end;
@@ -246,7 +248,7 @@ static void emit_many_ranges(struct request *r, const struct respond_body *b,
     cs_str tail = arena_printf(&r->arena, "\r\n--%.*s--\r\n", CS_F(boundary));
     r->status = 206;
     r->type = arena_printf(&r->arena, "multipart/byteranges; boundary=%.*s", CS_F(boundary));
-    settle_unread(r);
+    settle_end(r);
     char *end;
     struct shape s = {.len = (int64_t)(total + tail.n)};
     char *start = make_head(r, &s, 0, &end);
@@ -395,7 +397,7 @@ int respond_start(struct request *r, int status, const char *type, int64_t len)
         r->type = arena_dup(&r->arena, str_of(type));
     r->promised = len;
     r->no_body = r->no_body || http_status_bodiless(status);
-    settle_unread(r);
+    settle_end(r);
     timer_clear(&r->serve->loop->timers, &r->patience);
     char *end;
     char *start = make_head(r, &(struct shape){.len = len}, 0, &end);
