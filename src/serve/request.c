@@ -9,9 +9,13 @@
 #include "serve/respond.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 /* Unread body bytes that are read and dropped rather than ending the connection. */
 #define DISCARD_MAX (64 * 1024)
+
+#define COLLECT_SMALL 4096
+#define COLLECT_AHEAD (256 * 1024)
 
 static void on_patience(struct timer *t);
 
@@ -182,22 +186,41 @@ bool request_hungry(const struct request *r)
     return r->body != REQUEST_BODY_NONE && !r->paused && r->sink != REQUEST_SINK_WAIT;
 }
 
-/* Appends to the collected body. 0 or -413. */
+/* Room for `need` bytes of collected body. A short one of known length lies in the arena, others on
+ * the heap, which is taken as the bytes come: a client may announce what it likes. */
+static bool make_room(struct request *r, size_t need)
+{
+    uint64_t all = r->body == REQUEST_BODY_LENGTH ? need + r->body_left : UINT64_MAX;
+    size_t twice = 2 * r->collected_cap;
+    if (need <= r->collected_cap)
+        return true;
+    if (!r->collected_cap && all <= COLLECT_SMALL) {
+        r->collected.p = arena_alloc(&r->arena, (size_t)all);
+        r->collected_cap = (size_t)all;
+        return true;
+    }
+    size_t cap = twice > need ? twice : need;
+    if (all < COLLECT_AHEAD || all < cap)
+        cap = (size_t)all;
+    char *p = realloc(r->heap, cap);
+    if (!p)
+        return false;
+    r->heap = p;
+    r->collected.p = p;
+    r->collected_cap = cap;
+    return true;
+}
+
+/* Appends to the collected body. 0 or minus a status. */
 static int collect(struct request *r, cs_str data)
 {
     int64_t most = r->serve->limits->max_body;
     size_t need = r->collected.n + data.n;
     if (most && need > (uint64_t)most)
         return -413;
-    if (need > r->collected_cap) {
-        size_t cap = r->collected_cap * 2 > need ? r->collected_cap * 2 : need;
-        if (r->body == REQUEST_BODY_LENGTH && !r->collected_cap)
-            cap = need + (size_t)r->body_left;
-        char *p = arena_alloc(&r->arena, cap);
-        if (r->collected.n)
-            memcpy(p, r->collected.p, r->collected.n);
-        r->collected.p = p;
-        r->collected_cap = cap;
+    if (!make_room(r, need)) {
+        request_log(r, CS_ERR, NULL, "no memory for a body of %zu bytes", need);
+        return -503;
     }
     memcpy((char *)(uintptr_t)r->collected.p + r->collected.n, data.p, data.n);
     r->collected.n = need;
@@ -396,6 +419,7 @@ void request_end(struct request *r)
     for (struct request_closer *c = r->closers; c; c = c->next)
         c->cb(c->arg);
     inbuf_release(r->serve, r->in);
+    free(r->heap);
     r->magic = 0;
     struct arena a = r->arena;
     arena_drop(&a);

@@ -88,6 +88,7 @@ struct request {
     struct http_chunked chunked;
     cs_str collected;
     size_t collected_cap;
+    char *heap; /* holds `collected` when that is large */
     int (*on_data)(cs_req *r, cs_str data, int last, void *arg);
     void *on_data_arg;
 
