@@ -265,16 +265,34 @@ static cs_req *api_from_token(cs_token t)
 static void on_request_timer(struct timer *t)
 {
     struct request_timer *q = CONTAINER_OF(t, struct request_timer, timer);
-    q->cb(request_public(q->request), q->arg);
+    struct request *r = q->request;
+    q->next_spare = r->spare_timers;
+    r->spare_timers = q;
+    q->cb(request_public(r), q->arg);
+}
+
+/* One that has fired serves again: a long answer may set one for each of its pieces. */
+static struct request_timer *take_timer(struct request *r)
+{
+    struct request_timer *q = r->spare_timers;
+    if (q) {
+        r->spare_timers = q->next_spare;
+        return q;
+    }
+    q = arena_alloc(&r->arena, sizeof *q);
+    q->next = r->timers;
+    r->timers = q;
+    timer_init(&q->timer, on_request_timer);
+    q->request = r;
+    return q;
 }
 
 static int api_req_timer(cs_req *pub, int64_t ms, cs_req_cb cb, void *arg)
 {
     struct request *r = request_of(pub);
-    struct request_timer *q = arena_alloc(&r->arena, sizeof *q);
-    *q = (struct request_timer){.request = r, .next = r->timers, .cb = cb, .arg = arg};
-    timer_init(&q->timer, on_request_timer);
-    r->timers = q;
+    struct request_timer *q = take_timer(r);
+    q->cb = cb;
+    q->arg = arg;
     timer_set(&here->loop->timers, &q->timer, ms < 0 ? 0 : (uint64_t)ms);
     return CS_OK;
 }

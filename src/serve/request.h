@@ -41,7 +41,7 @@ struct request_closer {
 struct request_timer {
     struct timer timer;
     struct request *request;
-    struct request_timer *next;
+    struct request_timer *next, *next_spare;
     cs_req_cb cb;
     void *arg;
 };
@@ -103,7 +103,7 @@ struct request {
     void *on_drain_arg;
 
     struct request_closer *closers;
-    struct request_timer *timers;
+    struct request_timer *timers, *spare_timers;
     struct timer patience; /* handler_timeout, while pending */
 };
 
