@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/mime.h"
+#include "http/token.h"
 #include "module/counter.h"
 #include "os/file.h"
 #include "serve/metrics.h"
@@ -324,6 +325,8 @@ static int api_add_header(cs_req *pub, const char *name, cs_str value)
 static int api_validators(cs_req *pub, cs_str etag, int64_t mtime)
 {
     struct request *r = request_of(pub);
+    if (etag.n && !http_is_field_value(etag))
+        return CS_ERROR;
     r->validators.etag = etag.n ? arena_dup(&r->arena, etag) : (cs_str){0};
     r->validators.mtime = mtime < 0 ? -1 : (time_t)mtime;
     return CS_OK;

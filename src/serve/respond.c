@@ -171,6 +171,18 @@ static char *make_head(struct request *r, const struct shape *s, size_t room, ch
     return start;
 }
 
+/* A module's word goes into the head only if it cannot break it. */
+static void set_type(struct request *r, const char *type)
+{
+    cs_str t = type ? str_of(type) : (cs_str){0};
+    if (!type)
+        return;
+    if (http_is_field_value(t))
+        r->type = arena_dup(&r->arena, t);
+    else
+        request_log(r, CS_ERR, NULL, "a media type with bytes that HTTP forbids was left out");
+}
+
 /* ---- Complete answers ---- */
 
 static void add_body(struct request *r, const struct respond_body *b)
@@ -318,8 +330,7 @@ int respond(struct request *r, int status, const char *type, struct respond_body
         return CS_ERROR;
     }
     r->status = status;
-    if (type)
-        r->type = arena_dup(&r->arena, str_of(type));
+    set_type(r, type);
     bool plain = status != 200 || (r->head.method != HTTP_GET && r->head.method != HTTP_HEAD);
     bool valid = r->validators.etag.p || r->validators.mtime >= 0;
     if (!plain && valid && answer_conditions(r, &body))
@@ -393,8 +404,7 @@ int respond_start(struct request *r, int status, const char *type, int64_t len)
     if (r->answered || status < 200 || status > 599)
         return CS_ERROR;
     r->status = status;
-    if (type)
-        r->type = arena_dup(&r->arena, str_of(type));
+    set_type(r, type);
     r->promised = len;
     r->no_body = r->no_body || http_status_bodiless(status);
     settle_end(r);
