@@ -293,7 +293,6 @@ static bool answer_ranges(struct request *r, const struct respond_body *b)
         cs_str all = arena_printf(&r->arena, "bytes */%llu", (unsigned long long)b->len);
         body_release(b);
         respond_set_field(r, CS_S("Content-Range"), all, false);
-        r->validators = (struct http_validators){.mtime = -1};
         respond_page(r, 416, NULL);
     }
     return true;
@@ -311,7 +310,6 @@ static bool answer_conditions(struct request *r, const struct respond_body *b)
         return false;
     body_release(b);
     if (code == 412) {
-        r->validators = (struct http_validators){.mtime = -1};
         respond_page(r, 412, NULL);
         return true;
     }
@@ -342,6 +340,17 @@ int respond(struct request *r, int status, const char *type, struct respond_body
     return CS_OK;
 }
 
+/* What a module has said about the body that it meant to send does not hold for a page of ours. */
+static void forget_body(struct request *r)
+{
+    static const char *const names[] = {"Content-Encoding", "Content-Language",
+                                        "Content-Disposition", "Cache-Control", "Expires"};
+    size_t n = r->status == 412 || r->status == 416 || r->status >= 500 ? 5 : 3;
+    for (size_t i = 0; i < n && r->fields; i++)
+        respond_set_field(r, str_of(names[i]), (cs_str){0}, false);
+    r->validators = (struct http_validators){.mtime = -1};
+}
+
 void respond_page(struct request *r, int status, const char *extra)
 {
     if (r->answered)
@@ -355,8 +364,11 @@ void respond_page(struct request *r, int status, const char *extra)
                      "%s</title></head>\n"
                      "<body><h1>%d %s</h1>\n<p>%s%scserver</p></body></html>\n",
                      status, reason, status, reason, extra ? extra : "", extra ? "</p>\n<p>" : "");
+    r->status = status;
     if (http_status_bodiless(status))
         page = (cs_str){0};
+    else
+        forget_body(r);
     respond(r, status, page.n ? "text/html; charset=utf-8" : NULL,
             (struct respond_body){.p = page.p, .fd = -1, .len = page.n});
 }
