@@ -47,6 +47,8 @@ struct conn {
         **last;     /* all that still have output to send, in order; current is the last of them */
     unsigned queue; /* how many those are */
     uint64_t requests; /* heads seen */
+    uint64_t sent;     /* bytes */
+    uint64_t ahead;    /* bytes of complete answers that were queued since all had left */
 
     bool running;  /* inside conn_run: callbacks need not wake it */
     bool eof;      /* the client sends no more */

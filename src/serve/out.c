@@ -9,6 +9,9 @@
 
 #define OUT_VECTOR 64
 
+/* What one connection may send before others are looked at: a client can be as fast as we are. */
+#define OUT_TURN ((size_t)4 << 20)
+
 void out_init(struct out *o)
 {
     *o = (struct out){.last = &o->first};
@@ -110,6 +113,7 @@ static void settle(struct conn *c, size_t n)
 {
     if (n) {
         region_add(c->serve->slot, IPC_BYTES_OUT, n);
+        c->sent += n;
         c->progress = true;
     }
     while (c->first) {
@@ -140,7 +144,7 @@ static enum out_result failure(struct conn *c, ssize_t rc)
 static enum out_result send_file(struct conn *c, struct request *r)
 {
     struct out_piece *p = r->out.first;
-    size_t n = p->n < 1u << 30 ? p->n : 1u << 30;
+    size_t n = p->n < OUT_TURN ? p->n : OUT_TURN;
     ssize_t sent = stream_send_file(&c->stream, p->fd, &p->off, n);
     if (sent == 0) {
         request_log(r, CS_WARN, NULL, "the file became shorter while it was being sent; closing");
@@ -155,12 +159,17 @@ static enum out_result send_file(struct conn *c, struct request *r)
 enum out_result out_flush(struct conn *c)
 {
     struct batch b;
+    uint64_t start = c->sent;
     c->blocked = false;
     for (;;) {
         settle(c, 0);
         gather(c, &b);
+        if (c->sent - start >= OUT_TURN && (b.n || b.file_owner)) {
+            c->blocked = true; /* and writable: it comes back in the next turn */
+            return OUT_BLOCKED;
+        }
         if (b.n) {
-            ssize_t sent = stream_send(&c->stream, b.v, b.n, b.file_owner != NULL);
+            ssize_t sent = stream_send(&c->stream, b.v, b.n);
             if (sent < 0)
                 return failure(c, sent);
             settle(c, (size_t)sent);
