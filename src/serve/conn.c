@@ -10,7 +10,8 @@
 #include <stdlib.h>
 
 #define CONN_MAGIC 0x434f4e31u
-#define QUEUE_MAX  64 /* requests answered between two writes */
+#define QUEUE_MAX  64           /* requests answered between two writes */
+#define AHEAD_MAX  (256 * 1024) /* and bytes of their answers */
 #define LINGER_MS  2000
 
 static void on_ready(struct loop_io *io, uint32_t events);
@@ -301,6 +302,7 @@ static bool step(struct conn *c)
     if (!request_over(r))
         return false;
     c->current = NULL;
+    c->ahead += r->out.queued;
     if (!r->keep_alive)
         c->last_one = true;
     return true;
@@ -386,10 +388,11 @@ static void run(struct conn *c)
     bool more = true;
     c->running = true;
     while (more && !c->broken) {
-        while (!c->blocked && step(c))
+        while (!c->blocked && c->ahead < AHEAD_MAX && step(c))
             ;
         if (out_flush(c) != OUT_DONE)
             break;
+        c->ahead = 0;
         more = step(c) || (c->first && c->first->out.queued);
     }
     c->running = false;
@@ -435,8 +438,6 @@ static void on_ready(struct loop_io *io, uint32_t events)
     }
     if (!list_empty(&c->idle_node))
         list_remove(&c->idle_node);
-    if (events & EPOLLOUT)
-        c->blocked = false;
     if (events & EPOLLIN) {
         if (!fill(c) && !can_read(c)) {
             watch(c, true);
