@@ -1,6 +1,8 @@
 #include "net/stream.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -14,18 +16,17 @@ ssize_t stream_recv(struct stream *s, void *to, size_t n)
     return got < 0 ? -errno : got;
 }
 
-ssize_t stream_send(struct stream *s, const struct iovec *v, int n, bool more)
+ssize_t stream_send(struct stream *s, const struct iovec *v, int n)
 {
     struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)v, .msg_iovlen = (size_t)n};
-    int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
     ssize_t sent;
     do
-        sent = n == 1 ? send(s->fd, v->iov_base, v->iov_len, flags) : sendmsg(s->fd, &msg, flags);
+        sent = n == 1 ? send(s->fd, v->iov_base, v->iov_len, MSG_NOSIGNAL)
+                      : sendmsg(s->fd, &msg, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
 }
 
-/* sendfile takes no MSG_MORE; the kernel joins its pages with what MSG_MORE held back before. */
 ssize_t stream_send_file(struct stream *s, int file, uint64_t *off, size_t n)
 {
     off_t at = (off_t)*off;
@@ -37,6 +38,12 @@ ssize_t stream_send_file(struct stream *s, int file, uint64_t *off, size_t n)
         return -errno;
     *off = (uint64_t)at;
     return sent;
+}
+
+int stream_unsent(const struct stream *s)
+{
+    int n = 0;
+    return ioctl(s->fd, SIOCOUTQ, &n) < 0 ? -errno : n;
 }
 
 void stream_shut(struct stream *s)

@@ -6,7 +6,6 @@
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -17,11 +16,12 @@ struct stream {
 };
 
 ssize_t stream_recv(struct stream *s, void *to, size_t n);
-/* more: other data follows at once, do not send a short packet now. */
-ssize_t stream_send(struct stream *s, const struct iovec *v, int n, bool more);
+ssize_t stream_send(struct stream *s, const struct iovec *v, int n);
 /* Sends up to n bytes of file from *off, which is moved on. 0: the file ends there (it has been cut
  * short). */
 ssize_t stream_send_file(struct stream *s, int file, uint64_t *off, size_t n);
+/* Bytes that the peer has not acknowledged yet, or -errno. */
+int stream_unsent(const struct stream *s);
 /* No more output: the peer reads to the end. */
 void stream_shut(struct stream *s);
 void stream_close(struct stream *s);

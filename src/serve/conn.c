@@ -13,6 +13,7 @@
 #define QUEUE_MAX  64           /* requests answered between two writes */
 #define AHEAD_MAX  (256 * 1024) /* and bytes of their answers */
 #define LINGER_MS  2000
+#define LOOKS      4 /* at a client that takes nothing, within write_timeout */
 
 static void on_ready(struct loop_io *io, uint32_t events);
 static void on_timer(struct timer *t);
@@ -135,6 +136,26 @@ static void refuse_late(struct conn *c, enum ipc_counter counter)
     run(c);
 }
 
+/* The kernel's buffer can be so large that it asks for more only every few minutes, so progress is
+ * looked for in the socket, four times within the limit. */
+static int64_t look_ms(int64_t write_timeout)
+{
+    return (write_timeout + LOOKS - 1) / LOOKS;
+}
+
+static void look_at_progress(struct conn *c)
+{
+    int unsent = stream_unsent(&c->stream);
+    c->silent = unsent == c->unsent ? (uint8_t)(c->silent + 1) : 0;
+    c->unsent = unsent;
+    if (c->silent < LOOKS - 1) {
+        set_deadline(c, CONN_WAIT_WRITE, look_ms(c->serve->limits->write_timeout));
+        return;
+    }
+    serve_count_one(c->serve, IPC_TIMEOUT_WRITE);
+    conn_close(c);
+}
+
 static void on_timer(struct timer *t)
 {
     struct conn *c = CONTAINER_OF(t, struct conn, timer);
@@ -157,8 +178,7 @@ static void on_timer(struct timer *t)
         conn_close(c);
         break;
     case CONN_WAIT_WRITE:
-        serve_count_one(c->serve, IPC_TIMEOUT_WRITE);
-        conn_close(c);
+        look_at_progress(c);
         break;
     case CONN_WAIT_LINGER:
     case CONN_WAIT_NONE:
@@ -350,8 +370,11 @@ static void await(struct conn *c)
     const struct conf_limits *l = c->serve->limits;
     struct request *r = c->current;
     if (c->blocked) {
-        if (c->wait != CONN_WAIT_WRITE || c->progress)
-            set_deadline(c, CONN_WAIT_WRITE, l->write_timeout);
+        if (c->wait != CONN_WAIT_WRITE || c->progress) {
+            set_deadline(c, CONN_WAIT_WRITE, look_ms(l->write_timeout));
+            c->silent = 0;
+            c->unsent = -1;
+        }
         c->progress = false;
     } else if (!r) {
         go_idle(c);

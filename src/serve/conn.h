@@ -50,13 +50,15 @@ struct conn {
     uint64_t sent;     /* bytes */
     uint64_t ahead;    /* bytes of complete answers that were queued since all had left */
 
-    bool running;  /* inside conn_run: callbacks need not wake it */
-    bool eof;      /* the client sends no more */
-    bool broken;   /* reading or writing failed: nothing can be sent */
-    bool blocked;  /* the socket is full */
-    bool last_one; /* no request after the current one */
-    bool unread;   /* there may be input that nobody will read: linger when closing */
-    bool progress; /* bytes have left since the write deadline was set */
+    bool running;   /* inside conn_run: callbacks need not wake it */
+    bool eof;       /* the client sends no more */
+    bool broken;    /* reading or writing failed: nothing can be sent */
+    bool blocked;   /* the socket is full */
+    bool last_one;  /* no request after the current one */
+    bool unread;    /* there may be input that nobody will read: linger when closing */
+    bool progress;  /* bytes have left since the write deadline was set */
+    uint8_t silent; /* looks in a row at which the client had taken nothing */
+    int unsent;     /* what was in the socket at the last look */
     bool lingering;
     bool closed;
 
