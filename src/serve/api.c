@@ -21,6 +21,7 @@
 
 /* The one worker that lives in this process: modules do not carry it around. */
 static struct serve *here;
+static struct list timers = {&timers, &timers}; /* of its modules */
 
 struct cs_proc {
     const struct conf_module *module;
@@ -28,6 +29,7 @@ struct cs_proc {
 
 struct cs_timer {
     struct timer timer;
+    struct list node; /* in `timers` */
     cs_cb cb;
     void *arg;
     uint64_t every_ms; /* 0: once */
@@ -71,6 +73,13 @@ static void api_log(const void *mod, int level, const char *fmt, ...)
     va_end(ap);
 }
 
+static void end_timer(cs_timer *m)
+{
+    timer_clear(&here->loop->timers, &m->timer);
+    list_remove(&m->node);
+    free(m);
+}
+
 static void on_module_timer(struct timer *t)
 {
     cs_timer *m = CONTAINER_OF(t, cs_timer, timer);
@@ -79,7 +88,7 @@ static void on_module_timer(struct timer *t)
     if (m->every_ms)
         timer_set(&here->loop->timers, t, m->every_ms);
     else
-        free(m);
+        end_timer(m);
     cb(arg);
 }
 
@@ -89,6 +98,7 @@ static cs_timer *api_timer(cs_proc *p, int64_t ms, int repeat, cs_cb cb, void *a
     cs_timer *m = mem_alloc(sizeof *m);
     uint64_t wait = ms < 1 ? 1 : (uint64_t)ms;
     timer_init(&m->timer, on_module_timer);
+    list_add_tail(&timers, &m->node);
     m->cb = cb;
     m->arg = arg;
     m->every_ms = repeat ? wait : 0;
@@ -98,10 +108,8 @@ static cs_timer *api_timer(cs_proc *p, int64_t ms, int repeat, cs_cb cb, void *a
 
 static void api_timer_cancel(cs_timer *m)
 {
-    if (!m)
-        return;
-    timer_clear(&here->loop->timers, &m->timer);
-    free(m);
+    if (m)
+        end_timer(m);
 }
 
 static int64_t api_now_ms(void)
@@ -495,6 +503,8 @@ void api_stop_modules(struct serve *s)
 
 void api_free(struct serve *s)
 {
+    LIST_EACH(it, &timers)
+    end_timer(CONTAINER_OF(it, cs_timer, node));
     free(s->procs);
     s->procs = NULL;
     here = NULL;
