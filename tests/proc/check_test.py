@@ -199,3 +199,13 @@ def test_unix_listener_of_another_server_is_left_alone(serve):
         with pytest.raises(BlockingIOError):
             other.setblocking(False)
             other.accept()
+
+
+def test_plain_user_and_a_root_that_only_root_may_read(serve, as_root):
+    s = serve(HELLO, www={"index.html": "x"}, start=False)
+    os.chmod(s.folder, 0o755)
+    os.chmod(s.path("www"), 0o700)
+    done = subprocess.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", PROGRAM, "-c", s.conf, "-t"],
+                          text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=LIMIT)
+    assert done.returncode == 0, done.stderr
+    assert "warning: " in done.stderr and "www" in done.stderr
