@@ -133,7 +133,7 @@ static bool make_place(struct serve *s, int fd)
     struct stream stream = {.fd = fd};
     char waste[4096];
     stream_recv(&stream, waste, sizeof waste); /* what is left unread would reset the answer */
-    stream_send(&stream, &(struct iovec){(void *)(uintptr_t)busy, sizeof busy - 1}, 1, false);
+    stream_send(&stream, &(struct iovec){(void *)(uintptr_t)busy, sizeof busy - 1}, 1);
     stream_shut(&stream);
     stream_close(&stream);
     return false;
@@ -232,11 +232,13 @@ void accept_after_wait(struct serve *s)
     struct turn *t = &s->turn;
     turn_wake(t);
     serve_count_one(s, IPC_WAKEUPS);
-    if (take_bell(s) || turn_kicked(t))
+    bool rung = take_bell(s);
+    if (rung || turn_kicked(t))
         hear_bell(s);
     take_batch(s);
-    /* No handler may run while this process holds the turn, unless nobody else could take it. */
-    if (t->have && (!is_fit(s) || (s->loop->nready && !alone(s))))
+    /* No handler may run while this process holds the turn, unless nobody else could take it. The bell alone is no reason to pass
+     * on what it has just brought. */
+    if (t->have && (!is_fit(s) || (s->loop->nready > (int)rung && !alone(s))))
         turn_give(t);
     begin_fresh(s);
 }
