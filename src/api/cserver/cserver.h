@@ -43,8 +43,9 @@ typedef struct cs_list {
 #define CS_S(lit) ((cs_str){("" lit), sizeof(lit) - 1}) /* a cs_str of a string literal */
 #define CS_F(s)   (int)(s).n, (s).p                     /* arguments for "%.*s" */
 
-/* Results of calls and of handlers. A handler may also return a status of 100..599: the server then
- * answers with its standard page for that status. */
+/* Results of calls and of handlers. A handler may also return a status of 200..599: the server then
+ * answers with its standard page for that status. Fields set before stay, but for those that describe a
+ * body (Content-Encoding and its like) and, for 412, 416 and 5xx, those that let it be cached. */
 enum {
     CS_OK = 0,       /* done; a handler that returns it has answered */
     CS_PENDING = 1,  /* handler: the answer comes later */
@@ -59,7 +60,11 @@ enum {
 
 enum { CS_DEBUG, CS_INFO, CS_WARN, CS_ERR }; /* levels of cs_log */
 
-typedef struct cs_req cs_req;     /* one request, alive until its answer has left or its client has gone */
+/* One request, alive until its answer has left or its client has gone. The server may also end it on its
+ * own: after handler_timeout (504), or for a body that is broken or too large. No callback of a request
+ * comes after its end. Who keeps the pointer outside of such callbacks (in a list, for a timer of the
+ * process) keeps a cs_token instead, or drops it in on_close. */
+typedef struct cs_req cs_req;
 typedef struct cs_proc cs_proc;   /* the process that a start hook runs in */
 typedef struct cs_conf cs_conf;   /* settings under test, for on_config */
 typedef struct cs_timer cs_timer; /* a timer of the process */
@@ -178,7 +183,8 @@ typedef struct cs_api {
     void (*log)(const void *mod, int level, const char *fmt, ...)
         __attribute__((format(printf, 3, 4)));
     /* Calls cb(arg) after ms milliseconds, once, or (repeat) again and again. NULL: out of memory.
-     * The timer ends with the process, or by timer_cancel. */
+     * The timer ends with the process, by timer_cancel (also from its own cb, when it repeats), or when it
+     * has fired its one time: from then on, cb included, it must not be cancelled. */
     cs_timer *(*timer)(cs_proc *p, int64_t ms, int repeat, cs_cb cb, void *arg);
     void (*timer_cancel)(cs_timer *t);
     /* Monotonic milliseconds, as of the current turn of the loop. */
@@ -207,22 +213,30 @@ typedef struct cs_api {
     /* The whole body. Only for handlers without CS_BODY_STREAM; empty otherwise. */
     cs_str (*body)(cs_req *r);
     /* Delivers the body piece by piece to on_data, starting now or when it arrives; the data is valid
-     * during the call, `last` is 1 in the final call (whose data may be empty). When on_data returns
-     * CS_AGAIN the piece counts as not taken: reading stops until body_resume, which delivers it
-     * again. A negative result other than CS_AGAIN ends the request with 500. Only with CS_BODY_STREAM. */
+     * during the call, `last` is 1 in the final call (whose data may be empty). Where there is no body that
+     * final call comes before body_stream returns. When on_data returns CS_AGAIN the piece counts as not
+     * taken: reading stops until body_resume, which has it delivered again, with what has come meanwhile
+     * (later, never inside body_resume; resuming before on_data has returned is lost). A negative result
+     * other than CS_AGAIN ends the request with 500, or cuts an answer that has begun. Only with
+     * CS_BODY_STREAM, once for a request, at any time before the answer starts (from then on the server
+     * drops the body): CS_ERROR otherwise. on_data is not called any more once the answer is complete. */
     int (*body_stream)(cs_req *r, int (*on_data)(cs_req *r, cs_str data, int last, void *arg),
                        void *arg);
     int (*body_resume)(cs_req *r);
-    /* Zeroed memory that lives as long as the request; NULL above 16 MiB for one request. */
+    /* Zeroed memory that lives as long as the request; NULL above 16 MiB for one request. What is taken is
+     * not given back before the end: a long answer should not take more with each piece. */
     void *(*alloc)(cs_req *r, size_t n);
     /* Formatted text in that memory. p is NULL when there is no memory. */
     cs_str (*format)(cs_req *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-    /* Calls cb(arg) once when the request ends, however it ends. The request can no longer be used. */
+    /* Calls cb(arg) once when the request ends, however it ends. The request can no longer be used, its
+     * token gives NULL; memory from alloc is still there during cb. Several: the last one first. Other
+     * requests may be used as in any callback. */
     int (*on_close)(cs_req *r, cs_cb cb, void *arg);
     /* A weak reference: from_token gives NULL once the request has gone. */
     cs_token (*token)(cs_req *r);
     cs_req *(*from_token)(cs_token t);
-    /* Calls cb(r, arg) once after ms milliseconds, unless the request ends before. */
+    /* Calls cb(r, arg) once after ms milliseconds, unless the request ends before. An answer that is
+     * complete but has not left yet is no end: cb may find that it has nothing to do (CS_ERROR). */
     int (*req_timer)(cs_req *r, int64_t ms, cs_req_cb cb, void *arg);
 
     /* The site's files. */
@@ -240,32 +254,42 @@ typedef struct cs_api {
 
     /* Sets a header field, in place of one of that name; an empty value removes it. CS_ERROR for a
      * name or value with bytes that HTTP forbids and for the fields the server owns (Content-Length,
-     * Transfer-Encoding, Connection, Date). */
+     * Transfer-Encoding, Connection, Date and their like), CS_CLOSED once the answer has started. */
     int (*set_header)(cs_req *r, const char *name, cs_str value);
     /* Adds a field beside others of that name. */
     int (*add_header)(cs_req *r, const char *name, cs_str value);
     /* ETag and Last-Modified (seconds since 1970, < 0 = none); `etag` with its quotes. With them the
-     * server answers If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since itself. */
+     * server answers If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since itself, where a reply
+     * call answers GET or HEAD with 200. CS_ERROR for an etag with bytes that HTTP forbids. */
     int (*validators)(cs_req *r, cs_str etag, int64_t mtime);
-    /* A complete answer; the body is copied. type NULL = no Content-Type. */
+    /* A complete answer; the body is copied. type NULL = no Content-Type. Status 200..599. CS_ERROR where
+     * there is an answer already, which stays. */
     int (*reply)(cs_req *r, int status, const char *type, cs_str body);
     int (*replyf)(cs_req *r, int status, const char *type, const char *fmt, ...)
         __attribute__((format(printf, 4, 5)));
     /* A complete answer whose body is borrowed until release(arg) is called (NULL: for ever). With
-     * status 200 it also serves ranges. Calls release even when it fails. */
+     * status 200 it also serves ranges. Calls release even when it fails, exactly once, perhaps before it
+     * returns, and perhaps long after the request was last seen by its module. */
     int (*reply_ref)(cs_req *r, int status, const char *type, cs_str body, cs_cb release, void *arg);
     /* A complete answer from a file: len bytes from off; ranges too, when the status is 200. Calls
      * release(arg) when done with fd, or closes fd when release is NULL, even when it fails. */
     int (*reply_file)(cs_req *r, int status, const char *type, int fd, int64_t off, int64_t len,
                       cs_cb release, void *arg);
-    /* Logs the sentence with the request's context and answers with the standard page of status. */
+    /* Logs the sentence with the request's context and answers with the standard page of status. An answer
+     * that has been started is cut: the connection ends, so that the client sees that something is
+     * missing. CS_ERROR when the answer was complete. */
     int (*fail)(cs_req *r, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-    /* Starts an answer that is sent in pieces; len is its length, or -1 where it is not known. */
+    /* Starts an answer that is sent in pieces; len is its length, or -1 where it is not known. Status
+     * 200..599. handler_timeout ends here: from now on it is the module that must come to an end. Neither
+     * ranges nor conditions are looked at. */
     int (*start)(cs_req *r, int status, const char *type, int64_t len);
     /* Sends a piece (copied); last = 1 completes the answer. CS_AGAIN: taken, but the client is slow:
-     * wait for on_drain before sending more. CS_CLOSED: the client has gone. */
+     * wait for on_drain before sending more, since all that is sent meanwhile is kept in memory.
+     * CS_CLOSED: the client has gone. CS_ERROR: not started, complete, or longer than announced, which cuts
+     * the answer; so does a last piece that leaves it shorter. */
     int (*send)(cs_req *r, cs_str data, int last);
-    /* Calls cb(r, arg) once, when what has been sent has left for the client. */
+    /* Calls cb(r, arg) once, when what has been sent has left for the client; soon, when it has already.
+     * There is one cb at a time, the latest. It does not come once the answer is complete. */
     int (*on_drain)(cs_req *r, cs_req_cb cb, void *arg);
 } cs_api;
 
@@ -299,8 +323,9 @@ typedef struct cs_module {
     int (*worker_start)(cs_proc *p);
     /* The worker has begun to drain. */
     void (*worker_stop)(cs_proc *p);
-    /* Answers a request: CS_OK, CS_PENDING, CS_DECLINED, a status of 100..599, or a negative result,
-     * which makes a 500. It must not block. */
+    /* Answers a request: CS_OK (the answer is complete), CS_PENDING (it comes later, or is being sent in
+     * pieces), CS_DECLINED (only before it has started), a status of 200..599, or a negative result, which
+     * makes a 500, or cuts an answer that has been started. It must not block. */
     int (*handler)(cs_req *r);
 } cs_module;
 
@@ -323,6 +348,7 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 /* Does this server have that call? Needed only for calls newer than the ABI the module asks for. */
 #define CS_HAS(fn) (cs_api_->size >= offsetof(cs_api, fn) + sizeof cs_api_->fn)
 
+/* Short names for the calls. Those with "..." take a struct literal such as (cs_str){p, n} as it is. */
 #ifndef CS_NO_SHORT_NAMES
 #define cs_self()                        cs_api_->self()
 #define cs_module_conf(p)                cs_api_->module_conf(p)
@@ -349,21 +375,21 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 #define cs_token_of(r)                      cs_api_->token(r)
 #define cs_from_token(t)                    cs_api_->from_token(t)
 #define cs_req_after(r, ms, cb, arg)        cs_api_->req_timer(r, ms, cb, arg)
-#define cs_root_open(r, path)               cs_api_->root_open(r, path)
-#define cs_mime(path)                       cs_api_->mime(path)
-#define cs_set_header(r, name, value)       cs_api_->set_header(r, name, value)
-#define cs_add_header(r, name, value)       cs_api_->add_header(r, name, value)
-#define cs_validators(r, etag, mtime)       cs_api_->validators(r, etag, mtime)
-#define cs_reply(r, status, type, body)     cs_api_->reply(r, status, type, body)
+#define cs_root_open(...) cs_api_->root_open(__VA_ARGS__)
+#define cs_mime(...) cs_api_->mime(__VA_ARGS__)
+#define cs_set_header(...) cs_api_->set_header(__VA_ARGS__)
+#define cs_add_header(...) cs_api_->add_header(__VA_ARGS__)
+#define cs_validators(...) cs_api_->validators(__VA_ARGS__)
+#define cs_reply(...) cs_api_->reply(__VA_ARGS__)
 #define cs_replyf(r, status, type, ...)     cs_api_->replyf(r, status, type, __VA_ARGS__)
 #define cs_text(r, status, lit)             cs_api_->reply(r, status, "text/plain; charset=utf-8", CS_S(lit))
 #define cs_textf(r, status, ...)            cs_api_->replyf(r, status, "text/plain; charset=utf-8", __VA_ARGS__)
-#define cs_reply_ref(r, st, type, body, release, arg) cs_api_->reply_ref(r, st, type, body, release, arg)
+#define cs_reply_ref(...) cs_api_->reply_ref(__VA_ARGS__)
 #define cs_reply_file(r, st, type, fd, off, len, release, arg)                                     \
     cs_api_->reply_file(r, st, type, fd, off, len, release, arg)
 #define cs_fail(r, status, ...)        cs_api_->fail(r, status, __VA_ARGS__)
 #define cs_start(r, status, type, len) cs_api_->start(r, status, type, len)
-#define cs_send(r, data, last)         cs_api_->send(r, data, last)
+#define cs_send(...) cs_api_->send(__VA_ARGS__)
 #define cs_on_drain(r, cb, arg)        cs_api_->on_drain(r, cb, arg)
 #endif /* CS_NO_SHORT_NAMES */
 
