@@ -294,7 +294,7 @@ EARLIER = email.utils.formatdate(PAST - 100, usegmt=True)
     ({"If_Unmodified_Since": EARLIER}, 412),
 ], ids=lambda v: " ".join(f"{k}={x}" for k, x in v.items()) if isinstance(v, dict) else None)
 def test_condition(server, name, fields, status):
-    etag = ask(server, "/" + name)["etag"]
+    etag = ask(server, "/" + name, "HEAD")["etag"]
     r = ask(server, "/" + name, **{n: v.replace("ETAG", etag) for n, v in fields.items()})
     assert r.status == status
     if status == 304:
@@ -348,7 +348,7 @@ def test_many_ranges(server, name, content, ranges):
 @pytest.mark.parametrize("first, last", [(0, 99), (1 << 20, (1 << 20) + 70000), (len(BIG) - 5, len(BIG) - 1)])
 def test_range_of_a_large_file(server, first, last):
     r = ask(server, "/big.bin", Range=f"bytes={first}-{last}")
-    assert r.status == 206 and r.body == BIG[first:last + 1]
+    assert r.status == 206 and same(r.body, BIG[first:last + 1])
 
 
 @pytest.mark.parametrize("value, status", [
@@ -372,6 +372,11 @@ def test_an_unmet_condition_comes_before_the_range(server):
 
 # ---- Sending -----------------------------------------------------------------------------------
 
+def same(a, b):
+    """A comparison whose failure does not take a minute to explain."""
+    return a == b
+
+
 def test_a_large_file_arrives_whole(server):
     r = server.get("/big.bin")
     assert hashlib.sha256(r.body).digest() == hashlib.sha256(BIG).digest()
@@ -384,26 +389,41 @@ def test_ten_at_once_of_one_descriptor(server):
         t.start()
     for t in threads:
         t.join()
-    assert len(bodies) == 10 and all(b == BIG for b in bodies)
+    assert len(bodies) == 10 and all(same(b, BIG) for b in bodies)
 
 
 def slow_reader(s, target):
-    """A connection with small buffers that has read the head only, and the length it promised."""
+    """A connection that has read the head only, so that most of the file cannot have been sent; the length promised."""
     c = s.connect()
-    c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 << 10)
     c.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     head = c.until(b"\r\n\r\n").decode()
     return c, int(re.search(r"Content-Length: (\d+)", head).group(1))
+
+
+def read_at_most(c, n):
+    """n bytes, or as many as come until the server closes."""
+    parts = [c.buffer[:n]]
+    c.buffer = c.buffer[n:]
+    n -= len(parts[0])
+    while n:
+        data = c.sock.recv(min(n, 1 << 20))
+        if not data:
+            break
+        parts.append(data)
+        n -= len(data)
+    return b"".join(parts)
 
 
 def test_a_file_that_shrinks_while_it_is_sent_ends_the_connection(server):
     path = server.write("www/shrinks.bin", BIG)
     c, promised = slow_reader(server, "/shrinks.bin")
     os.truncate(path, 1000)
-    got = c.rest()
+    got = read_at_most(c, promised)
     c.close()
     assert promised == len(BIG) and len(got) < promised
-    assert got == BIG[:len(got)], "not a byte that was not in the file"
+    # What the kernel has queued are pages of the file, so those may have become zeros.
+    assert same(len(got), sum(a in (b, 0) for a, b in zip(got, BIG)))
 
 
 def test_a_file_that_grows_while_it_is_sent_keeps_its_length(server):
@@ -411,19 +431,20 @@ def test_a_file_that_grows_while_it_is_sent_keeps_its_length(server):
     c, promised = slow_reader(server, "/grows.bin")
     with open(path, "ab") as f:
         f.write(b"more" * 1000)
-    body = c.take(promised)
-    assert promised == len(BIG) and body == BIG
+    body = read_at_most(c, promised)
+    assert promised == len(BIG) and same(body, BIG)
     c.send(b"GET /ten.txt HTTP/1.1\r\nHost: x\r\n\r\n")
     assert c.response().body == TEN, "and the connection goes on"
     c.close()
-    wait_for(lambda: len(ask(server, "/grows.bin").body) == len(BIG) + 4000, 10)
+    wait_for(lambda: ask(server, "/grows.bin", "HEAD")["content-length"] == str(len(BIG) + 4000), 10)
+    assert same(server.get("/grows.bin").body, BIG + b"more" * 1000)
 
 
 def test_a_file_that_is_replaced_while_it_is_sent(server):
     server.write("www/replaced.bin", BIG)
     c, promised = slow_reader(server, "/replaced.bin")
     os.replace(server.write("new.bin", b"new"), server.path("www/replaced.bin"))
-    assert c.take(promised) == BIG
+    assert same(read_at_most(c, promised), BIG)
     c.close()
     wait_for(lambda: ask(server, "/replaced.bin").body == b"new", 10)
 

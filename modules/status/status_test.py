@@ -11,7 +11,7 @@ CONF = """
     [module:hello]
 
     [route:status]
-    match = /status
+    match = ~ ^/status(\\.json)?$
     handler = status
     refresh = 7s
 
