@@ -362,7 +362,7 @@ long request_feed(struct request *r, const char *in, size_t n)
 void request_drained(struct request *r)
 {
     cs_req_cb cb = r->on_drain;
-    if (!cb || r->out.queued)
+    if (!cb || r->out.queued || r->complete)
         return;
     r->on_drain = NULL;
     cb(request_public(r), r->on_drain_arg);
