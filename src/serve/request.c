@@ -232,6 +232,9 @@ static int tell(struct request *r, cs_str data, int last)
     r->delivering = true;
     int rc = r->on_data(request_public(r), data, last, r->on_data_arg);
     r->delivering = false;
+    if (timer_is_set(&r->patience)) /* it is at work */
+        timer_set(&r->serve->loop->timers, &r->patience,
+                  (uint64_t)r->serve->limits->handler_timeout);
     if (rc == CS_AGAIN && r->sink == REQUEST_SINK_STREAM) {
         r->paused = true;
     } else if (rc == CS_AGAIN) {
@@ -368,10 +371,15 @@ void request_drained(struct request *r)
     cb(request_public(r), r->on_drain_arg);
 }
 
+/* While the body arrives it is the client that takes its time, and body_timeout that watches it. */
 static void on_patience(struct timer *t)
 {
     struct request *r = CONTAINER_OF(t, struct request, patience);
     MAGIC_CHECK(r, REQUEST_MAGIC);
+    if (request_hungry(r)) {
+        timer_set(&r->serve->loop->timers, t, (uint64_t)r->serve->limits->handler_timeout);
+        return;
+    }
     serve_count_one(r->serve, IPC_TIMEOUT_HANDLER);
     const char *who =
         r->link < r->route->nlinks ? r->route->chain[r->link].module->desc->name : NULL;
