@@ -12,8 +12,9 @@
 #define CONN_MAGIC 0x434f4e31u
 #define QUEUE_MAX  64           /* requests answered between two writes */
 #define AHEAD_MAX  (256 * 1024) /* and bytes of their answers */
-#define LINGER_MS  2000
-#define LOOKS      4 /* at a client that takes nothing, within write_timeout */
+#define LINGER_MS  2000         /* of silence */
+#define LINGER_MAX 30000        /* in all */
+#define LOOKS      4            /* at a client that takes nothing, within write_timeout */
 
 static void on_ready(struct loop_io *io, uint32_t events);
 static void on_timer(struct timer *t);
@@ -248,9 +249,12 @@ static bool fill(struct conn *c)
     return true;
 }
 
+/* As long as something comes there may be a client that sends all before it reads our answer. */
 static void drop_input(struct conn *c)
 {
     char waste[16 * 1024];
+    if (clock_ms() < c->linger_until)
+        set_deadline(c, CONN_WAIT_LINGER, LINGER_MS);
     for (int i = 0; i < 16; i++) {
         ssize_t n = stream_recv(&c->stream, waste, sizeof waste);
         if (n == -EAGAIN)
@@ -343,6 +347,7 @@ static void finish(struct conn *c)
     c->in = NULL;
     c->in_off = c->in_len = 0;
     stream_shut(&c->stream);
+    c->linger_until = clock_ms() + LINGER_MAX;
     set_deadline(c, CONN_WAIT_LINGER, LINGER_MS);
     if (loop_set(c->serve->loop, &c->io, EPOLLIN))
         conn_close(c);
