@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #define PAUSE_MS 100
+#define TELL_MS  10000
 
 /* A listener that is not armed stays registered with an interest that never comes true: arming is
  * then one call, and it looks at the queue at once. */
@@ -104,8 +105,12 @@ static bool alone(const struct serve *s)
 
 static void start_pause(struct serve *s, const char *why)
 {
+    uint64_t now = clock_ms();
     serve_count_one(s, IPC_ACCEPT_FULL);
-    log_warn("not accepting for %d ms: %s", PAUSE_MS, why);
+    if (!s->pause_told || now - s->pause_told >= TELL_MS) {
+        log_warn("not accepting for %d ms at a time, until this is over: %s", PAUSE_MS, why);
+        s->pause_told = now;
+    }
     timer_set(&s->loop->timers, &s->pause, PAUSE_MS);
     set_fit(s);
 }

@@ -35,8 +35,9 @@ struct serve {
     struct turn turn;
     struct accept_point *points;
     struct loop_io bell;
-    struct timer pause; /* accepting rests: out of descriptors */
-    struct list fresh;  /* accepted in this turn of the loop, not yet looked at */
+    struct timer pause;  /* accepting rests: out of descriptors */
+    uint64_t pause_told; /* when the log was told of it, in ms */
+    struct list fresh;   /* accepted in this turn of the loop, not yet looked at */
     bool open, armed, draining;
 
     struct list conns; /* all, in no order */
