@@ -232,6 +232,13 @@ static void begin_fresh(struct serve *s)
     }
 }
 
+/* Will this turn of the loop run anything of ours or of a module? */
+static bool handlers_follow(const struct serve *s, bool rung)
+{
+    return s->loop->nready > (int)rung || !list_empty(&s->loop->tasks) ||
+           timer_next(&s->loop->timers, clock_ms()) == 0;
+}
+
 void accept_after_wait(struct serve *s)
 {
     struct turn *t = &s->turn;
@@ -243,7 +250,7 @@ void accept_after_wait(struct serve *s)
     take_batch(s);
     /* No handler may run while this process holds the turn, unless nobody else could take it. The bell alone is no reason to pass
      * on what it has just brought. */
-    if (t->have && (!is_fit(s) || (s->loop->nready > (int)rung && !alone(s))))
+    if (t->have && (!is_fit(s) || (handlers_follow(s, rung) && !alone(s))))
         turn_give(t);
     begin_fresh(s);
 }
