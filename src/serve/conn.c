@@ -9,12 +9,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define CONN_MAGIC 0x434f4e31u
-#define QUEUE_MAX  64           /* requests answered between two writes */
-#define AHEAD_MAX  (256 * 1024) /* and bytes of their answers */
-#define LINGER_MS  2000         /* of silence */
-#define LINGER_MAX 30000        /* in all */
-#define LOOKS      4            /* at a client that takes nothing, within write_timeout */
+#define CONN_MAGIC   0x434f4e31u
+#define QUEUE_MAX    64           /* requests answered between two writes */
+#define AHEAD_MAX    (256 * 1024) /* and bytes of their answers */
+#define LINGER_MS    2000
+#define LINGER_BYTES (16 * 1024) /* so many within that time, and it goes on */
+#define LINGER_MAX   30000       /* in all */
+#define LOOKS        4           /* at a client that takes nothing, within write_timeout */
 
 static void on_ready(struct loop_io *io, uint32_t events);
 static void on_timer(struct timer *t);
@@ -157,6 +158,17 @@ static void look_at_progress(struct conn *c)
     conn_close(c);
 }
 
+/* A client that sends all before it reads our answer gets the time for that, one that drips does not. */
+static void linger_on(struct conn *c, uint64_t now)
+{
+    if (c->dropped < LINGER_BYTES || now >= c->linger_until) {
+        conn_close(c);
+        return;
+    }
+    c->dropped = 0;
+    set_deadline(c, CONN_WAIT_LINGER, LINGER_MS);
+}
+
 static void on_timer(struct timer *t)
 {
     struct conn *c = CONTAINER_OF(t, struct conn, timer);
@@ -182,6 +194,8 @@ static void on_timer(struct timer *t)
         look_at_progress(c);
         break;
     case CONN_WAIT_LINGER:
+        linger_on(c, now);
+        break;
     case CONN_WAIT_NONE:
         conn_close(c);
         break;
@@ -249,12 +263,9 @@ static bool fill(struct conn *c)
     return true;
 }
 
-/* As long as something comes there may be a client that sends all before it reads our answer. */
 static void drop_input(struct conn *c)
 {
     char waste[16 * 1024];
-    if (clock_ms() < c->linger_until)
-        set_deadline(c, CONN_WAIT_LINGER, LINGER_MS);
     for (int i = 0; i < 16; i++) {
         ssize_t n = stream_recv(&c->stream, waste, sizeof waste);
         if (n == -EAGAIN)
@@ -263,6 +274,7 @@ static void drop_input(struct conn *c)
             conn_close(c);
             return;
         }
+        c->dropped += (size_t)n;
     }
 }
 

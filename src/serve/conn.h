@@ -38,6 +38,7 @@ struct conn {
     struct timer timer; /* fires at or before `deadline`, and is then set again */
     uint64_t deadline;
     uint64_t linger_until; /* no new deadline for lingering after this */
+    size_t dropped;        /* bytes read and dropped since the last deadline was set */
     enum conn_wait wait;
 
     struct inbuf *in;      /* NULL while there is nothing to read from it */
