@@ -510,6 +510,24 @@ def test_changes_are_seen_at_once_when_nothing_is_trusted(serve, small):
     assert s.get("/a.txt").status == 301
 
 
+@pytest.mark.parametrize("small", ["64k", "0"], ids=["in memory", "as descriptor"])
+def test_a_change_that_keeps_size_and_time_is_seen(serve, small):
+    s = serve(CACHE.format(valid="0", files=10, small=small), files={"www/a.txt": "first"}, start=False)
+    path = s.path("www/a.txt")
+    os.utime(path, (PAST, PAST))
+    time.sleep(2.1)  # see above
+    s.start()
+    first = s.get("/a.txt")
+    new = s.write("new.txt", "other")
+    os.utime(new, (PAST, PAST))
+    os.replace(new, path)
+    second = s.get("/a.txt")
+    assert (first.text, second.text) == ("first", "other") and first["etag"] != second["etag"]
+    s.write("www/a.txt", "third")
+    os.utime(path, (PAST, PAST))
+    assert s.get("/a.txt").text == "third"
+
+
 def replace_until(stop, s, name, versions):
     n = 0
     while not stop.is_set():
