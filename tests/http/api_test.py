@@ -278,6 +278,16 @@ def test_streams_in_chunks(nasty):
             then_hello(c)
 
 
+def test_an_upload_may_take_longer_than_a_handler(serve, modules):
+    s = serve(CONF.format(modules), limits={"handler_timeout": "300ms"}, server={"workers": 1})
+    with s.connect() as c:
+        c.send(post("stream_late", b"x" * 10).replace(b"Length: 10", b"Length: 15"))
+        for _ in range(5):
+            time.sleep(0.2)  # the client's pace
+            c.send(b"x")
+        assert c.response().text == "15 bytes"
+
+
 @pytest.mark.parametrize("size", [10, 200_000])
 def test_too_late_for_the_body(nasty, size):
     """The head has said what becomes of the body: it cannot be asked for any more, and nobody is told it is empty."""

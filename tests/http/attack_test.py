@@ -157,6 +157,18 @@ def test_a_slow_download_goes_on(serve):
     assert got > BIG
 
 
+@pytest.mark.parametrize("path", [b"/hello", b"/nothing"])
+def test_a_client_that_sends_all_before_it_reads(shared, path):
+    """The answer to a body that is too large waits for it, for longer than a moment."""
+    s = shared()
+    with s.connect() as c:
+        c.send(b"POST " + path + b" HTTP/1.1\r\n" + H + b"Content-Length: 100000000\r\n\r\n")
+        for _ in range(30):
+            c.send(b"x" * 100_000)
+            time.sleep(0.1)  # the client's pace
+        assert c.response().status == 413
+
+
 # ---- Half-closed -------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("tail", [b"", b"\r\n", b"GET /x", b"GET /big HTTP/1.1\r\nHost"])
