@@ -68,9 +68,9 @@ static void add_server(struct text *out, const struct table *t)
     const struct values *s = &t->server, *sum = &t->totals;
     text_f(out, "<h1>cserver</h1>\n<p>Generation %lld, up ", (long long)number(s, "generation"));
     add_time(out, number(s, "uptime_seconds"));
-    text_f(out, ", %zu workers, %lld open connections, %lld requests.</p>\n", count_up(t),
+    text_f(out, ". Live workers: %zu, open connections: %lld, requests: %lld.</p>\n", count_up(t),
            (long long)number(sum, "connections"), (long long)number(sum, "requests_total"));
-    text_f(out, "<p>%lld reloads, %lld refused; %lld workers have crashed.</p>\n",
+    text_f(out, "<p>Reloads: %lld, refused: %lld, crashed workers: %lld.</p>\n",
            (long long)number(sum, "reloads_total"), (long long)number(sum, "reloads_failed_total"),
            (long long)number(sum, "worker_crashes_total"));
     if (number(s, "degraded"))
