@@ -20,6 +20,7 @@
 
 #define SEALS     (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define NAME_BITS 16
+#define COPY_MAX  (256 << 20)
 
 /* Since 6.3 a memfd may have to be made executable by name; older kernels do not know the flag. */
 static int new_memfd(void)
@@ -32,9 +33,10 @@ static int new_memfd(void)
     return fd < 0 ? -errno : fd;
 }
 
+/* The copy is memory: a file that is no module, or grows while it is read, must not eat it up. */
 static int copy(int from, int to)
 {
-    for (;;) {
+    for (ssize_t total = 0; total <= COPY_MAX;) {
         ssize_t n = sendfile(to, from, NULL, 1 << 20);
         if (n == 0) {
             return fcntl(to, F_ADD_SEALS, SEALS) < 0 ? -errno : 0;
@@ -42,7 +44,9 @@ static int copy(int from, int to)
         if (n < 0 && errno != EINTR) {
             return -errno;
         }
+        total += n > 0 ? n : 0;
     }
+    return -EFBIG;
 }
 
 static int copy_of(int from)
@@ -53,6 +57,9 @@ static int copy_of(int from)
     }
     if (!S_ISREG(st.st_mode)) {
         return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+    }
+    if (st.st_size > COPY_MAX) {
+        return -EFBIG;
     }
     int to = new_memfd();
     int rc = to < 0 ? to : copy(from, to);

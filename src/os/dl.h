@@ -3,7 +3,7 @@
 #define OS_DL_H
 
 /* Copies the file at `path` into a memfd: what is loaded from it is private, whatever happens to
- * the file. The descriptor, or -errno. */
+ * the file. The descriptor, or -errno; -EFBIG above 256 MiB. */
 int dl_copy(const char *path);
 /* dlopen (RTLD_NOW | RTLD_LOCAL) of such a copy through /proc/self/fd. NULL with *error the
  * linker's sentence

@@ -53,6 +53,19 @@ static void test_copy(void **state)
     assert_int_equal(dl_copy("/dev/null"), -EINVAL);
 }
 
+/* Holes cost nothing on the disk, and all of it in a memfd. */
+static void test_too_large(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/cs-dl-XXXXXX";
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, (256 << 20) + 1), 0);
+    assert_int_equal(dl_copy(path), -EFBIG);
+    close(fd);
+    unlink(path);
+}
+
 static void test_open(void **state)
 {
     (void)state;
@@ -118,6 +131,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_copy),
+        cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_open),
         cmocka_unit_test(test_same_number),
         cmocka_unit_test(test_no_library),
