@@ -163,6 +163,7 @@ def test_plain_user_gets_the_same_verdict(serve, as_root):
 def test_plain_user_and_a_running_server(serve, as_root):
     s = serve(HELLO)
     os.chmod(s.folder, 0o755)
+    s.log_has("ready:")
     before = s.log()
     done = subprocess.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", PROGRAM, "-c", s.conf, "-t"],
                           text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=LIMIT)
