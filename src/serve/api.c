@@ -9,6 +9,7 @@
 #include "http/token.h"
 #include "module/counter.h"
 #include "os/file.h"
+#include "serve/body.h"
 #include "serve/metrics.h"
 #include "serve/request.h"
 #include "serve/respond.h"
@@ -211,7 +212,7 @@ static int api_body_stream(cs_req *pub, int (*on_data)(cs_req *, cs_str, int, vo
     r->on_data_arg = arg;
     r->sink = REQUEST_SINK_STREAM;
     if (request_body_over(r))
-        return request_deliver_empty(r);
+        return body_deliver_empty(r);
     respond_continue(r);
     conn_wake(r->conn);
     return CS_OK;

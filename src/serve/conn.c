@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "os/sock.h"
+#include "serve/body.h"
 #include "serve/request.h"
 #include "serve/respond.h"
 
@@ -323,9 +324,9 @@ static bool step(struct conn *c)
             return false;
         return read_head(c);
     }
-    if (request_hungry(r)) {
+    if (body_hungry(r)) {
         size_t left = c->in_len - c->in_off;
-        long used = request_feed(r, c->in ? c->in->data + c->in_off : NULL, left);
+        long used = body_feed(r, c->in ? c->in->data + c->in_off : NULL, left);
         if (used < 0) {
             serve_count_one(c->serve, used == -413 ? IPC_LIMIT_BODY : IPC_BAD_REQUEST);
             respond_refuse(r, (int)-used);
@@ -398,7 +399,7 @@ static void await(struct conn *c)
     } else if (r->reading) {
         if (c->wait != CONN_WAIT_HEAD)
             set_deadline(c, CONN_WAIT_HEAD, l->head_timeout);
-    } else if (request_hungry(r)) {
+    } else if (body_hungry(r)) {
         set_deadline(c, CONN_WAIT_BODY, l->body_timeout);
     } else {
         c->wait = CONN_WAIT_NONE;
@@ -441,7 +442,7 @@ static void run(struct conn *c)
     else if (!c->first && (c->last_one || (c->eof && !c->current)))
         finish(c);
     else if (c->eof && !c->blocked && c->current &&
-             (c->current->reading || request_hungry(c->current)))
+             (c->current->reading || body_hungry(c->current)))
         conn_close(c);
     else {
         await(c);

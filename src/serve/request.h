@@ -114,16 +114,6 @@ struct request *request_new(struct conn *c);
  * go. */
 void request_begin(struct request *r);
 
-/* Takes body bytes from in[0..n) as far as they are wanted; returns how many were used, or a
- * negative status (the request is then answered with it). */
-long request_feed(struct request *r, const char *in, size_t n);
-
-/* Tells on_data that there is no body. CS_OK, or what on_data has returned. */
-int request_deliver_empty(struct request *r);
-
-/* Does it want body bytes now? */
-bool request_hungry(const struct request *r);
-
 /* The whole body has been read (or there is none). */
 static inline bool request_body_over(const struct request *r)
 {
