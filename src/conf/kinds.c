@@ -119,7 +119,7 @@ static const cs_directive route[] = {
     {"site", CS_T_STR, 0, CS__OFF(struct conf_route, site_label, cs_str), NULL, 0, 39, NULL,
      "Label of the route's [site:...]; may be left out where there is one site."},
     CS_STRING(struct conf_route, match, NULL, 1, 4096, CS_REQUIRED | CONF_TIGHT,
-              "Which paths: \"= /x\" is exactly /x, \"/x\" is all that start so (the longest one "
+              "Which paths: \"= /x\" is exactly /x, \"/x\" is /x and all below it (the longest one "
               "wins), \"~ ^/u/\" "
               "is a regular expression (PCRE2). Exact ones come first, then the expressions in the "
               "order of the "

@@ -31,7 +31,7 @@ static const char *refused(const struct conf_route *r)
     if (r->match_kind == CONF_MATCH_REGEX)
         return r->match_arg.n ? NULL : "has no expression behind the \"~\"";
     if (!r->match_arg.n || r->match_arg.p[0] != '/')
-        return "must start with \"/\" (all paths that start so), \"= /\" (one path) or \"~\" (an "
+        return "must start with \"/\" (a path and all below it), \"= /\" (one path) or \"~\" (an "
                "expression)";
     return NULL;
 }
