@@ -23,7 +23,7 @@ static const struct option table[] = {
     {'e', "error-log", "FILE", "error log until the settings are read, or stderr"},
     {'t', "test", NULL, "test the settings and everything they name, change nothing"},
     {'T', "print", NULL, "test, and print all settings in force with where each comes from"},
-    {'q', "quiet", NULL, "-t and -s say nothing but errors"},
+    {'q', "quiet", NULL, "print errors only; the error log keeps its level"},
     {'s', "signal", "COMMAND", "tell a running server: stop, quit, reload, reopen, status"},
     {0, "timeout", "TIME", "how long -s waits, such as 30s (0: for ever)"},
     {0, "json", NULL, "-s prints the server's answer as it is"},
