@@ -220,9 +220,11 @@ int file_walk_beneath(int dirfd, cs_str path)
     }
 }
 
+/* Not blocking, which matters for a pipe: without a reader it is refused (-ENXIO), and one that does
+ * not read loses lines instead of holding us up. */
 int file_open_log(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0640);
     return fd < 0 ? -errno : fd;
 }
 

@@ -19,9 +19,10 @@ int file_open_dir(const char *path);
 int file_open_beneath(int dirfd, cs_str path);
 /* The way without openat2 by itself, for its tests. */
 int file_walk_beneath(int dirfd, cs_str path);
-/* Opens a log file for append, 0640, made if missing. */
+/* Opens a log file for append, 0640, made if missing. A pipe: -ENXIO when nothing reads it; writes
+ * do not block. */
 int file_open_log(const char *path);
-/* Would file_open_log work? Makes nothing. 0 or -errno. */
+/* Would file_open_log work, as far as one can tell without opening it? Makes nothing. 0 or -errno. */
 int file_check_log(const char *path);
 /* Makes the folder that `path` lies in, and those above it (0755). */
 int file_make_parent(const char *path);

@@ -37,7 +37,7 @@ static void complain(struct settings *s, const char *key, const char *path, int 
     report_error(&s->report, settings_origin(s, key), (int)strlen(path),
                  "cannot write the log %s: %s; give this user the right to write there, or name "
                  "another file",
-                 path, strerror(-error));
+                 path, error == -ENXIO ? "nothing reads this pipe" : strerror(-error));
 }
 
 bool logs_open(struct logs *l, struct settings *s)

@@ -290,6 +290,20 @@ static void test_log(void **state)
     assert_int_equal(file_check_log(at("log/log")), -ENOTDIR);
 }
 
+static void test_log_that_is_a_pipe(void **state)
+{
+    (void)state;
+    assert_int_equal(mkfifo(at("pipe"), 0600), 0);
+    assert_int_equal(file_open_log(at("pipe")), -ENXIO); /* and does not hang */
+    int reader = open(at("pipe"), O_RDONLY | O_NONBLOCK);
+    int fd = file_open_log(at("pipe"));
+    assert_true(fd >= 0);
+    assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    close(fd);
+    close(reader);
+    unlink(at("pipe"));
+}
+
 static void test_paths(void **state)
 {
     (void)state;
@@ -352,11 +366,17 @@ static void test_self(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_beneath),     cmocka_unit_test(test_beneath_walk),
-        cmocka_unit_test(test_beneath_odd), cmocka_unit_test(test_beneath_leak),
-        cmocka_unit_test(test_content),     cmocka_unit_test(test_read),
-        cmocka_unit_test(test_write),       cmocka_unit_test(test_log),
-        cmocka_unit_test(test_paths),       cmocka_unit_test(test_make_parent),
+        cmocka_unit_test(test_beneath),
+        cmocka_unit_test(test_beneath_walk),
+        cmocka_unit_test(test_beneath_odd),
+        cmocka_unit_test(test_beneath_leak),
+        cmocka_unit_test(test_content),
+        cmocka_unit_test(test_read),
+        cmocka_unit_test(test_write),
+        cmocka_unit_test(test_log),
+        cmocka_unit_test(test_log_that_is_a_pipe),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_make_parent),
         cmocka_unit_test(test_self),
     };
     return cmocka_run_group_tests(tests, make_tree, remove_tree);
