@@ -8,8 +8,10 @@
 #include "base/json.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,7 +22,7 @@
 
 static struct {
     int fd;
-    bool json;
+    bool json, may_fill; /* may_fill: a pipe, a terminal: its reader may have stopped */
     enum log_level level;
     char name[64];
     uint64_t failed;
@@ -38,8 +40,10 @@ typedef size_t step_fn(cs_str *rest, char out[STEP_MAX]);
 
 void log_open(int fd, bool json)
 {
+    struct stat st;
     state.fd = fd;
     state.json = json;
+    state.may_fill = fstat(fd, &st) == 0 && !S_ISREG(st.st_mode);
 }
 
 void log_set_level(enum log_level level)
@@ -260,6 +264,13 @@ static void build(struct line *l, enum log_level level, cs_str message,
     put(l, state.json ? "}\n" : "\n");
 }
 
+/* The descriptor may be shared with whoever started us, so it is asked, not made non-blocking. */
+static bool is_full(void)
+{
+    struct pollfd p = {.fd = state.fd, .events = POLLOUT};
+    return state.may_fill && poll(&p, 1, 0) == 0;
+}
+
 void log_write_with(enum log_level level, const struct log_pair *pairs, size_t npairs,
                     const char *fmt, va_list ap)
 {
@@ -276,7 +287,7 @@ void log_write_with(enum log_level level, const struct log_pair *pairs, size_t n
     }
     size_t len = (size_t)n < sizeof(message) ? (size_t)n : sizeof(message) - 1;
     build(&l, level, (cs_str){message, len}, pairs, npairs);
-    if (write(state.fd, l.b, l.n) != (ssize_t)l.n) {
+    if (is_full() || write(state.fd, l.b, l.n) != (ssize_t)l.n) {
         state.failed++;
     }
     errno = saved;

@@ -283,6 +283,23 @@ static void test_errno_and_failures(void **state)
     assert_int_equal(log_failed() - before, 1);
 }
 
+/* The descriptor blocks, as one does that we were started with: a line more than fits is lost. */
+static void test_full_pipe(void **state)
+{
+    (void)state;
+    uint64_t before = log_failed();
+    assert_int_equal(fcntl(pipe_fds[1], F_SETFL, 0), 0);
+    log_open(pipe_fds[1], false);
+    for (int i = 0; i < 20000 && log_failed() == before; i++)
+        log_info("one line of many, and nobody reads them: %080d", i);
+    assert_int_equal(log_failed() - before, 1);
+    while (take() > 0)
+        ;
+    log_info("again");
+    take();
+    assert_string_equal(sentence(), "again\n");
+}
+
 static int status_of(void (*what)(void))
 {
     int status = 0;
@@ -336,7 +353,7 @@ int main(void)
         PIPE_TEST(test_head),       PIPE_TEST(test_dates),  PIPE_TEST(test_text_escapes),
         PIPE_TEST(test_text_pairs), PIPE_TEST(test_json),   PIPE_TEST(test_long),
         PIPE_TEST(test_many_pairs), PIPE_TEST(test_levels), PIPE_TEST(test_errno_and_failures),
-        PIPE_TEST(test_ends),
+        PIPE_TEST(test_full_pipe),  PIPE_TEST(test_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
