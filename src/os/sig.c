@@ -33,6 +33,7 @@ void sig_block_all(void)
         signal(read_ones[i], SIG_DFL);
     }
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
 }
 
 int sig_open(void)
@@ -63,6 +64,7 @@ void sig_reset(void)
         signal(read_ones[i], SIG_DFL);
     }
     signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }

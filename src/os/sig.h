@@ -6,8 +6,8 @@
 #include <stdint.h>
 
 /* main's first statement: blocks every signal the processes read (USR1, USR2, HUP, TERM, INT, QUIT,
- * CHLD, WINCH, TTIN, TTOU) and ignores SIGPIPE. Children inherit it, so no signal can kill one at
- * birth. */
+ * CHLD, WINCH, TTIN, TTOU) and ignores SIGPIPE and SIGXFSZ (a log at the limit of file sizes loses
+ * lines). Children inherit it, so no signal can kill one at birth. */
 void sig_block_all(void);
 /* A signalfd for all of them; -errno on failure. */
 int sig_open(void);
