@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define ACCEPTS_AT_ONCE 8
+#define REST_MS         500
 
 struct control_client {
     struct list node;
@@ -32,6 +33,7 @@ struct control_client {
 struct control {
     struct loop *loop;
     struct loop_io io;
+    struct timer rest;   /* no descriptor was left for a client that waits */
     struct list clients; /* the one that has been quiet longest first */
     unsigned nclients;
     char *path;
@@ -290,6 +292,23 @@ static void welcome(struct control *c, int fd)
     }
 }
 
+/* Who waits makes the socket ready again at once; looking so often finds no descriptor. */
+static void rest(struct control *c, int error)
+{
+    if (error != EMFILE && error != ENFILE && error != ENOMEM && error != ENOBUFS)
+        return;
+    loop_set(c->loop, &c->io, 0);
+    timer_set(&c->loop->timers, &c->rest, REST_MS);
+}
+
+static void on_rested(struct timer *t)
+{
+    struct control *c = CONTAINER_OF(t, struct control, rest);
+
+    if (loop_set(c->loop, &c->io, EPOLLIN) < 0)
+        timer_set(&c->loop->timers, &c->rest, REST_MS);
+}
+
 static void on_listen(struct loop_io *io, uint32_t events)
 {
     struct control *c = CONTAINER_OF(io, struct control, io);
@@ -298,8 +317,10 @@ static void on_listen(struct loop_io *io, uint32_t events)
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
         int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
-        if (fd < 0)
+        if (fd < 0) {
+            rest(c, errno);
             return;
+        }
         if (c->nclients >= CONTROL_CLIENTS)
             make_room(c);
         welcome(c, fd);
@@ -321,6 +342,7 @@ int control_new(struct control **out, struct loop *loop, const char *path, contr
     c->handler = handler;
     c->arg = arg;
     c->io = (struct loop_io){.fd = fd, .on_ready = on_listen};
+    timer_init(&c->rest, on_rested);
     list_init(&c->clients);
     fd_set_nonblock(fd, true);
     check(loop_set(loop, &c->io, EPOLLIN) == 0);
@@ -336,6 +358,7 @@ void control_free(struct control *c)
     LIST_EACH(node, &c->clients)
     drop(CONTAINER_OF(node, struct control_client, node));
     loop_reap(c->loop);
+    timer_clear(&c->loop->timers, &c->rest);
     loop_del(c->loop, &c->io);
     fd_close(&c->io.fd);
     free(c->path);
