@@ -110,8 +110,13 @@ static void want(struct options *o, enum action action)
 
 static int take_command(struct options *o, const char *word, struct buf *error)
 {
-    if (!is_command(word)) {
-        buf_printf(error, "-s takes stop, quit, reload, reopen or status, not \"%s\"", word);
+    if (!word || !is_command(word)) {
+        buf_printf(error, "-s takes stop, quit, reload, reopen or status, not \"%s\"",
+                   word ? word : "");
+        return -1;
+    }
+    if (o->command) {
+        buf_printf(error, "one -s at a time: \"%s\" or \"%s\"", o->command, word);
         return -1;
     }
     o->command = word;
@@ -121,7 +126,7 @@ static int take_command(struct options *o, const char *word, struct buf *error)
 
 static int take_word(struct options *o, const char *word, const char *value, struct buf *error)
 {
-    if (strcmp(word, "timeout") == 0) {
+    if (value && strcmp(word, "timeout") == 0) {
         if (parse_time(value, &o->timeout_ms))
             return 0;
         buf_printf(error, "--timeout takes a time such as 30s or 2m, up to 24 hours, not \"%s\"",
@@ -151,9 +156,11 @@ static int take(struct options *o, const struct option *opt, const char *value, 
         o->error_log = value;
         return 0;
     case 't':
+        o->testing = true;
         want(o, ACTION_TEST);
         return 0;
     case 'T':
+        o->testing = true;
         want(o, ACTION_PRINT);
         return 0;
     case 'q':
@@ -245,6 +252,16 @@ static int parse_short(struct args *a, struct options *o, struct buf *error)
     return 0;
 }
 
+/* -t promises to change nothing, so it must not ride along with a command that does. */
+static int check_mix(const struct options *o, struct buf *error)
+{
+    if (!o->command || !(o->testing || o->daemon))
+        return 0;
+    buf_printf(error, "-s %s tells a running server; -t, -T and -D are about a new one: not both",
+               o->command);
+    return -1;
+}
+
 int options_parse(int argc, char **argv, struct options *o, struct buf *error)
 {
     struct args a = {.n = argc, .at = 1, .v = argv};
@@ -265,7 +282,7 @@ int options_parse(int argc, char **argv, struct options *o, struct buf *error)
             rc = -1;
         }
     }
-    return rc;
+    return rc == 0 ? check_mix(o, error) : rc;
 }
 
 void options_free(struct options *o)

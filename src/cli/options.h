@@ -23,6 +23,7 @@ struct options {
     const char *error_log; /* -e */
     const char *command;   /* -s */
     bool daemon, quiet, json;
+    bool testing;       /* -t or -T was among them */
     int64_t timeout_ms; /* --timeout; -1: not given */
     size_t noverrides;
     struct conf_override *overrides; /* -g */

@@ -140,6 +140,19 @@ static int64_t limit_of(const struct options *o, int64_t otherwise)
     return o->timeout_ms < 0 ? otherwise : o->timeout_ms == 0 ? -1 : o->timeout_ms;
 }
 
+/* The report has said what is wrong, its first line need not come again. */
+static void say_refusal(struct remote *r, int code)
+{
+    cs_str report = answer_field(r, "report");
+
+    print_text(stderr, report);
+    if (code == CLI_REFUSED && report.n)
+        fprintf(stderr, "cserver: settings refused; the running ones stay (generation %lld)\n",
+                (long long)number(answer_field(r, "generation"), 0));
+    else
+        print_line(stderr, "cserver: ", answer_field(r, "message"));
+}
+
 /* CLI_DONE when there is an answer that says ok; else the exit status, and it has been said why. */
 static int ask(struct remote *r, int64_t limit_ms)
 {
@@ -149,10 +162,8 @@ static int ask(struct remote *r, int64_t limit_ms)
     if (rc < 0)
         return say_lost(r, rc, limit_ms);
     code = (int)number(answer_field(r, "code"), CLI_FAILED);
-    if (code != 0 && !r->o->json) {
-        print_text(stderr, answer_field(r, "report"));
-        print_line(stderr, "cserver: ", answer_field(r, "message"));
-    }
+    if (code != 0 && !r->o->json)
+        say_refusal(r, code);
     return code;
 }
 

@@ -1,10 +1,13 @@
-/* turn.c - who may accept. tests/model/turn.pml is this file for the model checker: a change here
- * is made there first.
+/* turn.c - who may accept. tests/model/turn.pml is this file for the model checker: a change here is made there first.
  *
- * Two pairs of steps need one total order, so both sides use seq_cst:
- *   parking      store park = PARK, fence, try the lock | unlock, fence, load park (turn_park,
- * turn_give) being kicked store park = RUN, load kick            | exchange kick, load park again
- * (turn_wake, kick_next) In each pair at least one side sees what the other has done. */
+ * Two pairs of steps need one total order, so both sides use seq_cst; in each pair at least one side sees what the other did:
+ *
+ *   parking       store park = PARK, fence, try the lock   (turn_park)
+ *   giving        unlock, fence, load park                 (turn_give)
+ *
+ *   being kicked  store park = RUN, load kick              (turn_wake)
+ *   kicking       exchange kick, load park again           (kick_next)
+ */
 #include "ipc/turn.h"
 
 #include "base/clock.h"
@@ -43,16 +46,22 @@ static void fall_back(struct turn *t)
     }
 }
 
+/* As logs and titles count them. */
+static int number(int slot)
+{
+    return slot - IPC_SLOT_WORKERS + 1;
+}
+
 static void recovered(struct turn *t)
 {
     int dead = atomic_load_explicit(&t->region->turn->owner, memory_order_relaxed);
     region_add(t->me, IPC_TURN_RECOVERED, 1);
     if (dead < 0) {
-        log_warn("slot %d took over the accept turn: its holder died as it took or gave it",
-                 t->slot);
+        log_warn("worker %d took over the accept turn: its holder died as it took or gave it",
+                 number(t->slot));
     } else {
-        log_warn("slot %d took over the accept turn: its holder in slot %d has died", t->slot,
-                 dead);
+        log_warn("worker %d took over the accept turn: its holder, worker %d, has died",
+                 number(t->slot), number(dead));
     }
 }
 

@@ -53,6 +53,18 @@ static void program_of(const char *link, char *out, size_t n)
     snprintf(out, n, "%.*s", (int)(n - 1), name ? name + 1 : path);
 }
 
+/* What a process is called; anybody may read it, also of another user's process. */
+static void short_name(const char *path, char *out, size_t n)
+{
+    FILE *f = fopen(path, "re");
+
+    out[0] = '\0';
+    if (f && !fgets(out, (int)n, f))
+        out[0] = '\0';
+    if (f)
+        fclose(f);
+}
+
 static bool same_program(pid_t pid)
 {
     char link[64], other[128], own[128];
@@ -60,6 +72,11 @@ static bool same_program(pid_t pid)
     snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
     program_of(link, other, sizeof other);
     program_of("/proc/self/exe", own, sizeof own);
+    if (!*other) {
+        snprintf(link, sizeof link, "/proc/%d/comm", (int)pid);
+        short_name(link, other, sizeof other);
+        short_name("/proc/self/comm", own, sizeof own);
+    }
     return strcmp(other, own) == 0;
 }
 

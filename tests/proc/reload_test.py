@@ -171,10 +171,10 @@ def test_nobody_notices(serve, status):
 def test_requests_in_flight_are_answered_by_the_old_ones(serve, status):
     s = serve(SLOW)
     with s.connect() as c:
-        c.send(b"GET /slow?ms=1500 HTTP/1.1\r\nHost: x\r\n\r\n")
+        c.send(b"GET /slow?ms=3000 HTTP/1.1\r\nHost: x\r\n\r\n")
         wait_for(lambda: status(s)["connections"] == 1, 10)
         assert s.ctl("reload").returncode == 0
-        assert status(s)["draining"] == 1
+        wait_for(lambda: status(s)["draining"] == 1, 10, "the idle one of the old workers does not end")
         r = c.response()
         assert r.status == 200 and r["connection"] == "close"
         assert c.eof()
@@ -217,7 +217,7 @@ def test_rolled_back(serve, status, bad_start, mode, word):
     assert done.returncode == 70, done.stdout + done.stderr
     assert word in done.stderr and "old settings" in done.stderr
     assert not load.failed
-    assert s.workers() == workers
+    wait_for(lambda: s.workers() == workers, 10, "the new workers are still there")
     assert status(s)["generation"] == 1
     assert "one" in s.get("/hello").text
     s.configure(greet("three"))
