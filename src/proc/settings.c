@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static void say(struct settings_crumb *crumb, const char *doing, const char *name)
@@ -174,7 +175,37 @@ bool settings_bind(struct settings *s, struct settings_crumb *crumb)
     find_user(s);
     count_workers(s);
     s->bound = s->report.errors == 0;
+    if (!s->bound) {
+        serve_plan_survey(s->conf, &s->report);
+        report_sort(&s->report);
+    }
     return s->bound;
+}
+
+/* May the workers' user enter the folder and read it? Groups beside its own are not looked at: a warning is all that comes of
+ * it. */
+static bool may_enter(const struct settings_user *u, int dir)
+{
+    struct stat st;
+    mode_t need;
+
+    if (!u->drop || fstat(dir, &st) != 0)
+        return true;
+    need = st.st_uid == u->uid   ? S_IRUSR | S_IXUSR
+           : st.st_gid == u->gid ? S_IRGRP | S_IXGRP
+                                 : S_IROTH | S_IXOTH;
+    return (st.st_mode & need) == need;
+}
+
+static void check_roots(struct settings *s)
+{
+    for (size_t i = 0; i < s->plan->nroots; i++)
+        if (!may_enter(&s->user, s->plan->roots[i].fd))
+            report_warning(&s->report, NULL, 1,
+                           "the workers run as %s, who may not enter the root %s: its files will "
+                           "be 403; allow it "
+                           "(chmod o+rx) or set `user` in [server]",
+                           s->user.name, s->plan->roots[i].path);
 }
 
 bool settings_plan(struct settings *s, struct region *r, struct settings_crumb *crumb)
@@ -183,6 +214,8 @@ bool settings_plan(struct settings *s, struct region *r, struct settings_crumb *
     attach_modules(s, r);
     say(crumb, "compiling the routes", "");
     s->plan = serve_plan_new(s->conf, &s->report);
+    if (s->plan)
+        check_roots(s);
     return s->plan && s->report.errors == 0;
 }
 

@@ -309,6 +309,7 @@ static int api_req_timer(cs_req *pub, int64_t ms, cs_req_cb cb, void *arg)
 
 /* ---- Files ---- */
 
+/* Permissions are the operator's affair, so the log says what the client's 403 does not. */
 static int api_root_open(cs_req *pub, cs_str path)
 {
     struct request *r = request_of(pub);
@@ -316,7 +317,12 @@ static int api_root_open(cs_req *pub, cs_str path)
         return -ENOENT;
     while (path.n && path.p[0] == '/')
         path = (cs_str){path.p + 1, path.n - 1};
-    return file_open_beneath(here->plan->roots[r->route->root - 1].fd, path.n ? path : CS_S("."));
+    const struct serve_root *root = &here->plan->roots[r->route->root - 1];
+    int fd = file_open_beneath(root->fd, path.n ? path : CS_S("."));
+    if (fd == -EACCES || fd == -EPERM)
+        request_log(r, CS_WARN, NULL, "the workers' user may not read \"%.*s\" in %s: %s",
+                    CS_F(path), root->path, strerror(-fd));
+    return fd;
 }
 
 /* ---- The response ---- */

@@ -33,29 +33,41 @@ static void open_root(struct serve_plan *p, cs_str path, const struct conf_origi
     p->roots[p->nroots++] = (struct serve_root){.path = path.p, .fd = fd};
 }
 
-static const struct conf_origin *origin_of(const struct conf_head *h, const char *key)
+static void open_roots(struct serve_plan *p, struct report *rep)
 {
-    for (size_t i = 0; i < h->nvalues; i++)
-        if (!strcmp(h->values[i].directive->name, key))
-            return &h->values[i].origin;
-    return &h->at;
+    const struct conf *conf = p->conf;
+    for (size_t i = 0; i < conf->nsites; i++)
+        open_root(p, conf->sites[i].root, conf_origin_of(&conf->sites[i].head, "root"), rep);
+    for (size_t i = 0; i < conf->nroutes; i++)
+        open_root(p, conf->routes[i].root, &conf->routes[i].root_at, rep);
+}
+
+static struct serve_plan *new_plan(const struct conf *conf)
+{
+    struct serve_plan *p = mem_alloc(sizeof *p);
+    p->conf = conf;
+    p->access_fd = -1;
+    return p;
 }
 
 struct serve_plan *serve_plan_new(const struct conf *conf, struct report *rep)
 {
     unsigned before = rep->errors;
-    struct serve_plan *p = mem_alloc(sizeof *p);
-    p->conf = conf;
-    p->access_fd = -1;
-    for (size_t i = 0; i < conf->nsites; i++)
-        open_root(p, conf->sites[i].root, origin_of(&conf->sites[i].head, "root"), rep);
-    for (size_t i = 0; i < conf->nroutes; i++)
-        open_root(p, conf->routes[i].root, &conf->routes[i].root_at, rep);
+    struct serve_plan *p = new_plan(conf);
+    open_roots(p, rep);
     p->router = router_new(conf, p, rep);
     if (rep->errors == before)
         return p;
     serve_plan_free(p);
     return NULL;
+}
+
+void serve_plan_survey(const struct conf *conf, struct report *rep)
+{
+    struct serve_plan *p = new_plan(conf);
+    open_roots(p, rep);
+    router_check(conf, rep);
+    serve_plan_free(p);
 }
 
 void serve_plan_free(struct serve_plan *p)

@@ -37,6 +37,9 @@ struct serve_plan {
 /* Compiles routes (regexes with JIT) and opens the roots; problems go to rep with the place of the
  * setting. NULL when there were errors. conf must outlive the plan. */
 struct serve_plan *serve_plan_new(const struct conf *conf, struct report *rep);
+/* For settings that are refused already: reports what serve_plan_new would have found too, so that one run shows
+ * every mistake. */
+void serve_plan_survey(const struct conf *conf, struct report *rep);
 /* Closes roots; not the listeners' and logs' descriptors. */
 void serve_plan_free(struct serve_plan *p);
 

@@ -99,23 +99,39 @@ static void make_route(struct router *ro, const struct conf *conf, const struct 
 
 /* ---- Patterns ---- */
 
-static void add_pattern(struct router_site *s, const struct route *r, struct report *rep)
+static pcre2_code *compile(const struct conf_route *c, struct report *rep)
 {
     int error;
     PCRE2_SIZE at;
-    cs_str text = r->conf->match_arg;
+    PCRE2_UCHAR why[160];
+    cs_str text = c->match_arg;
     pcre2_code *code = pcre2_compile((PCRE2_SPTR)text.p, text.n, PCRE2_UTF, &error, &at, NULL);
-    if (!code) {
-        PCRE2_UCHAR why[160];
-        pcre2_get_error_message(error, why, sizeof why);
-        report_error(rep, &r->conf->match_at, (int)r->conf->match.n,
-                     "bad regex \"%.*s\": %s at character %zu", CS_F(text), (const char *)why,
-                     at + 1);
+    if (code)
+        return code;
+    pcre2_get_error_message(error, why, sizeof why);
+    report_error(rep, &c->match_at, (int)c->match.n,
+                 "match: bad regex \"%.*s\": %s at character %zu", CS_F(text), (const char *)why,
+                 at + 1);
+    return NULL;
+}
+
+static void add_pattern(struct router_site *s, const struct route *r, struct report *rep)
+{
+    pcre2_code *code = compile(r->conf, rep);
+    if (!code)
         return;
-    }
     pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
     s->patterns[s->npatterns++] = (struct pattern){
         .code = code, .data = pcre2_match_data_create_from_pattern(code, NULL), .route = r};
+}
+
+void router_check(const struct conf *conf, struct report *rep)
+{
+    for (size_t i = 0; i < conf->nroutes; i++) {
+        const struct conf_route *c = &conf->routes[i];
+        if (c->match_kind == CONF_MATCH_REGEX && c->match_arg.n)
+            pcre2_code_free(compile(c, rep));
+    }
 }
 
 static const struct route *match_patterns(const struct router_site *s, cs_str path,

@@ -33,6 +33,8 @@ struct router;
 struct router *router_new(const struct conf *conf, const struct serve_plan *plan,
                           struct report *rep);
 void router_free(struct router *r);
+/* Only tries the routes' regexes, of settings that are refused for other reasons already. */
+void router_check(const struct conf *conf, struct report *rep);
 
 /* The site that answers for a host (lower case, without port) on a listener section. Never NULL. */
 struct router_site;
