@@ -102,12 +102,10 @@ void arena_drop(struct arena *a)
 static struct arena_chunk *chunk_take(struct arena_pool *pool, size_t need)
 {
     size_t usual = pool ? pool->chunk_size : CHUNK_SIZE_WITHOUT_POOL;
-    if (need > usual - sizeof(struct arena_chunk)) {
+    if (need > usual - sizeof(struct arena_chunk))
         return chunk_new(need + sizeof(struct arena_chunk));
-    }
-    if (!pool || !pool->spare) {
+    if (!pool || !pool->spare)
         return chunk_new(usual);
-    }
     struct arena_chunk *c = pool->spare;
     pool->spare = c->next;
     pool->nspare--;
@@ -127,9 +125,8 @@ void *arena_alloc_slow(struct arena *a, size_t n)
 {
     check(n < SIZE_MAX / 2);
     size_t need = ((n ? n : 1) + GAP + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1);
-    if (need <= (size_t)(a->end - a->next)) {
+    if (need <= (size_t)(a->end - a->next))
         return bump(a, need, n);
-    }
     struct arena_chunk *c = chunk_take(a->pool, need);
     c->next = a->chunks;
     a->chunks = c;
@@ -155,9 +152,8 @@ void *arena_zalloc(struct arena *a, size_t n)
 cs_str arena_dup(struct arena *a, cs_str s)
 {
     char *p = arena_alloc(a, s.n + 1);
-    if (s.n) {
+    if (s.n)
         memcpy(p, s.p, s.n);
-    }
     p[s.n] = '\0';
     return (cs_str){p, s.n};
 }
@@ -186,11 +182,10 @@ cs_str arena_vprintf(struct arena *a, const char *fmt, va_list ap)
     check(n >= 0);
     size_t len = (size_t)n;
     char *p = arena_alloc(a, len + 1);
-    if (len < sizeof(small)) {
+    if (len < sizeof(small))
         memcpy(p, small, len + 1);
-    } else {
+    else
         vsnprintf(p, len + 1, fmt, again);
-    }
     va_end(again);
     return (cs_str){p, len};
 }

@@ -55,9 +55,8 @@ static inline void *arena_alloc(struct arena *a, size_t n)
 {
     size_t need = (n + ARENA_ALIGN - 1) & ~(ARENA_ALIGN - 1);
     /* need is 0 for n == 0 and where the sum overflows: need - 1 sends both to the slow path. */
-    if (ARENA_POISONS || need - 1 >= (size_t)(a->end - a->next)) {
+    if (ARENA_POISONS || need - 1 >= (size_t)(a->end - a->next))
         return arena_alloc_slow(a, n);
-    }
     char *p = a->next;
     a->next += need;
     a->total += n;

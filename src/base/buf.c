@@ -21,9 +21,8 @@ char *buf_reserve(struct buf *b, size_t n)
     size_t need = b->n + n + 1;
     if (need > b->cap) {
         size_t cap = b->cap ? b->cap : SMALLEST;
-        while (cap < need) {
+        while (cap < need)
             cap *= 2;
-        }
         b->p = mem_resize(b->p, cap);
         b->cap = cap;
         b->p[b->n] = '\0';
@@ -34,9 +33,8 @@ char *buf_reserve(struct buf *b, size_t n)
 void buf_add(struct buf *b, const char *p, size_t n)
 {
     char *to = buf_reserve(b, n);
-    if (n) {
+    if (n)
         memcpy(to, p, n);
-    }
     buf_added(b, n);
 }
 
@@ -84,9 +82,8 @@ void buf_vprintf(struct buf *b, const char *fmt, va_list ap)
 void buf_consume(struct buf *b, size_t n)
 {
     check(n <= b->n);
-    if (n == 0) {
+    if (n == 0)
         return;
-    }
     memmove(b->p, b->p + n, b->n - n);
     b->n -= n;
     b->p[b->n] = '\0';

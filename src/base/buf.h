@@ -14,9 +14,8 @@ void buf_free(struct buf *b);
 static inline void buf_clear(struct buf *b)
 {
     b->n = 0;
-    if (b->p) {
+    if (b->p)
         b->p[0] = '\0';
-    }
 }
 /* Room for n more bytes behind the end (and a NUL); returns where to write them. Then call
  * buf_added. */

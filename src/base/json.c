@@ -74,9 +74,8 @@ void json_escape(struct buf *out, cs_str value)
 {
     while (value.n) {
         size_t run = 0;
-        while (run < value.n && is_plain(value.p[run])) {
+        while (run < value.n && is_plain(value.p[run]))
             run++;
-        }
         buf_add(out, value.p, run);
         value.p += run;
         value.n -= run;
@@ -98,9 +97,8 @@ static void quoted(struct json *j, cs_str s)
 /* Comma and key: everything that stands in front of a value. */
 static void begin(struct json *j, const char *key)
 {
-    if (j->need_comma) {
+    if (j->need_comma)
         buf_add_char(j->out, ',');
-    }
     if (key) {
         quoted(j, str_of(key));
         buf_add_char(j->out, ':');
@@ -177,24 +175,20 @@ static void skip(cs_str *s, size_t n)
 
 static void skip_space(cs_str *s)
 {
-    while (s->n && memchr(" \t\r\n", s->p[0], 4)) {
+    while (s->n && memchr(" \t\r\n", s->p[0], 4))
         skip(s, 1);
-    }
 }
 
 /* A string's inside, escapes as they are; *s goes behind the closing quote. */
 static bool take_string(cs_str *s, cs_str *out)
 {
-    if (s->n == 0 || s->p[0] != '"') {
+    if (s->n == 0 || s->p[0] != '"')
         return false;
-    }
     size_t i = 1;
-    while (i < s->n && s->p[i] != '"') {
+    while (i < s->n && s->p[i] != '"')
         i += s->p[i] == '\\' ? 2 : 1;
-    }
-    if (i >= s->n) {
+    if (i >= s->n)
         return false;
-    }
     *out = (cs_str){s->p + 1, i - 1};
     skip(s, i + 1);
     return true;
@@ -208,22 +202,19 @@ static bool take_other(cs_str *s, cs_str *out)
     while (s->n) {
         char c = s->p[0];
         if (c == '"') {
-            if (!take_string(s, &ignored)) {
+            if (!take_string(s, &ignored))
                 return false;
-            }
             continue;
         }
-        if (depth == 0 && (c == ',' || c == '}' || c == ']')) {
+        if (depth == 0 && (c == ',' || c == '}' || c == ']'))
             break;
-        }
         depth += c == '{' || c == '[';
         depth -= c == '}' || c == ']';
         skip(s, 1);
     }
     size_t n = start.n - s->n;
-    while (n && memchr(" \t\r\n", start.p[n - 1], 4)) {
+    while (n && memchr(" \t\r\n", start.p[n - 1], 4))
         n--;
-    }
     *out = (cs_str){start.p, n};
     return n > 0 && depth == 0;
 }
@@ -231,13 +222,11 @@ static bool take_other(cs_str *s, cs_str *out)
 static bool take_pair(cs_str *s, cs_str *name, cs_str *value)
 {
     skip_space(s);
-    if (!take_string(s, name)) {
+    if (!take_string(s, name))
         return false;
-    }
     skip_space(s);
-    if (s->n == 0 || s->p[0] != ':') {
+    if (s->n == 0 || s->p[0] != ':')
         return false;
-    }
     skip(s, 1);
     skip_space(s);
     bool ok = s->n && s->p[0] == '"' ? take_string(s, value) : take_other(s, value);
@@ -249,14 +238,12 @@ bool json_find(cs_str object, const char *key, cs_str *value)
 {
     cs_str s = object, name, found;
     skip_space(&s);
-    if (s.n == 0 || s.p[0] != '{') {
+    if (s.n == 0 || s.p[0] != '{')
         return false;
-    }
     do {
         skip(&s, 1);
-        if (!take_pair(&s, &name, &found)) {
+        if (!take_pair(&s, &name, &found))
             return false;
-        }
         if (str_is(name, key)) {
             *value = found;
             return true;

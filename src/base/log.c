@@ -110,9 +110,8 @@ static size_t step_text(cs_str *rest, char out[STEP_MAX])
 static size_t step_quoted(cs_str *rest, char out[STEP_MAX])
 {
     char c = rest->p[0];
-    if (c != '"' && c != '\\') {
+    if (c != '"' && c != '\\')
         return step_text(rest, out);
-    }
     out[0] = '\\';
     out[1] = c;
     rest->p++;
@@ -159,14 +158,12 @@ static struct date date_of(long days)
 {
     static const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     int year = 1970, month = 0;
-    while (days >= 365 + is_leap(year)) {
+    while (days >= 365 + is_leap(year))
         days -= 365 + is_leap(year++);
-    }
     for (;;) {
         int length = lengths[month] + (month == 1 && is_leap(year));
-        if (days < length) {
+        if (days < length)
             return (struct date){year, month + 1, (int)days + 1};
-        }
         days -= length;
         month++;
     }
@@ -193,11 +190,9 @@ static void put_pid(struct line *l, const char *before, const char *after)
 
 static bool needs_quotes(cs_str s)
 {
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == ' ' || s.p[i] == '"' || s.p[i] == '\\') {
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] == ' ' || s.p[i] == '"' || s.p[i] == '\\')
             return true;
-        }
-    }
     return s.n == 0;
 }
 
@@ -254,13 +249,11 @@ static void build(struct line *l, enum log_level level, cs_str message,
 {
     size_t limit = sizeof(l->b) - (npairs ? CONTEXT_ROOM : END_ROOM);
     (state.json ? json_line : text_line)(l, level, message, limit);
-    for (size_t i = 0; i < npairs && has_room(l, &pairs[i]); i++) {
-        if (state.json) {
+    for (size_t i = 0; i < npairs && has_room(l, &pairs[i]); i++)
+        if (state.json)
             json_pair(l, pairs[i].key, pairs[i].value, sizeof(l->b) - END_ROOM);
-        } else {
+        else
             text_pair(l, &pairs[i]);
-        }
-    }
     put(l, state.json ? "}\n" : "\n");
 }
 
@@ -278,18 +271,15 @@ void log_write_with(enum log_level level, const struct log_pair *pairs, size_t n
     struct line l;
     l.n = 0; /* the rest need not be zeroed */
     int saved = errno;
-    if (!log_enabled(level)) {
+    if (!log_enabled(level))
         return;
-    }
     int n = vsnprintf(message, sizeof(message), fmt, ap);
-    if (n < 0) {
+    if (n < 0)
         n = 0;
-    }
     size_t len = (size_t)n < sizeof(message) ? (size_t)n : sizeof(message) - 1;
     build(&l, level, (cs_str){message, len}, pairs, npairs);
-    if (is_full() || write(state.fd, l.b, l.n) != (ssize_t)l.n) {
+    if (is_full() || write(state.fd, l.b, l.n) != (ssize_t)l.n)
         state.failed++;
-    }
     errno = saved;
 }
 

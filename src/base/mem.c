@@ -17,18 +17,16 @@ static _Noreturn void out_of_memory(size_t n)
 void *mem_alloc(size_t n)
 {
     void *p = calloc(1, n ? n : 1);
-    if (!p) {
+    if (!p)
         out_of_memory(n);
-    }
     return p;
 }
 
 void *mem_resize(void *p, size_t n)
 {
     void *q = realloc(p, n ? n : 1);
-    if (!q) {
+    if (!q)
         out_of_memory(n);
-    }
     return q;
 }
 
@@ -40,12 +38,10 @@ char *mem_strdup(const char *z)
 char *mem_strndup(const char *p, size_t n)
 {
     char *copy = malloc(n + 1);
-    if (!copy) {
+    if (!copy)
         out_of_memory(n + 1);
-    }
-    if (n) {
+    if (n)
         memcpy(copy, p, n);
-    }
     copy[n] = '\0';
     return copy;
 }
@@ -57,8 +53,7 @@ char *mem_printf(const char *fmt, ...)
     va_start(ap, fmt);
     int n = vasprintf(&out, fmt, ap);
     va_end(ap);
-    if (n < 0) {
+    if (n < 0)
         out_of_memory(0);
-    }
     return out;
 }

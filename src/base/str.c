@@ -5,14 +5,11 @@
 
 bool str_eq_nocase(cs_str a, cs_str b)
 {
-    if (a.n != b.n) {
+    if (a.n != b.n)
         return false;
-    }
-    for (size_t i = 0; i < a.n; i++) {
-        if (str_lower_char(a.p[i]) != str_lower_char(b.p[i])) {
+    for (size_t i = 0; i < a.n; i++)
+        if (str_lower_char(a.p[i]) != str_lower_char(b.p[i]))
             return false;
-        }
-    }
     return true;
 }
 
@@ -27,17 +24,15 @@ cs_str str_trim(cs_str s)
         s.p++;
         s.n--;
     }
-    while (s.n && is_blank(s.p[s.n - 1])) {
+    while (s.n && is_blank(s.p[s.n - 1]))
         s.n--;
-    }
     return s;
 }
 
 bool str_split(cs_str *rest, char sep, cs_str *piece)
 {
-    if (!rest->p) {
+    if (!rest->p)
         return false;
-    }
     const char *hit = rest->n ? memchr(rest->p, sep, rest->n) : NULL;
     if (!hit) {
         *piece = *rest;
@@ -53,17 +48,14 @@ bool str_split(cs_str *rest, char sep, cs_str *piece)
 bool str_to_u64(cs_str s, uint64_t max, uint64_t *out)
 {
     uint64_t v = 0;
-    if (s.n == 0) {
+    if (s.n == 0)
         return false;
-    }
     for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] < '0' || s.p[i] > '9') {
+        if (s.p[i] < '0' || s.p[i] > '9')
             return false;
-        }
         uint64_t digit = (uint64_t)(s.p[i] - '0');
-        if (digit > max || v > (max - digit) / 10) {
+        if (digit > max || v > (max - digit) / 10)
             return false;
-        }
         v = v * 10 + digit;
     }
     *out = v;
@@ -76,9 +68,8 @@ static size_t utf8_lead(unsigned char c, unsigned char *lo, unsigned char *hi)
 {
     *lo = 0x80;
     *hi = 0xbf;
-    if (c >= 0xc2 && c <= 0xdf) {
+    if (c >= 0xc2 && c <= 0xdf)
         return 2;
-    }
     if (c >= 0xe0 && c <= 0xef) {
         *lo = c == 0xe0 ? 0xa0 : 0x80;
         *hi = c == 0xed ? 0x9f : 0xbf;
@@ -96,21 +87,16 @@ size_t str_utf8_next(cs_str s)
 {
     const unsigned char *p = (const unsigned char *)s.p;
     unsigned char lo, hi;
-    if (s.n == 0) {
+    if (s.n == 0)
         return 0;
-    }
-    if (p[0] < 0x80) {
+    if (p[0] < 0x80)
         return 1;
-    }
     size_t n = utf8_lead(p[0], &lo, &hi);
-    if (n == 0 || n > s.n || p[1] < lo || p[1] > hi) {
+    if (n == 0 || n > s.n || p[1] < lo || p[1] > hi)
         return 0;
-    }
-    for (size_t i = 2; i < n; i++) {
-        if (p[i] < 0x80 || p[i] > 0xbf) {
+    for (size_t i = 2; i < n; i++)
+        if (p[i] < 0x80 || p[i] > 0xbf)
             return 0;
-        }
-    }
     return n;
 }
 
@@ -118,9 +104,8 @@ bool str_is_utf8(cs_str s)
 {
     while (s.n) {
         size_t n = str_utf8_next(s);
-        if (n == 0) {
+        if (n == 0)
             return false;
-        }
         s.p += n;
         s.n -= n;
     }
@@ -141,9 +126,8 @@ static unsigned distance_row(cs_str a, size_t i, cs_str b, const unsigned *two, 
     for (size_t j = 1; j <= b.n; j++) {
         unsigned swap_cost = a.p[i - 1] != b.p[j - 1];
         unsigned d = min_of(min_of(one[j] + 1, row[j - 1] + 1), one[j - 1] + swap_cost);
-        if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1]) {
+        if (i > 1 && j > 1 && a.p[i - 1] == b.p[j - 2] && a.p[i - 2] == b.p[j - 1])
             d = min_of(d, two[j - 2] + 1);
-        }
         row[j] = d;
         best = min_of(best, d);
     }
@@ -154,20 +138,17 @@ unsigned str_distance(cs_str a, cs_str b, unsigned max)
 {
     unsigned rows[3][DISTANCE_MAX_LEN + 1];
     size_t gap = a.n > b.n ? a.n - b.n : b.n - a.n;
-    if (gap > max || a.n > DISTANCE_MAX_LEN || b.n > DISTANCE_MAX_LEN) {
+    if (gap > max || a.n > DISTANCE_MAX_LEN || b.n > DISTANCE_MAX_LEN)
         return str_eq(a, b) ? 0 : max + 1;
-    }
-    for (size_t j = 0; j <= b.n; j++) {
+    for (size_t j = 0; j <= b.n; j++)
         rows[0][j] = (unsigned)j;
-    }
     /* A transposition reaches two rows back, so two rows in turn above max mean no way back below
      * it. */
     unsigned before = 0;
     for (size_t i = 1; i <= a.n; i++) {
         unsigned best = distance_row(a, i, b, rows[(i + 1) % 3], rows[(i + 2) % 3], rows[i % 3]);
-        if (best > max && before > max) {
+        if (best > max && before > max)
             return max + 1;
-        }
         before = best;
     }
     return min_of(rows[a.n % 3][b.n], max + 1);

@@ -257,12 +257,11 @@ static void read_section(cs_str text, struct line *l, struct buf *error)
 /* Offset behind the closing quote, or 0. `from` is the first byte inside. */
 static size_t quoted_end(cs_str text, size_t from)
 {
-    for (size_t i = from; i < text.n; i++) {
+    for (size_t i = from; i < text.n; i++)
         if (text.p[i] == '\\')
             i++;
         else if (text.p[i] == '"')
             return i + 1;
-    }
     return 0;
 }
 

@@ -14,9 +14,8 @@ int loop_init(struct loop *l, int batch)
     check(batch > 0);
     *l = (struct loop){.batch = batch};
     l->epfd = epoll_create1(EPOLL_CLOEXEC);
-    if (l->epfd < 0) {
+    if (l->epfd < 0)
         return -errno;
-    }
     l->ready = mem_alloc((size_t)batch * sizeof(*l->ready));
     list_init(&l->tasks);
     clock_update();
@@ -45,18 +44,15 @@ static void drop_pending(struct loop *l, const struct loop_io *io)
 
 int loop_set(struct loop *l, struct loop_io *io, uint32_t events)
 {
-    if (events == io->events) {
+    if (events == io->events)
         return 0;
-    }
     int op = !io->events ? EPOLL_CTL_ADD : events ? EPOLL_CTL_MOD : EPOLL_CTL_DEL;
     struct epoll_event ev = {.events = events, .data.ptr = io};
-    if (epoll_ctl(l->epfd, op, io->fd, &ev) < 0) {
+    if (epoll_ctl(l->epfd, op, io->fd, &ev) < 0)
         return -errno;
-    }
     io->events = events;
-    if (!events) {
+    if (!events)
         drop_pending(l, io);
-    }
     return 0;
 }
 
@@ -68,22 +64,19 @@ void loop_del(struct loop *l, struct loop_io *io)
 
 void loop_forget(struct loop *l, struct loop_io *io)
 {
-    if (io->events) {
+    if (io->events)
         drop_pending(l, io);
-    }
     io->events = 0;
     io->on_ready = NULL;
 }
 
 static int timeout_of(const struct loop *l, int max_ms)
 {
-    if (!list_empty(&l->tasks)) {
+    if (!list_empty(&l->tasks))
         return 0;
-    }
     int64_t next = timer_next(&l->timers, clock_ms());
-    if (next < 0 || (max_ms >= 0 && next > max_ms)) {
+    if (next < 0 || (max_ms >= 0 && next > max_ms))
         return max_ms;
-    }
     return next < INT_MAX ? (int)next : INT_MAX;
 }
 
@@ -103,9 +96,8 @@ struct loop_io *loop_ready(struct loop *l, int i, uint32_t *events)
 {
     check(i >= 0 && i < l->nready);
     struct loop_io *io = l->ready[i].data.ptr;
-    if (!io) {
+    if (!io)
         return NULL;
-    }
     *events = l->ready[i].events & (io->events | EPOLLERR | EPOLLHUP);
     return *events ? io : NULL;
 }
@@ -122,9 +114,8 @@ void loop_dispatch(struct loop *l)
         uint32_t events;
         int i = l->next_ready++;
         struct loop_io *io = loop_ready(l, i, &events);
-        if (io && io->on_ready) {
+        if (io && io->on_ready)
             io->on_ready(io, events);
-        }
     }
 }
 
@@ -135,21 +126,18 @@ void loop_run_timers(struct loop *l)
 
 void loop_later(struct loop *l, struct loop_task *t)
 {
-    if (!t->node.next) {
+    if (!t->node.next)
         list_init(&t->node);
-    }
-    if (list_empty(&t->node)) {
+    if (list_empty(&t->node))
         list_add_tail(&l->tasks, &t->node);
-    }
 }
 
 /* The tasks of this turn move to a list of their own; a task may take another one off it. */
 void loop_reap(struct loop *l)
 {
     struct list todo, *node;
-    if (list_empty(&l->tasks)) {
+    if (list_empty(&l->tasks))
         return;
-    }
     todo = l->tasks;
     todo.next->prev = &todo;
     todo.prev->next = &todo;

@@ -34,9 +34,8 @@ void timer_wheel_init(struct timer_wheel *w, uint64_t now_ms)
     w->running = false;
     for (unsigned level = 0; level < TIMER_LEVELS; level++) {
         w->used[level] = 0;
-        for (unsigned slot = 0; slot < TIMER_SLOTS; slot++) {
+        for (unsigned slot = 0; slot < TIMER_SLOTS; slot++)
             list_init(&w->slots[level][slot]);
-        }
     }
 }
 
@@ -62,9 +61,8 @@ static void insert(struct timer_wheel *w, struct timer *t)
     unsigned level = level_of(when, w->now);
     if (level == TOP) {
         uint64_t last = (w->now >> shift_of(TOP)) + TIMER_SLOTS - 1;
-        if (when >> shift_of(TOP) > last) {
+        if (when >> shift_of(TOP) > last)
             when = last << shift_of(TOP);
-        }
     }
     unsigned slot = digit_of(when, level);
     w->used[level] |= UINT64_C(1) << slot;
@@ -92,11 +90,10 @@ void timer_set_at(struct timer_wheel *w, struct timer *t, uint64_t due)
         t->due = due;
         return;
     }
-    if (t->due) {
+    if (t->due)
         take_out(w, t);
-    } else {
+    else
         w->count++;
-    }
     t->due = due;
     insert(w, t);
 }
@@ -128,9 +125,8 @@ static uint64_t next_slot(const struct timer_wheel *w, unsigned *level, unsigned
         }
     }
     uint64_t used = w->used[TOP];
-    if (!used) {
+    if (!used)
         return NEVER;
-    }
     unsigned here = digit_of(w->now, TOP);
     uint64_t turned = here ? used >> here | used << (TIMER_SLOTS - here) : used;
     unsigned ahead = (unsigned)__builtin_ctzll(turned);
@@ -143,9 +139,8 @@ int64_t timer_next(const struct timer_wheel *w, uint64_t now_ms)
 {
     unsigned level, slot;
     uint64_t when = next_slot(w, &level, &slot);
-    if (when == NEVER) {
+    if (when == NEVER)
         return -1;
-    }
     return when > now_ms ? (int64_t)(when - now_ms) : 0;
 }
 
@@ -187,9 +182,8 @@ void timer_run(struct timer_wheel *w, uint64_t now_ms)
     w->running = true;
     for (;;) {
         uint64_t when = next_slot(w, &level, &slot);
-        if (when == NEVER || when > now_ms) {
+        if (when == NEVER || when > now_ms)
             break;
-        }
         w->now = when;
         run_slot(w, level, slot);
     }

@@ -72,10 +72,9 @@ static bool match(const struct http_head *h, enum http_field field, const struct
         return exists;
     if (!exists || !own_tag(v, &own))
         return false;
-    for (size_t i = 0; i < h->nheaders; i++) {
+    for (size_t i = 0; i < h->nheaders; i++)
         if (h->headers[i].field == field && list_has_tag(h->headers[i].value, &own, strong))
             return true;
-    }
     return false;
 }
 

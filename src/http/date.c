@@ -93,10 +93,9 @@ static bool take_number(cs_str *s, size_t digits, int *out)
 
 static bool take_month(cs_str *s, int *month)
 {
-    for (*month = 1; *month <= 12; ++*month) {
+    for (*month = 1; *month <= 12; ++*month)
         if (take(s, month_names[*month - 1]))
             return true;
-    }
     return false;
 }
 

@@ -143,10 +143,9 @@ static int absolute_form(struct http_head *h)
     static const cs_str schemes[] = {{"http://", 7}, {"https://", 8}};
     cs_str t = h->target;
     size_t skipped = 0;
-    for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(schemes); i++)
         if (t.n >= schemes[i].n && str_eq_nocase((cs_str){t.p, schemes[i].n}, schemes[i]))
             skipped = schemes[i].n;
-    }
     if (skipped == 0)
         return refuse(h, 400, "the request target has none of the four forms");
     size_t end = skipped;
@@ -194,10 +193,9 @@ static int on_version(struct http_head *h, struct input in)
     static const char form[] = "HTTP/0.0\r\n";
     const char *v = in.p + h->mark;
     size_t there = in.n - h->mark;
-    for (size_t i = 0; i < VERSION_SIZE && i < there; i++) {
+    for (size_t i = 0; i < VERSION_SIZE && i < there; i++)
         if (form[i] == '0' ? !is_digit(v[i]) : v[i] != form[i])
             return refuse_byte(h, v[i], "the request line does not end with HTTP/ and a version");
-    }
     if (there < VERSION_SIZE)
         return MORE;
     if (v[5] != '1')
@@ -266,12 +264,11 @@ static int on_transfer_encoding(struct http_head *h, cs_str value)
 static int on_connection(struct http_head *h, cs_str list)
 {
     cs_str option;
-    while (http_list_next(&list, &option)) {
+    while (http_list_next(&list, &option))
         if (str_eq_nocase(option, CS_S("close")))
             h->close_asked = true;
         else if (str_eq_nocase(option, CS_S("keep-alive")))
             h->keep_alive = true;
-    }
     if (h->close_asked)
         h->keep_alive = false;
     return NEXT;
@@ -470,9 +467,8 @@ long http_head_parse(struct http_head *h, const char *bytes, size_t n,
 
 const struct http_header *http_head_find(const struct http_head *h, cs_str name)
 {
-    for (size_t i = 0; i < h->nheaders; i++) {
+    for (size_t i = 0; i < h->nheaders; i++)
         if (str_eq_nocase(h->headers[i].name, name))
             return &h->headers[i];
-    }
     return NULL;
 }

@@ -3,10 +3,9 @@
 /* Compares n bytes of `name` with a name in small letters. */
 static bool is(cs_str name, const char *lower)
 {
-    for (size_t i = 0; i < name.n; i++) {
+    for (size_t i = 0; i < name.n; i++)
         if (str_lower_char(name.p[i]) != lower[i])
             return false;
-    }
     return true;
 }
 

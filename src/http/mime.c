@@ -186,10 +186,9 @@ static const struct {
 /* What stands behind the last dot of the last segment; empty if there is none. */
 static cs_str extension_of(cs_str path)
 {
-    for (size_t i = path.n; i > 0 && path.p[i - 1] != '/'; i--) {
+    for (size_t i = path.n; i > 0 && path.p[i - 1] != '/'; i--)
         if (path.p[i - 1] == '.')
             return (cs_str){path.p + i, path.n - i};
-    }
     return (cs_str){NULL, 0};
 }
 

@@ -32,19 +32,17 @@ int http_hex_value(unsigned char c)
 
 bool http_is_token(cs_str s)
 {
-    for (size_t i = 0; i < s.n; i++) {
+    for (size_t i = 0; i < s.n; i++)
         if (!http_is_tchar((unsigned char)s.p[i]))
             return false;
-    }
     return s.n > 0;
 }
 
 bool http_is_field_value(cs_str s)
 {
-    for (size_t i = 0; i < s.n; i++) {
+    for (size_t i = 0; i < s.n; i++)
         if (!http_is((unsigned char)s.p[i], HTTP_CLASS_VALUE))
             return false;
-    }
     return true;
 }
 
@@ -82,9 +80,8 @@ bool http_list_next(cs_str *rest, cs_str *element)
 bool http_list_has(cs_str list, const char *token)
 {
     cs_str want = str_of(token), element;
-    while (http_list_next(&list, &element)) {
+    while (http_list_next(&list, &element))
         if (str_eq_nocase(element, want))
             return true;
-    }
     return false;
 }

@@ -72,9 +72,8 @@ uint64_t board_get(const struct region *r, int slot, enum ipc_counter c)
 uint64_t board_sum(const struct region *r, enum ipc_counter c)
 {
     uint64_t sum = 0;
-    for (unsigned i = 0; i < r->nslots; i++) {
+    for (unsigned i = 0; i < r->nslots; i++)
         sum += board_get(r, (int)i, c);
-    }
     return sum;
 }
 
@@ -82,18 +81,16 @@ uint64_t board_module_sum(const struct region *r, unsigned index)
 {
     check(index < IPC_MODULE_COUNTERS);
     uint64_t sum = 0;
-    for (unsigned i = 0; i < r->nslots; i++) {
+    for (unsigned i = 0; i < r->nslots; i++)
         sum += atomic_load_explicit(&r->slots[i].module_counters[index], memory_order_relaxed);
-    }
     return sum;
 }
 
 int board_active(const struct region *r)
 {
     int sum = 0;
-    for (unsigned i = 0; i < r->nslots; i++) {
+    for (unsigned i = 0; i < r->nslots; i++)
         sum += atomic_load_explicit(&r->slots[i].active, memory_order_relaxed);
-    }
     return sum;
 }
 

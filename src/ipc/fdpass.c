@@ -34,12 +34,10 @@ int fdpass_send(int sock, const struct fdpass_msg *msg, int fd)
     memcpy(CMSG_DATA(c), &fd, sizeof(fd));
     for (;;) {
         ssize_t n = sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
-        if (n >= 0) {
+        if (n >= 0)
             return (size_t)n == sizeof(copy) ? 0 : -EIO;
-        }
-        if (errno != EINTR) {
+        if (errno != EINTR)
             return -errno;
-        }
     }
 }
 
@@ -47,13 +45,11 @@ static size_t collect_fds(struct msghdr *m, int out[MAX_FDS])
 {
     size_t n = 0;
     for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
             continue;
-        }
         size_t len = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < len && n < MAX_FDS; i++) {
+        for (size_t i = 0; i < len && n < MAX_FDS; i++)
             memcpy(&out[n++], CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-        }
     }
     return n;
 }
@@ -62,12 +58,10 @@ static ssize_t receive(int sock, struct msghdr *m)
 {
     for (;;) {
         ssize_t n = recvmsg(sock, m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-        if (n >= 0) {
+        if (n >= 0)
             return n;
-        }
-        if (errno != EINTR) {
+        if (errno != EINTR)
             return -errno;
-        }
     }
 }
 
@@ -81,9 +75,8 @@ int fdpass_recv(int sock, struct fdpass_msg *msg, int *fd)
                        .msg_controllen = sizeof(control.room)};
     *fd = -1;
     ssize_t n = receive(sock, &m);
-    if (n < 0) {
+    if (n < 0)
         return n == -EAGAIN ? 0 : n == -ECONNRESET ? -EPIPE : (int)n;
-    }
     int fds[MAX_FDS];
     size_t nfds = collect_fds(&m, fds);
     bool whole = (size_t)n == sizeof(*msg) && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
@@ -91,8 +84,7 @@ int fdpass_recv(int sock, struct fdpass_msg *msg, int *fd)
         *fd = fds[0];
         return 1;
     }
-    for (size_t i = 0; i < nfds; i++) {
+    for (size_t i = 0; i < nfds; i++)
         fd_close(&fds[i]);
-    }
     return n == 0 && nfds == 0 ? -EPIPE : -EPROTO;
 }

@@ -22,7 +22,13 @@
 #define IPC_MAGIC          0x43535348u
 #define IPC_CACHE_LINE     64
 
-enum { IPC_SLOT_MASTER, IPC_SLOT_PRIMARY_A, IPC_SLOT_PRIMARY_B, IPC_SLOT_CANARY, IPC_SLOT_WORKERS };
+enum {
+    IPC_SLOT_MASTER,
+    IPC_SLOT_PRIMARY_A,
+    IPC_SLOT_PRIMARY_B,
+    IPC_SLOT_CANARY,
+    IPC_SLOT_WORKERS
+};
 
 enum ipc_state {
     IPC_FREE,     /* nobody */
@@ -33,23 +39,23 @@ enum ipc_state {
 };
 
 enum ipc_park {
-    IPC_RUN,  /* busy, or not there */
-    IPC_PARK  /* sleeps in epoll_wait, or is about to: a kick will be seen */
+    IPC_RUN, /* busy, or not there */
+    IPC_PARK /* sleeps in epoll_wait, or is about to: a kick will be seen */
 };
 
 /* Counters of one process, by name in board.c; w: the process itself. */
 enum ipc_counter {
     IPC_ACCEPTS,
-    IPC_ACCEPT_EMPTY,        /* accept that found nothing */
-    IPC_ACCEPT_FULL,         /* paused: out of descriptors, or at max_connections */
+    IPC_ACCEPT_EMPTY, /* accept that found nothing */
+    IPC_ACCEPT_FULL,  /* paused: out of descriptors, or at max_connections */
     IPC_TURN_TAKES,
     IPC_TURN_GIVES,
     IPC_TURN_KICKS_SENT,
     IPC_TURN_KICKS_RECEIVED,
-    IPC_TURN_RECOVERED,      /* took over the lock of a dead holder */
-    IPC_WAKEUPS,             /* returns of epoll_wait */
-    IPC_CONNECTIONS,         /* connections begun */
-    IPC_REQUESTS,            /* requests whose answer has left, or whose client went away */
+    IPC_TURN_RECOVERED, /* took over the lock of a dead holder */
+    IPC_WAKEUPS,        /* returns of epoll_wait */
+    IPC_CONNECTIONS,    /* connections begun */
+    IPC_REQUESTS,       /* requests whose answer has left, or whose client went away */
     IPC_STATUS_1XX,
     IPC_STATUS_2XX,
     IPC_STATUS_3XX,
@@ -57,20 +63,20 @@ enum ipc_counter {
     IPC_STATUS_5XX,
     IPC_BYTES_IN,
     IPC_BYTES_OUT,
-    IPC_BAD_REQUEST,         /* head or body refused with 400, 501, 505, 417 */
-    IPC_LIMIT_HEAD,          /* 431, 414 */
-    IPC_LIMIT_BODY,          /* 413 */
-    IPC_LIMIT_CONNECTIONS,   /* 503, or an idle connection closed early */
+    IPC_BAD_REQUEST,       /* head or body refused with 400, 501, 505, 417 */
+    IPC_LIMIT_HEAD,        /* 431, 414 */
+    IPC_LIMIT_BODY,        /* 413 */
+    IPC_LIMIT_CONNECTIONS, /* 503, or an idle connection closed early */
     IPC_TIMEOUT_HEAD,
     IPC_TIMEOUT_BODY,
     IPC_TIMEOUT_IDLE,
     IPC_TIMEOUT_WRITE,
     IPC_TIMEOUT_HANDLER,
-    IPC_CLIENT_GONE,         /* client went away before its answer was complete */
+    IPC_CLIENT_GONE, /* client went away before its answer was complete */
     IPC_HANDLER_ERRORS,
     IPC_LOG_LINES,
-    IPC_LOG_BLOCKED,         /* writes of the access log that took over 10 ms */
-    IPC_LOG_DROPPED,         /* lines lost because the log could not be written */
+    IPC_LOG_BLOCKED, /* writes of the access log that took over 10 ms */
+    IPC_LOG_DROPPED, /* lines lost because the log could not be written */
     IPC_COUNTERS
 };
 
@@ -85,8 +91,9 @@ struct ipc_counter_name {
 
 struct ipc_slot {
     /* The turn's handshake: seq_cst. */
-    alignas(IPC_CACHE_LINE) _Atomic uint32_t park; /* enum ipc_park; w: itself (master after its death) */
-    _Atomic uint32_t kick;                         /* w: whoever kicks sets it, the slot's process clears it */
+    alignas(IPC_CACHE_LINE) _Atomic uint32_t
+        park;              /* enum ipc_park; w: itself (master after its death) */
+    _Atomic uint32_t kick; /* w: whoever kicks sets it, the slot's process clears it */
 
     /* Read by others to choose whom to kick; w: the slot's process (master after its death). */
     _Atomic int32_t active; /* open connections */
@@ -98,9 +105,11 @@ struct ipc_slot {
     _Atomic int32_t pid;
     _Atomic uint32_t incarnation;
     _Atomic uint32_t generation;
-    _Atomic uint64_t started_ms;  /* monotonic */
-    _Atomic uint64_t drain_until; /* monotonic ms, 0 = no deadline; read by the process when it is told to drain */
-    _Atomic uint32_t reopened;    /* w: the process: number of the last log reopen it has carried out */
+    _Atomic uint64_t started_ms; /* monotonic */
+    _Atomic uint64_t
+        drain_until; /* monotonic ms, 0 = no deadline; read by the process when it is told to drain */
+    _Atomic uint32_t
+        reopened; /* w: the process: number of the last log reopen it has carried out */
 
     alignas(IPC_CACHE_LINE) _Atomic uint64_t counters[IPC_COUNTERS];
     _Atomic uint64_t module_counters[IPC_MODULE_COUNTERS];
@@ -108,18 +117,20 @@ struct ipc_slot {
 
 struct ipc_turn {
     alignas(IPC_CACHE_LINE) struct lock lock;
-    _Atomic int32_t owner;      /* slot, -1 = nobody; w: the holder */
-    _Atomic uint64_t since_us;  /* monotonic; w: the holder */
-    _Atomic uint32_t broken;    /* 1: the lock cannot be recovered; listeners are shared with EPOLLEXCLUSIVE */
-    _Atomic uint32_t used;      /* one past the highest slot that ever took part; w: turn_init, only upwards */
+    _Atomic int32_t owner;     /* slot, -1 = nobody; w: the holder */
+    _Atomic uint64_t since_us; /* monotonic; w: the holder */
+    _Atomic uint32_t
+        broken; /* 1: the lock cannot be recovered; listeners are shared with EPOLLEXCLUSIVE */
+    _Atomic uint32_t
+        used; /* one past the highest slot that ever took part; w: turn_init, only upwards */
 };
 
 struct ipc_header {
     uint32_t magic, version;
     uint64_t size;
     uint32_t max_workers, nslots;
-    _Atomic uint32_t generation;     /* of the newest generation that is live; w: master */
-    _Atomic uint32_t degraded;       /* 1: workers keep failing to start; w: master */
+    _Atomic uint32_t generation; /* of the newest generation that is live; w: master */
+    _Atomic uint32_t degraded;   /* 1: workers keep failing to start; w: master */
     _Atomic uint64_t started_wall_us;
     _Atomic uint64_t reloads, reloads_failed, spawns, crashes; /* w: master */
 };

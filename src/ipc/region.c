@@ -55,14 +55,12 @@ static void fill(struct region *r, unsigned max_workers)
 static int make_bells(struct region *r)
 {
     r->bells = mem_alloc(r->nslots * sizeof(*r->bells));
-    for (unsigned i = 0; i < r->nslots; i++) {
+    for (unsigned i = 0; i < r->nslots; i++)
         r->bells[i] = -1;
-    }
     for (unsigned i = 0; i < r->nslots; i++) {
         r->bells[i] = fd_event_new();
-        if (r->bells[i] < 0) {
+        if (r->bells[i] < 0)
             return r->bells[i];
-        }
     }
     r->master_bell = fd_event_new();
     return r->master_bell < 0 ? r->master_bell : 0;
@@ -73,28 +71,24 @@ int region_new(struct region *r, unsigned max_workers)
     *r = (struct region){.nslots = IPC_SLOT_WORKERS + 3 * max_workers, .master_bell = -1};
     struct offsets o = offsets_for(r->nslots);
     char *base = shm_new(o.end, "cserver");
-    if (!base) {
+    if (!base)
         return -errno;
-    }
     set_pointers(r, base, &o);
     fill(r, max_workers);
     int rc = make_bells(r);
-    if (rc < 0) {
+    if (rc < 0)
         region_free(r);
-    }
     return rc;
 }
 
 void region_free(struct region *r)
 {
-    for (unsigned i = 0; r->bells && i < r->nslots; i++) {
+    for (unsigned i = 0; r->bells && i < r->nslots; i++)
         fd_close(&r->bells[i]);
-    }
     fd_close(&r->master_bell);
     free(r->bells);
-    if (r->header) {
+    if (r->header)
         shm_free(r->header, r->size);
-    }
     *r = (struct region){.master_bell = -1};
 }
 
@@ -103,9 +97,8 @@ static void copy_help(char *to, size_t room, const char *from)
 {
     size_t n = from ? strlen(from) : 0;
     n = n < room ? n : room - 1;
-    if (n) {
+    if (n)
         memcpy(to, from, n);
-    }
     to[n] = '\0';
 }
 
@@ -115,9 +108,8 @@ int region_counter(struct region *r, const char *name, const char *help)
 {
     size_t n = strlen(name);
     check(n > 0);
-    if (n >= IPC_COUNTER_NAME) {
+    if (n >= IPC_COUNTER_NAME)
         return -ENAMETOOLONG;
-    }
     for (int i = 0; i < IPC_MODULE_COUNTERS; i++) {
         struct ipc_counter_name *c = &r->names[i];
         if (!atomic_load_explicit(&c->used, memory_order_acquire)) {
@@ -126,9 +118,8 @@ int region_counter(struct region *r, const char *name, const char *help)
             atomic_store_explicit(&c->used, 1, memory_order_release);
             return i;
         }
-        if (strcmp(c->name, name) == 0) {
+        if (strcmp(c->name, name) == 0)
             return i;
-        }
     }
     return -ENOSPC;
 }

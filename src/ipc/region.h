@@ -13,7 +13,7 @@ struct region {
     struct ipc_slot *slots;
     unsigned nslots;
     size_t size;
-    int *bells;      /* one eventfd per slot, made before any fork: rung to kick the slot's process */
+    int *bells; /* one eventfd per slot, made before any fork: rung to kick the slot's process */
     int master_bell; /* eventfd: a worker has changed its state, look */
 };
 

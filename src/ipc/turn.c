@@ -86,12 +86,10 @@ static bool lock_is_ours(struct turn *t)
 
 bool turn_take(struct turn *t)
 {
-    if (t->have) {
+    if (t->have)
         return true;
-    }
-    if (t->shared || !lock_is_ours(t)) {
+    if (t->shared || !lock_is_ours(t))
         return false;
-    }
     struct ipc_turn *shared = t->region->turn;
     atomic_store_explicit(&shared->owner, t->slot, memory_order_relaxed);
     atomic_store_explicit(&shared->since_us, clock_us(), memory_order_relaxed);
@@ -146,16 +144,14 @@ static bool kick_next(struct turn *t, int64_t limit)
     for (int i = 1; i < used; i++) {
         int at = (t->slot + i) % used;
         struct ipc_slot *s = region_slot(r, at);
-        if (!is_parked(s) || !is_fit(s) || active(s) > limit) {
+        if (!is_parked(s) || !is_fit(s) || active(s) > limit)
             continue;
-        }
         if (atomic_exchange(&s->kick, 1) == 0) {
             fd_event_ring(r->bells[at]);
             region_add(t->me, IPC_TURN_KICKS_SENT, 1);
         }
-        if (is_parked(s)) {
+        if (is_parked(s))
             return true;
-        }
     }
     return false;
 }
@@ -163,16 +159,14 @@ static bool kick_next(struct turn *t, int64_t limit)
 /* Under load nobody sleeps, and one look is all it costs. */
 static void kick_someone(struct turn *t)
 {
-    if (turn_others_parked(t) && !kick_next(t, light_limit(t->region))) {
+    if (turn_others_parked(t) && !kick_next(t, light_limit(t->region)))
         kick_next(t, INT64_MAX);
-    }
 }
 
 void turn_give(struct turn *t)
 {
-    if (!t->have) {
+    if (!t->have)
         return;
-    }
     t->have = false;
     atomic_store_explicit(&t->region->turn->owner, -1, memory_order_relaxed);
     region_add(t->me, IPC_TURN_GIVES, 1);
@@ -207,18 +201,16 @@ bool turn_kicked(const struct turn *t)
 
 void turn_heard(struct turn *t)
 {
-    if (atomic_exchange(&t->me->kick, 0)) {
+    if (atomic_exchange(&t->me->kick, 0))
         region_add(t->me, IPC_TURN_KICKS_RECEIVED, 1);
-    }
 }
 
 bool turn_others_parked(const struct turn *t)
 {
     for (int i = 0, used = used_slots(t->region); i < used; i++) {
         const struct ipc_slot *s = region_slot(t->region, i);
-        if (i != t->slot && is_parked(s) && is_fit(s)) {
+        if (i != t->slot && is_parked(s) && is_fit(s))
             return true;
-        }
     }
     return false;
 }

@@ -38,11 +38,9 @@ static int declare(const cs_module *desc, const cs_counter_def *def, struct regi
 int counter_declare(const cs_module *desc, struct region *r, struct buf *error)
 {
     shared = r;
-    for (const cs_counter_def *def = desc->counters; def && def->name; def++) {
-        if (declare(desc, def, r, error) < 0) {
+    for (const cs_counter_def *def = desc->counters; def && def->name; def++)
+        if (declare(desc, def, r, error) < 0)
             return -1;
-        }
-    }
     return 0;
 }
 

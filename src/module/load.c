@@ -46,9 +46,8 @@ static char *staging_root(const char *self)
 {
     static const char tail[] = CSERVER_SBINDIR "/cserver";
     size_t n = strlen(self), ntail = sizeof(tail) - 1;
-    if (n < ntail || strcmp(self + n - ntail, tail) != 0) {
+    if (n < ntail || strcmp(self + n - ntail, tail) != 0)
         return NULL;
-    }
     return mem_strndup(self, n - ntail);
 }
 
@@ -67,11 +66,10 @@ char *module_default_folder(void)
 {
     char *self = file_self(), *root = self ? staging_root(self) : NULL;
     char *folder = NULL;
-    if (root) {
+    if (root)
         folder = mem_printf("%s%s", root, CSERVER_MODULE_DIR);
-    } else if (self) {
+    else if (self)
         folder = folder_beside(self);
-    }
     free(root);
     free(self);
     return folder ? folder : mem_strdup(CSERVER_MODULE_DIR);
@@ -123,14 +121,11 @@ static void *descriptor_of(const struct module *m, unsigned major)
 static int find_descriptor(struct module *m, struct buf *error)
 {
     m->desc = descriptor_of(m, CS_ABI_MAJOR);
-    if (m->desc) {
+    if (m->desc)
         return 0;
-    }
-    for (unsigned major = 0; major < OTHER_MAJORS; major++) {
-        if (descriptor_of(m, major)) {
+    for (unsigned major = 0; major < OTHER_MAJORS; major++)
+        if (descriptor_of(m, major))
             return other_major(m, major, error);
-        }
-    }
     return refuse(m, error,
                   "not a cserver module: it has no symbol cserver_module_%d, which CS_MODULE of "
                   "cserver.h makes",
@@ -148,9 +143,8 @@ static int check_version(const struct module *m, struct buf *error)
                       "cserver.h write it",
                       CS_ABI_MAJOR, d->magic, CS_MAGIC);
     }
-    if (d->size >= offsetof(cs_module, flags) && d->abi_major != CS_ABI_MAJOR) {
+    if (d->size >= offsetof(cs_module, flags) && d->abi_major != CS_ABI_MAJOR)
         return other_major(m, d->abi_major, error);
-    }
     if (d->size >= offsetof(cs_module, flags) && d->abi_minor > CS_ABI_MINOR) {
         return refuse(m, error,
                       "needs module ABI %u.%u, this cserver has %d.%d: upgrade cserver or rebuild "
@@ -178,9 +172,8 @@ static bool is_name(const char *z)
 static int check_names(const struct module *m, struct buf *error)
 {
     const cs_module *d = m->desc;
-    if (!d->api) {
+    if (!d->api)
         return refuse(m, error, "its descriptor has no .api: let CS_MODULE of cserver.h write it");
-    }
     if (!d->name || !is_name(d->name) || strlen(d->name) > NAME_MAX_LEN) {
         return refuse(m, error,
                       "its .name is \"%.64s\": a module's name is a letter and up to %d of a-z, "
@@ -192,9 +185,8 @@ static int check_names(const struct module *m, struct buf *error)
                       "this is the module \"%s\", not \"%s\": name the section [module:%s]",
                       d->name, m->name, d->name);
     }
-    if (!d->version || !d->version[0]) {
+    if (!d->version || !d->version[0])
         return refuse(m, error, "it has no .version: give it one, such as \"1.0\"");
-    }
     return 0;
 }
 
@@ -214,11 +206,9 @@ static int check_counter(const struct module *m, const cs_counter_def *c, struct
             "the counter \"%s\" has no cs_counter pointer: write { &pointer, name, help }",
             c->name);
     }
-    for (const cs_counter_def *other = m->desc->counters; other < c; other++) {
-        if (strcmp(other->name, c->name) == 0) {
+    for (const cs_counter_def *other = m->desc->counters; other < c; other++)
+        if (strcmp(other->name, c->name) == 0)
             return refuse(m, error, "the counter \"%s\" is declared twice", c->name);
-        }
-    }
     return 0;
 }
 
@@ -231,9 +221,8 @@ static int check_counters(const struct module *m, struct buf *error)
                           "it declares more than %d counters, or the table does not end with {0}",
                           IPC_MODULE_COUNTERS);
         }
-        if (check_counter(m, c, error) < 0) {
+        if (check_counter(m, c, error) < 0)
             return -1;
-        }
     }
     return 0;
 }
@@ -248,9 +237,8 @@ static int check_tables(const struct module *m, struct buf *error)
     }
     struct buf why = {0};
     int rc = 0;
-    if (d->directives && conf_table_check(d->directives, d->conf_size, &why) < 0) {
+    if (d->directives && conf_table_check(d->directives, d->conf_size, &why) < 0)
         rc = refuse(m, error, "%.*s", CS_F(buf_str(&why)));
-    }
     buf_free(&why);
     return rc < 0 ? rc : check_counters(m, error);
 }
@@ -279,9 +267,8 @@ static void copy_error(const struct module *m, int err, struct buf *error)
 int module_copy(struct module *m, const char *name, const char *path, struct buf *error)
 {
     *m = (struct module){.name = mem_strdup(name), .path = mem_strdup(path), .fd = dl_copy(path)};
-    if (m->fd >= 0) {
+    if (m->fd >= 0)
         return 0;
-    }
     copy_error(m, -m->fd, error);
     m->fd = -1;
     module_free(m);
@@ -293,13 +280,11 @@ static int open_copy(struct module *m, struct buf *error)
 {
     const char *why = NULL;
     m->handle = dl_open(m->fd, m->path, &why);
-    if (m->handle) {
+    if (m->handle)
         return 0;
-    }
     size_t n = strlen(m->path);
-    if (strncmp(why, m->path, n) == 0 && why[n] == ':') {
+    if (strncmp(why, m->path, n) == 0 && why[n] == ':')
         why += n + 1;
-    }
     why += strspn(why, " ");
     const char *remedy =
         strstr(why, "undefined symbol")

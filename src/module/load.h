@@ -6,10 +6,10 @@
 #include "base/buf.h"
 
 struct module {
-    char *name;               /* of [module:NAME] */
-    char *path;               /* the file it was copied from */
-    int fd;                   /* the copy, a memfd: kept open as long as the module */
-    void *handle;             /* NULL while only copied */
+    char *name;   /* of [module:NAME] */
+    char *path;   /* the file it was copied from */
+    int fd;       /* the copy, a memfd: kept open as long as the module */
+    void *handle; /* NULL while only copied */
     const cs_module *desc;
 };
 

@@ -24,20 +24,17 @@
 static void die_with(pid_t parent, int deathsig)
 {
     prctl(PR_SET_PDEATHSIG, (unsigned long)deathsig, 0, 0, 0);
-    if (getppid() != parent) {
+    if (getppid() != parent)
         _exit(0);
-    }
 }
 
 pid_t child_fork(int deathsig)
 {
     pid_t parent = getpid(), pid = fork();
-    if (pid < 0) {
+    if (pid < 0)
         return -errno;
-    }
-    if (pid == 0 && deathsig) {
+    if (pid == 0 && deathsig)
         die_with(parent, deathsig);
-    }
     return pid;
 }
 
@@ -73,11 +70,9 @@ static struct {
 /* End of the stretch of strings that follow `end` without a gap. */
 static char *stretch(char *end, char *const *strings)
 {
-    for (size_t i = 0; strings[i]; i++) {
-        if (strings[i] == end) {
+    for (size_t i = 0; strings[i]; i++)
+        if (strings[i] == end)
             end += strlen(end) + 1;
-        }
-    }
     return end;
 }
 
@@ -92,32 +87,27 @@ static char *move_string(char **to, const char *s)
 static size_t bytes_of(char *const *strings)
 {
     size_t n = 0;
-    for (size_t i = 0; strings[i]; i++) {
+    for (size_t i = 0; strings[i]; i++)
         n += strlen(strings[i]) + 1;
-    }
     return n;
 }
 
 void child_title_init(int argc, char **argv)
 {
     size_t nenv = 0;
-    if (argc < 1 || title.p) {
+    if (argc < 1 || title.p)
         return;
-    }
-    while (environ[nenv]) {
+    while (environ[nenv])
         nenv++;
-    }
     char *end = stretch(stretch(argv[0], argv), environ);
     char *to = title.copies = mem_alloc(bytes_of(argv) + bytes_of(environ) + 1);
     title.p = argv[0];
     title.n = (size_t)(end - argv[0]);
     title.env = mem_alloc((nenv + 1) * sizeof(*title.env));
-    for (size_t i = 0; i < nenv; i++) {
+    for (size_t i = 0; i < nenv; i++)
         title.env[i] = move_string(&to, environ[i]);
-    }
-    for (int i = 0; i < argc; i++) {
+    for (int i = 0; i < argc; i++)
         argv[i] = move_string(&to, argv[i]);
-    }
     environ = title.env;
     program_invocation_name = argv[0];
     char *slash = strrchr(argv[0], '/');
@@ -128,9 +118,8 @@ void child_title_set(const char *fmt, ...)
 {
     char text[256];
     va_list ap;
-    if (!title.p) {
+    if (!title.p)
         return;
-    }
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
     va_end(ap);
@@ -142,9 +131,8 @@ int child_user_find(const char *name, uid_t *uid, gid_t *gid)
 {
     errno = 0;
     const struct passwd *pw = getpwnam(name);
-    if (!pw) {
+    if (!pw)
         return errno == 0 || errno == ESRCH ? -ENOENT : -errno;
-    }
     *uid = pw->pw_uid;
     *gid = pw->pw_gid;
     return 0;
@@ -154,16 +142,13 @@ static int drop(const char *name, uid_t uid, gid_t gid)
 {
     uid_t r, e, s;
     gid_t rg, eg, sg;
-    if (initgroups(name, gid) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0) {
+    if (initgroups(name, gid) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0)
         return -errno;
-    }
-    if (getresuid(&r, &e, &s) < 0 || getresgid(&rg, &eg, &sg) < 0) {
+    if (getresuid(&r, &e, &s) < 0 || getresgid(&rg, &eg, &sg) < 0)
         return -errno;
-    }
     bool all = r == uid && e == uid && s == uid && rg == gid && eg == gid && sg == gid;
-    if (!all || (uid != 0 && (setuid(0) == 0 || seteuid(0) == 0))) {
+    if (!all || (uid != 0 && (setuid(0) == 0 || seteuid(0) == 0)))
         return -EPERM;
-    }
     return 0;
 }
 
@@ -171,23 +156,20 @@ int child_user_become(const char *name, uid_t uid, gid_t gid)
 {
     int deathsig = 0;
     pid_t parent = getppid();
-    if (getuid() == uid && geteuid() == uid && getgid() == gid && getegid() == gid) {
+    if (getuid() == uid && geteuid() == uid && getgid() == gid && getegid() == gid)
         return 0;
-    }
     prctl(PR_GET_PDEATHSIG, &deathsig, 0, 0, 0);
     int rc = drop(name, uid, gid);
-    if (rc == 0 && deathsig) {
+    if (rc == 0 && deathsig)
         die_with(parent, deathsig);
-    }
     return rc;
 }
 
 int child_cpu_count(void)
 {
     cpu_set_t set;
-    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0) {
+    if (sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) > 0)
         return CPU_COUNT(&set);
-    }
     /* More CPUs than a cpu_set_t holds. */
     long n = sysconf(_SC_NPROCESSORS_ONLN);
     return n > 0 ? (int)n : 1;
@@ -198,9 +180,8 @@ int child_cpu_count(void)
 static uint64_t start_time_of(const char *stat)
 {
     const char *p = strrchr(stat, ')');
-    for (int field = 2; p && field < 22; field++) {
+    for (int field = 2; p && field < 22; field++)
         p = strchr(p + 1, ' ');
-    }
     return p ? strtoull(p + 1, NULL, 10) : 0;
 }
 
@@ -209,14 +190,12 @@ uint64_t child_start_time(pid_t pid)
     char path[64], text[1024];
     snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) {
+    if (fd < 0)
         return 0;
-    }
     ssize_t n = read(fd, text, sizeof(text) - 1);
     fd_close(&fd);
-    if (n <= 0) {
+    if (n <= 0)
         return 0;
-    }
     text[n] = '\0';
     return start_time_of(text);
 }

@@ -27,9 +27,8 @@ static int new_memfd(void)
 {
     unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
     int fd = memfd_create("module", flags | MFD_EXEC);
-    if (fd < 0 && errno == EINVAL) {
+    if (fd < 0 && errno == EINVAL)
         fd = memfd_create("module", flags);
-    }
     return fd < 0 ? -errno : fd;
 }
 
@@ -38,12 +37,10 @@ static int copy(int from, int to)
 {
     for (ssize_t total = 0; total <= COPY_MAX;) {
         ssize_t n = sendfile(to, from, NULL, 1 << 20);
-        if (n == 0) {
+        if (n == 0)
             return fcntl(to, F_ADD_SEALS, SEALS) < 0 ? -errno : 0;
-        }
-        if (n < 0 && errno != EINTR) {
+        if (n < 0 && errno != EINTR)
             return -errno;
-        }
         total += n > 0 ? n : 0;
     }
     return -EFBIG;
@@ -52,15 +49,12 @@ static int copy(int from, int to)
 static int copy_of(int from)
 {
     struct stat st;
-    if (fstat(from, &st) < 0) {
+    if (fstat(from, &st) < 0)
         return -errno;
-    }
-    if (!S_ISREG(st.st_mode)) {
+    if (!S_ISREG(st.st_mode))
         return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
-    }
-    if (st.st_size > COPY_MAX) {
+    if (st.st_size > COPY_MAX)
         return -EFBIG;
-    }
     int to = new_memfd();
     int rc = to < 0 ? to : copy(from, to);
     if (rc < 0) {
@@ -73,9 +67,8 @@ static int copy_of(int from)
 int dl_copy(const char *path)
 {
     int from = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (from < 0) {
+    if (from < 0)
         return -errno;
-    }
     int to = copy_of(from);
     fd_close(&from);
     return to;
@@ -88,9 +81,8 @@ static void unique_path(int fd, char *out, size_t n)
     static unsigned counter;
     char digits[2 * NAME_BITS + 1];
     counter++;
-    for (unsigned i = 0; i < NAME_BITS; i++) {
+    for (unsigned i = 0; i < NAME_BITS; i++)
         memcpy(digits + (size_t)2 * i, counter >> i & 1 ? "/." : "//", 2);
-    }
     digits[2 * NAME_BITS] = '\0';
     snprintf(out, n, "/proc/self/fd%s/%d", digits, fd);
 }
@@ -100,15 +92,13 @@ static const char *error_of(const char *path, const char *name)
 {
     static char text[512];
     const char *said = dlerror();
-    if (!said) {
+    if (!said)
         said = "unknown error of the dynamic linker";
-    }
     const char *at = strstr(said, path);
-    if (at) {
+    if (at)
         snprintf(text, sizeof(text), "%.*s%s%s", (int)(at - said), said, name, at + strlen(path));
-    } else {
+    else
         snprintf(text, sizeof(text), "%s", said);
-    }
     return text;
 }
 
@@ -128,7 +118,6 @@ void *dl_symbol(void *handle, const char *name)
 
 void dl_close(void *handle)
 {
-    if (handle) {
+    if (handle)
         dlclose(handle);
-    }
 }

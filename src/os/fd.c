@@ -24,13 +24,11 @@ void fd_close(int *fd)
 static int change(int fd, int get, int set, int flag, bool on)
 {
     int flags = fcntl(fd, get);
-    if (flags < 0) {
+    if (flags < 0)
         return -errno;
-    }
     int wanted = on ? flags | flag : flags & ~flag;
-    if (wanted == flags) {
+    if (wanted == flags)
         return 0;
-    }
     return fcntl(fd, set, wanted) < 0 ? -errno : 0;
 }
 
@@ -84,9 +82,8 @@ int fd_write_all(int fd, const char *p, size_t n)
             n -= (size_t)done;
         } else if (errno == EAGAIN) {
             int rc = wait_writable(fd);
-            if (rc < 0) {
+            if (rc < 0)
                 return rc;
-            }
         } else if (errno != EINTR) {
             return -errno;
         }
@@ -97,13 +94,11 @@ int fd_write_all(int fd, const char *p, size_t n)
 size_t fd_limit_raise(void)
 {
     struct rlimit lim;
-    if (getrlimit(RLIMIT_NOFILE, &lim) < 0) {
+    if (getrlimit(RLIMIT_NOFILE, &lim) < 0)
         return 1024;
-    }
     rlim_t before = lim.rlim_cur;
     lim.rlim_cur = lim.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &lim) < 0) {
+    if (setrlimit(RLIMIT_NOFILE, &lim) < 0)
         lim.rlim_cur = before;
-    }
     return lim.rlim_cur;
 }

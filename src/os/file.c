@@ -24,19 +24,15 @@ static int read_up_to(int fd, size_t max, struct buf *out)
     size_t start = out->n;
     for (;;) {
         ssize_t n = read(fd, buf_reserve(out, READ_STEP), READ_STEP);
-        if (n == 0) {
+        if (n == 0)
             return 0;
-        }
-        if (n < 0 && errno == EINTR) {
+        if (n < 0 && errno == EINTR)
             continue;
-        }
-        if (n < 0) {
+        if (n < 0)
             return -errno;
-        }
         buf_added(out, (size_t)n);
-        if (out->n - start > max) {
+        if (out->n - start > max)
             return -EFBIG;
-        }
     }
 }
 
@@ -45,9 +41,8 @@ int file_read(const char *path, size_t max, struct buf *out)
 {
     size_t start = out->n;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (fd < 0) {
+    if (fd < 0)
         return -errno;
-    }
     int rc = read_up_to(fd, max, out);
     if (rc < 0 && out->p) {
         out->n = start;
@@ -60,12 +55,10 @@ int file_read(const char *path, size_t max, struct buf *out)
 static int fill(int fd, cs_str content, unsigned mode)
 {
     int rc = fd_write_all(fd, content.p, content.n);
-    if (rc == 0 && fchmod(fd, mode) < 0) {
+    if (rc == 0 && fchmod(fd, mode) < 0)
         rc = -errno;
-    }
-    if (close(fd) < 0 && rc == 0) {
+    if (close(fd) < 0 && rc == 0)
         rc = -errno;
-    }
     return rc;
 }
 
@@ -74,12 +67,10 @@ int file_write_atomic(const char *path, cs_str content, unsigned mode)
     char *temp = mem_printf("%s.XXXXXX", path);
     int fd = mkostemp(temp, O_CLOEXEC);
     int rc = fd < 0 ? -errno : fill(fd, content, mode);
-    if (rc == 0 && rename(temp, path) < 0) {
+    if (rc == 0 && rename(temp, path) < 0)
         rc = -errno;
-    }
-    if (rc < 0 && fd >= 0) {
+    if (rc < 0 && fd >= 0)
         unlink(temp);
-    }
     free(temp);
     return rc;
 }
@@ -96,15 +87,12 @@ int file_open_dir(const char *path)
  * refuse: 0, or why no kernel would take this path. */
 static int refuse(cs_str path)
 {
-    if (path.n == 0) {
+    if (path.n == 0)
         return -ENOENT;
-    }
-    if (path.n >= PATH_MAX) {
+    if (path.n >= PATH_MAX)
         return -ENAMETOOLONG;
-    }
-    if (memchr(path.p, '\0', path.n)) {
+    if (memchr(path.p, '\0', path.n))
         return -EINVAL;
-    }
     return path.p[0] == '/' ? -EXDEV : 0;
 }
 
@@ -117,9 +105,8 @@ static int ask_kernel(int dirfd, const char *path)
     long fd = -1;
     for (int i = 0; i < BENEATH_TRIES; i++) {
         fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
-        if (fd >= 0 || (errno != EAGAIN && errno != EINTR)) {
+        if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
             break;
-        }
     }
     return fd < 0 ? -errno : (int)fd;
 }
@@ -128,17 +115,15 @@ int file_open_beneath(int dirfd, cs_str path)
 {
     static bool kernel_lacks_it;
     int rc = refuse(path);
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
     if (!kernel_lacks_it) {
         char z[PATH_MAX];
         memcpy(z, path.p, path.n);
         z[path.n] = '\0';
         rc = ask_kernel(dirfd, z);
-        if (rc != -ENOSYS && rc != -EPERM) {
+        if (rc != -ENOSYS && rc != -EPERM)
             return rc;
-        }
         /* EPERM may be a sandbox that does not know the call, or the file; the walk finds out. */
         kernel_lacks_it = rc == -ENOSYS;
     }
@@ -151,9 +136,8 @@ static bool next_segment(cs_str *rest, char name[NAME_MAX + 1], int *error)
     cs_str piece;
     *error = 0;
     while (str_split(rest, '/', &piece)) {
-        if (piece.n == 0 || str_is(piece, ".")) {
+        if (piece.n == 0 || str_is(piece, "."))
             continue;
-        }
         if (piece.n > NAME_MAX) {
             *error = -ENAMETOOLONG;
             return false;
@@ -173,15 +157,13 @@ static int open_one(int dirfd, const char *name, int flags)
 {
     struct stat st;
     int fd = openat(dirfd, name, flags | O_NOFOLLOW);
-    if (fd >= 0) {
+    if (fd >= 0)
         return fd;
-    }
     int error = errno;
     /* With O_DIRECTORY a link is "not a directory" to the kernel; say what it is. */
     if (error == ENOTDIR && fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-        S_ISLNK(st.st_mode)) {
+        S_ISLNK(st.st_mode))
         error = ELOOP;
-    }
     return -error;
 }
 
@@ -196,25 +178,20 @@ int file_walk_beneath(int dirfd, cs_str path)
 {
     char name[NAME_MAX + 1], next[NAME_MAX + 1];
     int error = refuse(path), at = dirfd;
-    if (error < 0) {
+    if (error < 0)
         return error;
-    }
     int last_flags = BENEATH_FLAGS | (wants_folder(path) ? O_DIRECTORY : 0);
-    if (!next_segment(&path, name, &error)) {
+    if (!next_segment(&path, name, &error))
         return error < 0 ? error : open_one(dirfd, ".", last_flags);
-    }
     for (;;) {
         bool more = next_segment(&path, next, &error);
         int fd = error;
-        if (error == 0) {
+        if (error == 0)
             fd = open_one(at, name, more ? O_PATH | O_DIRECTORY | O_CLOEXEC : last_flags);
-        }
-        if (at != dirfd) {
+        if (at != dirfd)
             fd_close(&at);
-        }
-        if (fd < 0 || !more) {
+        if (fd < 0 || !more)
             return fd;
-        }
         at = fd;
         memcpy(name, next, sizeof(name));
     }
@@ -236,17 +213,14 @@ static int may(const char *path, int how)
 int file_check_log(const char *path)
 {
     struct stat st;
-    if (stat(path, &st) == 0) {
+    if (stat(path, &st) == 0)
         return S_ISDIR(st.st_mode) ? -EISDIR : may(path, W_OK);
-    }
-    if (errno != ENOENT || path[0] == '\0' || path[strlen(path) - 1] == '/') {
+    if (errno != ENOENT || path[0] == '\0' || path[strlen(path) - 1] == '/')
         return errno == ENOENT ? -EISDIR : -errno;
-    }
     char *dir = file_dirname(path);
     int rc = stat(dir, &st) < 0 ? -errno : 0;
-    if (rc == 0) {
+    if (rc == 0)
         rc = S_ISDIR(st.st_mode) ? may(dir, W_OK | X_OK) : -ENOTDIR;
-    }
     free(dir);
     return rc;
 }
@@ -254,12 +228,10 @@ int file_check_log(const char *path)
 static int make_dir(const char *path)
 {
     struct stat st;
-    if (mkdir(path, 0755) == 0) {
+    if (mkdir(path, 0755) == 0)
         return 0;
-    }
-    if (errno == EEXIST) {
+    if (errno == EEXIST)
         return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
-    }
     return -errno;
 }
 
@@ -269,9 +241,8 @@ int file_make_parent(const char *path)
     int rc = make_dir(dir);
     if (rc == -ENOENT) {
         rc = file_make_parent(dir);
-        if (rc == 0) {
+        if (rc == 0)
             rc = make_dir(dir);
-        }
     }
     free(dir);
     return rc;
@@ -279,9 +250,8 @@ int file_make_parent(const char *path)
 
 char *file_join(const char *dir, const char *path)
 {
-    if (path[0] == '/') {
+    if (path[0] == '/')
         return mem_strdup(path);
-    }
     size_t n = strlen(dir);
     return mem_printf("%s%s%s", dir, n && dir[n - 1] == '/' ? "" : "/", path);
 }
@@ -289,12 +259,10 @@ char *file_join(const char *dir, const char *path)
 char *file_dirname(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    if (!slash) {
+    if (!slash)
         return mem_strdup(".");
-    }
-    while (slash > path && slash[-1] == '/') {
+    while (slash > path && slash[-1] == '/')
         slash--;
-    }
     return slash == path ? mem_strdup("/") : mem_strndup(path, (size_t)(slash - path));
 }
 
@@ -304,13 +272,11 @@ char *file_self(void)
     static const char gone[] = " (deleted)";
     char path[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
-    if (n <= 0) {
+    if (n <= 0)
         return NULL;
-    }
     size_t len = (size_t)n, tail = sizeof(gone) - 1;
     path[len] = '\0';
-    if (len > tail && strcmp(path + len - tail, gone) == 0 && access(path, F_OK) < 0) {
+    if (len > tail && strcmp(path + len - tail, gone) == 0 && access(path, F_OK) < 0)
         len -= tail;
-    }
     return mem_strndup(path, len);
 }

@@ -16,9 +16,8 @@
 static size_t most(void)
 {
     struct sysinfo info;
-    if (sysinfo(&info) < 0) {
+    if (sysinfo(&info) < 0)
         return 0;
-    }
     return (size_t)info.totalram / 2 * info.mem_unit;
 }
 
@@ -29,20 +28,17 @@ void *shm_new(size_t n, const char *name)
         return NULL;
     }
     int fd = memfd_create(name, MFD_CLOEXEC);
-    if (fd < 0) {
+    if (fd < 0)
         return NULL;
-    }
     void *p = MAP_FAILED;
-    if (ftruncate(fd, (off_t)n) == 0 && fallocate(fd, 0, 0, (off_t)n) == 0) {
+    if (ftruncate(fd, (off_t)n) == 0 && fallocate(fd, 0, 0, (off_t)n) == 0)
         p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    }
     fd_close(&fd);
     return p == MAP_FAILED ? NULL : p;
 }
 
 void shm_free(void *p, size_t n)
 {
-    if (p) {
+    if (p)
         munmap(p, n);
-    }
 }

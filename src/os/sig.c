@@ -16,9 +16,8 @@ static sigset_t read_set(void)
 {
     sigset_t set;
     sigemptyset(&set);
-    for (size_t i = 0; i < ARRAY_LEN(read_ones); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(read_ones); i++)
         sigaddset(&set, read_ones[i]);
-    }
     return set;
 }
 
@@ -29,9 +28,8 @@ void sig_block_all(void)
 {
     sigset_t set = read_set();
     sigprocmask(SIG_BLOCK, &set, NULL);
-    for (size_t i = 0; i < ARRAY_LEN(read_ones); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(read_ones); i++)
         signal(read_ones[i], SIG_DFL);
-    }
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
 }
@@ -50,9 +48,8 @@ int sig_read(int fd, int *pid)
     do {
         n = read(fd, &info, sizeof(info));
     } while (n < 0 && errno == EINTR);
-    if (n != (ssize_t)sizeof(info)) {
+    if (n != (ssize_t)sizeof(info))
         return 0;
-    }
     *pid = (int)info.ssi_pid;
     return (int)info.ssi_signo;
 }
@@ -60,9 +57,8 @@ int sig_read(int fd, int *pid)
 void sig_reset(void)
 {
     sigset_t none;
-    for (size_t i = 0; i < ARRAY_LEN(read_ones); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(read_ones); i++)
         signal(read_ones[i], SIG_DFL);
-    }
     signal(SIGPIPE, SIG_DFL);
     signal(SIGXFSZ, SIG_DFL);
     sigemptyset(&none);

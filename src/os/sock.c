@@ -36,12 +36,10 @@ static bool parse_unix(cs_str path, struct sock_addr *out, const char **error)
         return fail(error,
                     "the path of a unix socket begins with a slash, such as unix:/run/x.sock");
     }
-    if (path.n >= sizeof(out->u.un.sun_path)) {
+    if (path.n >= sizeof(out->u.un.sun_path))
         return fail(error, "the path of a unix socket has at most 107 bytes");
-    }
-    if (memchr(path.p, '\0', path.n)) {
+    if (memchr(path.p, '\0', path.n))
         return fail(error, "the path of a unix socket has no NUL in it");
-    }
     out->u.un.sun_family = AF_UNIX;
     memcpy(out->u.un.sun_path, path.p, path.n);
     out->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + path.n + 1);
@@ -52,9 +50,8 @@ static bool parse_unix(cs_str path, struct sock_addr *out, const char **error)
 static bool to_number(int family, cs_str host, void *out)
 {
     char z[INET6_ADDRSTRLEN];
-    if (host.n >= sizeof(z) || memchr(host.p, '\0', host.n)) {
+    if (host.n >= sizeof(z) || memchr(host.p, '\0', host.n))
         return false;
-    }
     memcpy(z, host.p, host.n);
     z[host.n] = '\0';
     return inet_pton(family, z, out) == 1;
@@ -62,13 +59,11 @@ static bool to_number(int family, cs_str host, void *out)
 
 static bool parse_v6(cs_str host, in_port_t port, struct sock_addr *out, const char **error)
 {
-    if (host.n < 2 || host.p[host.n - 1] != ']') {
+    if (host.n < 2 || host.p[host.n - 1] != ']')
         return fail(error, "an IPv6 address stands in brackets, such as [::1]:8080");
-    }
     cs_str inside = {host.p + 1, host.n - 2};
-    if (!to_number(AF_INET6, inside, &in6(out)->sin6_addr)) {
+    if (!to_number(AF_INET6, inside, &in6(out)->sin6_addr))
         return fail(error, "this is no IPv6 address (zones such as %eth0 are not supported)");
-    }
     in6(out)->sin6_family = AF_INET6;
     in6(out)->sin6_port = port;
     out->len = sizeof(struct sockaddr_in6);
@@ -77,12 +72,10 @@ static bool parse_v6(cs_str host, in_port_t port, struct sock_addr *out, const c
 
 static bool parse_v4(cs_str host, in_port_t port, struct sock_addr *out, const char **error)
 {
-    if (memchr(host.p, ':', host.n)) {
+    if (memchr(host.p, ':', host.n))
         return fail(error, "an IPv6 address stands in brackets, such as [::1]:8080");
-    }
-    if (!to_number(AF_INET, host, &in4(out)->sin_addr)) {
+    if (!to_number(AF_INET, host, &in4(out)->sin_addr))
         return fail(error, "an address is a number such as 127.0.0.1 (names are not looked up)");
-    }
     in4(out)->sin_family = AF_INET;
     in4(out)->sin_port = port;
     out->len = sizeof(struct sockaddr_in);
@@ -102,21 +95,17 @@ bool sock_addr_parse(cs_str text, struct sock_addr *out, const char **error)
 {
     uint64_t port;
     memset(out, 0, sizeof(*out));
-    if (str_starts(text, CS_S("unix:"))) {
+    if (str_starts(text, CS_S("unix:")))
         return parse_unix((cs_str){text.p + 5, text.n - 5}, out, error);
-    }
     const char *colon = text.n ? memrchr(text.p, ':', text.n) : NULL;
-    if (!colon) {
+    if (!colon)
         return fail(error, "an address ends in a colon and a port, such as :8080");
-    }
     cs_str host = {text.p, (size_t)(colon - text.p)};
-    if (!str_to_u64((cs_str){colon + 1, text.n - host.n - 1}, 65535, &port)) {
+    if (!str_to_u64((cs_str){colon + 1, text.n - host.n - 1}, 65535, &port))
         return fail(error, "the port behind the last colon is a number from 0 to 65535");
-    }
     in_port_t net_port = htons((uint16_t)port);
-    if (host.n == 0 || str_is(host, "*")) {
+    if (host.n == 0 || str_is(host, "*"))
         return parse_any(net_port, out);
-    }
     return host.p[0] == '[' ? parse_v6(host, net_port, out, error)
                             : parse_v4(host, net_port, out, error);
 }
@@ -132,9 +121,8 @@ static size_t unix_text(const struct sock_addr *a, char out[SOCK_TEXT_MAX])
     size_t head = offsetof(struct sockaddr_un, sun_path);
     size_t n = a->len > head ? a->len - head : 0;
     const char *path = a->u.un.sun_path;
-    if (n && path[0] == '\0') {
+    if (n && path[0] == '\0')
         return length_of(snprintf(out, SOCK_TEXT_MAX, "unix:@%.*s", (int)n - 1, path + 1));
-    }
     return length_of(snprintf(out, SOCK_TEXT_MAX, "unix:%.*s", (int)n, path));
 }
 
@@ -151,9 +139,8 @@ size_t sock_addr_text(const struct sock_addr *a, char out[SOCK_TEXT_MAX])
             snprintf(out, SOCK_TEXT_MAX, "%s:%u", host, (unsigned)ntohs(in4(&copy)->sin_port)));
     case AF_INET6: {
         unsigned port = ntohs(in6(&copy)->sin6_port);
-        if (a->both) {
+        if (a->both)
             return length_of(snprintf(out, SOCK_TEXT_MAX, "*:%u", port));
-        }
         inet_ntop(AF_INET6, &in6(&copy)->sin6_addr, host, sizeof(host));
         return length_of(snprintf(out, SOCK_TEXT_MAX, "[%s]:%u", host, port));
     }
@@ -168,12 +155,10 @@ static size_t v4_text(const unsigned char *b, char *out)
     char *p = out;
     for (int i = 0; i < 4; i++) {
         unsigned v = b[i];
-        if (v >= 100) {
+        if (v >= 100)
             *p++ = (char)('0' + v / 100);
-        }
-        if (v >= 10) {
+        if (v >= 10)
             *p++ = (char)('0' + v / 10 % 10);
-        }
         *p++ = (char)('0' + v % 10);
         *p++ = i < 3 ? '.' : '\0';
     }
@@ -191,9 +176,8 @@ size_t sock_peer_text(const struct sockaddr *sa, socklen_t len, char out[SOCK_TE
     if (len >= sizeof(struct sockaddr_in6) && sa->sa_family == AF_INET6) {
         struct sockaddr_in6 a;
         memcpy(&a, sa, sizeof(a));
-        if (memcmp(a.sin6_addr.s6_addr, mapped, sizeof(mapped)) == 0) {
+        if (memcmp(a.sin6_addr.s6_addr, mapped, sizeof(mapped)) == 0)
             return v4_text(a.sin6_addr.s6_addr + 12, out);
-        }
         inet_ntop(AF_INET6, &a.sin6_addr, out, SOCK_TEXT_MAX);
         return strlen(out);
     }
@@ -205,9 +189,8 @@ int sock_addr_of(int fd, struct sock_addr *out)
 {
     memset(out, 0, sizeof(*out));
     out->len = sizeof(out->u);
-    if (getsockname(fd, &out->u.sa, &out->len) < 0) {
+    if (getsockname(fd, &out->u.sa, &out->len) < 0)
         return -errno;
-    }
     if (out->u.sa.sa_family == AF_INET6 && IN6_IS_ADDR_UNSPECIFIED(&in6(out)->sin6_addr)) {
         int only = 1;
         socklen_t n = sizeof(only);
@@ -243,28 +226,23 @@ static int backlog_of(int wanted)
 static int prepare_tcp(int fd, const struct sock_addr *a, const struct sock_listen_opts *o)
 {
     int rc = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (rc == 0) {
+    if (rc == 0)
         rc = set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-    }
-    if (rc == 0 && a->u.sa.sa_family == AF_INET6) {
+    if (rc == 0 && a->u.sa.sa_family == AF_INET6)
         rc = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !a->both);
-    }
-    if (rc == 0 && o->deferred) {
+    if (rc == 0 && o->deferred)
         rc = set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
-    }
     return rc;
 }
 
 static int listen_tcp(const struct sock_addr *a, const struct sock_listen_opts *o)
 {
     int fd = new_socket(a->u.sa.sa_family);
-    if (fd < 0) {
+    if (fd < 0)
         return fd;
-    }
     int rc = prepare_tcp(fd, a, o);
-    if (rc == 0 && (bind(fd, &a->u.sa, a->len) < 0 || listen(fd, backlog_of(o->backlog)) < 0)) {
+    if (rc == 0 && (bind(fd, &a->u.sa, a->len) < 0 || listen(fd, backlog_of(o->backlog)) < 0))
         rc = -errno;
-    }
     if (rc < 0) {
         fd_close(&fd);
         return rc;
@@ -276,9 +254,8 @@ static int listen_tcp(const struct sock_addr *a, const struct sock_listen_opts *
 static int listen_both(const struct sock_addr *a, const struct sock_listen_opts *o)
 {
     int fd = listen_tcp(a, o);
-    if (fd != -EAFNOSUPPORT && fd != -EADDRNOTAVAIL) {
+    if (fd != -EAFNOSUPPORT && fd != -EADDRNOTAVAIL)
         return fd;
-    }
     struct sock_addr wide = *a, narrow = {.len = sizeof(struct sockaddr_in)};
     in4(&narrow)->sin_family = AF_INET;
     in4(&narrow)->sin_port = in6(&wide)->sin6_port;
@@ -289,9 +266,8 @@ int sock_listen(const struct sock_addr *a, const struct sock_listen_opts *o)
 {
     if (a->u.sa.sa_family == AF_UNIX) {
         int fd = sock_unix_listen(a->u.un.sun_path, o->unix_mode);
-        if (fd >= 0) {
+        if (fd >= 0)
             listen(fd, backlog_of(o->backlog)); /* again, for the length: cannot fail now */
-        }
         return fd;
     }
     return a->both ? listen_both(a, o) : listen_tcp(a, o);
@@ -305,9 +281,8 @@ int sock_accept(int fd, struct sockaddr_storage *peer, socklen_t *peer_len)
         *peer_len = 0;
         return -errno;
     }
-    if (*peer_len <= sizeof(sa_family_t)) {
+    if (*peer_len <= sizeof(sa_family_t))
         *peer_len = 0;
-    }
     return conn;
 }
 
@@ -326,9 +301,8 @@ static int unix_addr(const char *path, struct sockaddr_un *out, int *dir)
     char *folder = file_dirname(path);
     int fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
     free(folder);
-    if (fd < 0) {
+    if (fd < 0)
         return -errno;
-    }
     int n = snprintf(out->sun_path, room, "/proc/self/fd/%d/%s", fd, strrchr(path, '/') + 1);
     if (n < 0 || (size_t)n >= room) {
         fd_close(&fd);
@@ -341,9 +315,8 @@ static int unix_addr(const char *path, struct sockaddr_un *out, int *dir)
 static int connect_to(const struct sockaddr_un *un, int flags)
 {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
-    if (fd < 0) {
+    if (fd < 0)
         return -errno;
-    }
     if (connect(fd, (const struct sockaddr *)(const void *)un, sizeof(*un)) < 0) {
         int rc = -errno;
         close(fd);
@@ -356,9 +329,8 @@ static int connect_to(const struct sockaddr_un *un, int flags)
 static bool is_stale(const struct sockaddr_un *un)
 {
     struct stat st;
-    if (lstat(un->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode)) {
+    if (lstat(un->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
         return false;
-    }
     int fd = connect_to(un, SOCK_NONBLOCK);
     if (fd >= 0) {
         fd_close(&fd);
@@ -376,12 +348,10 @@ static int unix_bind(int fd, const struct sockaddr_un *un, unsigned mode)
         unlink(un->sun_path);
         rc = bind(fd, sa, sizeof(*un)) < 0 ? -errno : 0;
     }
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
-    if (chmod(un->sun_path, mode) < 0 || listen(fd, SOMAXCONN) < 0) {
+    if (chmod(un->sun_path, mode) < 0 || listen(fd, SOMAXCONN) < 0)
         return -errno;
-    }
     return 0;
 }
 
@@ -390,9 +360,8 @@ int sock_queued(int fd)
 {
     struct tcp_info info;
     socklen_t len = sizeof info;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0) {
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
         return -errno;
-    }
     return (int)info.tcpi_unacked;
 }
 
@@ -400,9 +369,8 @@ int sock_unix_listen(const char *path, unsigned mode)
 {
     struct sockaddr_un un;
     int dir, rc = unix_addr(path, &un, &dir);
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
     int fd = new_socket(AF_UNIX);
     rc = fd < 0 ? fd : unix_bind(fd, &un, mode);
     fd_close(&dir);
@@ -417,9 +385,8 @@ int sock_unix_connect(const char *path)
 {
     struct sockaddr_un un;
     int dir, rc = unix_addr(path, &un, &dir);
-    if (rc < 0) {
+    if (rc < 0)
         return rc;
-    }
     int fd = connect_to(&un, 0);
     fd_close(&dir);
     return fd;
@@ -429,9 +396,8 @@ int sock_unix_peer(int fd, int *pid, unsigned *uid, unsigned *gid)
 {
     struct ucred cred;
     socklen_t n = sizeof(cred);
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) < 0) {
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) < 0)
         return -errno;
-    }
     *pid = cred.pid;
     *uid = cred.uid;
     *gid = cred.gid;

@@ -171,7 +171,7 @@ bool client_next(cs_str *rest, cs_str *element)
         p++;
     if (p >= end || *p == ']')
         return false;
-    for (from = p; p < end; p++) {
+    for (from = p; p < end; p++)
         if (quoted && *p == '\\')
             p++;
         else if (*p == '"')
@@ -182,7 +182,6 @@ bool client_next(cs_str *rest, cs_str *element)
             depth++;
         else if (!quoted && (*p == '}' || *p == ']'))
             depth--;
-    }
     if (p > end)
         p = end;
     *element = (cs_str){from, (size_t)(p - from)};

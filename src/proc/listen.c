@@ -324,10 +324,9 @@ void listen_fill(const struct listen_set *set, struct serve_plan *plan)
 
 void listen_close(struct listen_set *set, const struct listen_set *keep, bool remove_files)
 {
-    for (size_t i = 0; i < set->n; i++) {
+    for (size_t i = 0; i < set->n; i++)
         if (!has_fd(keep, set->v[i].fd))
             drop(&set->v[i], remove_files);
-    }
     free(set->v);
     *set = (struct listen_set){0};
 }

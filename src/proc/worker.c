@@ -117,14 +117,13 @@ static void on_signals(struct loop_io *io, uint32_t events)
     int sig, pid;
 
     (void)events;
-    while ((sig = sig_read(io->fd, &pid))) {
+    while ((sig = sig_read(io->fd, &pid)))
         if (sig == SIGQUIT)
             drain(w, atomic_load(&w->slot->drain_until));
         else if (sig == SIGTERM)
             drain_soon(w);
         else if (sig == SIGINT)
             end_now(w);
-    }
 }
 
 static void on_lifeline(struct loop_io *io, uint32_t events)

@@ -504,12 +504,11 @@ int respond_set_field(struct request *r, cs_str name, cs_str value, bool add)
         return CS_OK;
     }
     struct request_field **at = &r->fields;
-    while (*at) {
+    while (*at)
         if (!add && str_eq_nocase((*at)->name, name))
             *at = (*at)->next;
         else
             at = &(*at)->next;
-    }
     if (!value.n)
         return CS_OK;
     struct request_field *f = arena_alloc(&r->arena, sizeof *f);

@@ -79,12 +79,11 @@ static void prepare_answers(int last)
 
 static void prepare(const char *path)
 {
-    for (int last = 0; last < 2; last++) {
+    for (int last = 0; last < 2; last++)
         if (path)
             prepare_head(last);
         else
             prepare_answers(last);
-    }
     if (path && (file = open(path, O_RDONLY | O_CLOEXEC)) < 0)
         die(path);
 }
@@ -216,11 +215,10 @@ int main(int argc, char **argv)
         die("epoll");
     for (;;) {
         int n = epoll_wait(loop, got, EVENTS, -1);
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < n; i++)
             if (got[i].data.ptr)
                 on_client(got[i].data.ptr);
             else
                 on_listener(listener);
-        }
     }
 }

@@ -201,10 +201,9 @@ static void on_connected(struct client *c)
 static const char *field(const char *head, const char *name)
 {
     size_t n = strlen(name);
-    for (const char *p = strstr(head, "\r\n"); p; p = strstr(p + 2, "\r\n")) {
+    for (const char *p = strstr(head, "\r\n"); p; p = strstr(p + 2, "\r\n"))
         if (strncasecmp(p + 2, name, n) == 0 && p[2 + n] == ':')
             return p + 2 + n + 1 + strspn(p + 2 + n + 1, " \t");
-    }
     return NULL;
 }
 
@@ -338,10 +337,9 @@ static int report(void)
            "%lld\n",
            (long long)answered, (long long)connects, (long long)announced, (long long)ended_idle,
            (long long)(longest_us / 1000));
-    for (int i = 0; i < FAULTS; i++) {
+    for (int i = 0; i < FAULTS; i++)
         if (faults[i])
             printf("failed, %s: %lld\n", fault_name[i], (long long)faults[i]);
-    }
     return failed > 0;
 }
 

@@ -57,11 +57,9 @@ static void fill_and_look(struct arena *a, unsigned seed)
         memset(piece[i].p, (int)(i & 255), n);
     }
     for (size_t i = 0; i < PIECES; i++) {
-        for (size_t k = 0; k < piece[i].n; k++) {
-            if (piece[i].p[k] != (i & 255)) {
+        for (size_t k = 0; k < piece[i].n; k++)
+            if (piece[i].p[k] != (i & 255))
                 fail_msg("piece %zu of %zu bytes was overwritten", i, piece[i].n);
-            }
-        }
     }
 }
 

@@ -21,9 +21,8 @@ static void test_grow(void **state)
         assert_int_equal(b.p[b.n], '\0');
     }
     assert_int_equal(b.n, 10000);
-    for (size_t i = 0; i < b.n; i++) {
+    for (size_t i = 0; i < b.n; i++)
         assert_int_equal(b.p[i], 'a' + (int)(i % 26));
-    }
     buf_clear(&b);
     assert_int_equal(b.p[0], '\0');
     buf_free(&b);
@@ -81,9 +80,8 @@ static void test_mem(void **state)
 {
     (void)state;
     unsigned char *p = mem_alloc(100);
-    for (int i = 0; i < 100; i++) {
+    for (int i = 0; i < 100; i++)
         assert_int_equal(p[i], 0);
-    }
     p = mem_resize(p, 1000);
     p[999] = 1;
     free(p);

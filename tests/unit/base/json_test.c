@@ -43,9 +43,8 @@ static void test_escape(void **state)
         buf_clear(&b);
         buf_add_z(&b, "");
         json_escape(&b, table[i].text);
-        if (strcmp(b.p, table[i].want) != 0 || !str_is_utf8(buf_str(&b))) {
+        if (strcmp(b.p, table[i].want) != 0 || !str_is_utf8(buf_str(&b)))
             fail_msg("row \"%s\": %s", table[i].label, b.p);
-        }
     }
     buf_free(&b);
     printf("rows: %zu\n", ARRAY_LEN(table));
@@ -115,9 +114,8 @@ static void test_find(void **state)
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         cs_str got = {NULL, 0};
         bool found = json_find(str_of(table[i].text), table[i].key, &got);
-        if (found != (table[i].want != NULL) || (found && !str_is(got, table[i].want))) {
+        if (found != (table[i].want != NULL) || (found && !str_is(got, table[i].want)))
             fail_msg("row \"%s\": %d \"%.*s\"", table[i].label, found, CS_F(got));
-        }
     }
     printf("rows: %zu\n", ARRAY_LEN(table));
 }

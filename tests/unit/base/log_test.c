@@ -114,9 +114,8 @@ static void test_dates(void **state)
         take();
         gmtime_r(&pretended, &tm);
         strftime(want, sizeof(want), "%Y-%m-%dT%H:%M:%S.007Z info", &tm);
-        if (memcmp(line, want, strlen(want)) != 0) {
+        if (memcmp(line, want, strlen(want)) != 0)
             fail_msg("day %ld: %.30s, not %s", (long)day, line, want);
-        }
         days++;
     }
     pretended = 0;
@@ -146,9 +145,8 @@ static void test_text_escapes(void **state)
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         log_info("%s", table[i].text);
         take();
-        if (strcmp(sentence(), table[i].want) != 0) {
+        if (strcmp(sentence(), table[i].want) != 0)
             fail_msg("row \"%s\": %s", table[i].label, line);
-        }
     }
     printf("rows: %zu\n", ARRAY_LEN(table));
 }
@@ -172,9 +170,8 @@ static void test_text_pairs(void **state)
         struct log_pair pair = {"k", str_of(table[i].value)};
         write_pairs(&pair, 1, "%s", "s");
         take();
-        if (strcmp(sentence(), table[i].want) != 0) {
+        if (strcmp(sentence(), table[i].want) != 0)
             fail_msg("row \"%s\": %s", table[i].value, line);
-        }
     }
     struct log_pair two[] = {{"a", CS_S("1")}, {"b", CS_S("2")}};
     write_pairs(two, 2, "%s", "s");
@@ -212,9 +209,8 @@ static void test_long(void **state)
         log_open(pipe_fds[1], json);
         for (size_t n = 2900; n < 5000; n += 7) {
             memset(text, 'x', n);
-            for (size_t i = 0; wide && i + 1 < n; i += 2) {
+            for (size_t i = 0; wide && i + 1 < n; i += 2)
                 memcpy(text + i, "\xc3\xa4", 2);
-            }
             text[n] = '\0';
             write_pairs(&pair, with_pair, "%s", text);
             size_t len = take();
@@ -236,9 +232,8 @@ static void test_many_pairs(void **state)
     static char value[2000];
     struct log_pair pairs[12];
     memset(value, 'v', sizeof(value));
-    for (size_t i = 0; i < ARRAY_LEN(pairs); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(pairs); i++)
         pairs[i] = (struct log_pair){"a_key_of_some_length", {value, 150 * i}};
-    }
     for (int json = 0; json < 2; json++) {
         log_open(pipe_fds[1], json);
         write_pairs(pairs, ARRAY_LEN(pairs), "%s", "s");

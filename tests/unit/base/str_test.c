@@ -39,9 +39,8 @@ static void test_split(void **state)
             size_t n = strlen(got);
             snprintf(got + n, sizeof(got) - n, "%.*s|", CS_F(piece));
         }
-        if (strcmp(got, table[i].pieces) != 0) {
+        if (strcmp(got, table[i].pieces) != 0)
             fail_msg("row \"%s\": got \"%s\"", table[i].label, got);
-        }
     }
     printf("rows: %zu\n", ARRAY_LEN(table));
 }
@@ -61,9 +60,8 @@ static void test_trim(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         cs_str got = str_trim(str_of(table[i].text));
-        if (!str_is(got, table[i].want)) {
+        if (!str_is(got, table[i].want))
             fail_msg("row \"%s\": got \"%.*s\"", table[i].label, CS_F(got));
-        }
     }
     printf("rows: %zu\n", ARRAY_LEN(table));
 }
@@ -100,9 +98,8 @@ static void test_to_u64(void **state)
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         uint64_t got = 77;
         bool ok = str_to_u64(str_of(table[i].text), table[i].max, &got);
-        if (ok != table[i].ok || got != (ok ? table[i].want : 77)) {
+        if (ok != table[i].ok || got != (ok ? table[i].want : 77))
             fail_msg("row \"%s\": %d, %llu", table[i].text, ok, (unsigned long long)got);
-        }
     }
     printf("rows: %zu\n", ARRAY_LEN(table));
 }
@@ -174,9 +171,8 @@ static void test_utf8(void **state)
         memcpy(copy, table[i].text, n);
         bool got = str_is_utf8((cs_str){copy, n});
         free(copy);
-        if (got != table[i].want) {
+        if (got != table[i].want)
             fail_msg("row \"%s\": %d", table[i].label, got);
-        }
     }
     assert_true(str_is_utf8((cs_str){"a\0b", 3}));
     assert_int_equal(str_utf8_next(CS_S("")), 0);
@@ -199,9 +195,8 @@ static unsigned slow_distance(const char *a, const char *b)
                 best = diagonal < best ? diagonal : best;
             }
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
-                m[i - 2][j - 2] + 1 < best) {
+                m[i - 2][j - 2] + 1 < best)
                 best = m[i - 2][j - 2] + 1;
-            }
             m[i][j] = best;
         }
     }
@@ -238,9 +233,8 @@ static void test_distance(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         unsigned got = str_distance(str_of(table[i].a), str_of(table[i].b), table[i].max);
-        if (got != table[i].want) {
+        if (got != table[i].want)
             fail_msg("row \"%s\" and \"%s\": %u", table[i].a, table[i].b, got);
-        }
     }
     printf("rows: %zu\n", ARRAY_LEN(table));
 }
@@ -248,9 +242,8 @@ static void test_distance(void **state)
 static void random_word(char *out, unsigned *seed)
 {
     int n = rand_r(seed) % 9;
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n; i++)
         out[i] = (char)('a' + rand_r(seed) % 3);
-    }
     out[n] = '\0';
 }
 
@@ -265,9 +258,8 @@ static void test_distance_random(void **state)
         random_word(b, &seed);
         unsigned max = (unsigned)i % 5, want = slow_distance(a, b);
         unsigned got = str_distance(str_of(a), str_of(b), max);
-        if (got != (want > max ? max + 1 : want)) {
+        if (got != (want > max ? max + 1 : want))
             fail_msg("\"%s\" and \"%s\", max %u: %u, not %u", a, b, max, got, want);
-        }
     }
 }
 

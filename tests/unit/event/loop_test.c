@@ -43,9 +43,8 @@ static void on_end(struct loop_io *io, uint32_t events)
     struct end *e = CONTAINER_OF(io, struct end, io);
     e->calls++;
     e->events = events;
-    if (e->then) {
+    if (e->then)
         e->then(e);
-    }
 }
 
 static int set_up(void **state)
@@ -88,9 +87,8 @@ static void poke_all(void)
 static int calls(void)
 {
     int n = 0;
-    for (int i = 0; i < PIPES; i++) {
+    for (int i = 0; i < PIPES; i++)
         n += ends[i].calls;
-    }
     return n;
 }
 
@@ -155,11 +153,9 @@ static void test_dispatch(void **state)
 
 static void del_others(struct end *e)
 {
-    for (int i = 0; i < PIPES; i++) {
-        if (&ends[i] != e) {
+    for (int i = 0; i < PIPES; i++)
+        if (&ends[i] != e)
             loop_del(&loop, &ends[i].io);
-        }
-    }
 }
 
 static void forget_others(struct end *e)
@@ -174,20 +170,16 @@ static void forget_others(struct end *e)
 
 static void mute_others(struct end *e)
 {
-    for (int i = 0; i < PIPES; i++) {
-        if (&ends[i] != e) {
+    for (int i = 0; i < PIPES; i++)
+        if (&ends[i] != e)
             loop_set(&loop, &ends[i].io, 0);
-        }
-    }
 }
 
 static void turn_others(struct end *e)
 {
-    for (int i = 0; i < PIPES; i++) {
-        if (&ends[i] != e) {
+    for (int i = 0; i < PIPES; i++)
+        if (&ends[i] != e)
             loop_set(&loop, &ends[i].io, EPOLLOUT);
-        }
-    }
 }
 
 /* The objects go on at once with another connection, which has sent nothing yet. */
@@ -234,14 +226,12 @@ static void test_skip(void **state)
             set_up(state);
         }
         poke_all();
-        for (int i = 0; i < PIPES; i++) {
+        for (int i = 0; i < PIPES; i++)
             ends[i].then = ways[w];
-        }
         loop_wait(&loop, 1000);
         loop_dispatch(&loop);
-        if (calls() != 1) {
+        if (calls() != 1)
             fail_msg("way %zu: %d calls", w, calls());
-        }
     }
 }
 
@@ -312,9 +302,8 @@ static void run_job(struct loop_task *task)
 {
     struct job *j = CONTAINER_OF(task, struct job, task);
     j->runs++;
-    if (j->also) {
+    if (j->also)
         loop_later(&loop, &j->also->task);
-    }
 }
 
 static void test_tasks(void **state)
@@ -353,9 +342,8 @@ static void test_close_later(void **state)
 {
     (void)state;
     poke_all();
-    for (int i = 0; i < PIPES; i++) {
+    for (int i = 0; i < PIPES; i++)
         ends[i].then = close_end;
-    }
     turn(1000);
     assert_int_equal(calls(), PIPES);
     assert_true(list_empty(&loop.tasks));
@@ -385,9 +373,8 @@ static void test_small_batch(void **state)
     loop_free(&loop);
     assert_int_equal(loop_init(&loop, 2), 0);
     poke_all();
-    for (int i = 0; i < PIPES; i++) {
+    for (int i = 0; i < PIPES; i++)
         ends[i].then = close_end;
-    }
     for (int i = 0; i < 3; i++) {
         assert_true(loop_wait(&loop, 1000) <= 2);
         loop_dispatch(&loop);

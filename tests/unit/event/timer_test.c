@@ -68,18 +68,15 @@ static void on_due(struct timer *t)
     seen.last = m->due;
     seen.fired++;
     m->due = 0;
-    if (!seen.meddle) {
+    if (!seen.meddle)
         return;
-    }
-    if (any(3) == 0) {
+    if (any(3) == 0)
         set_one(m, wheel.now + 1 + span(12));
-    }
     struct model *other = &model[any(N)];
-    if (any(3) == 0) {
+    if (any(3) == 0)
         clear_one(other);
-    } else if (any(3) == 0) {
+    else if (any(3) == 0)
         set_one(other, wheel.now + 1 + span(16));
-    }
 }
 
 static void compare(uint64_t now)
@@ -92,17 +89,15 @@ static void compare(uint64_t now)
                      (unsigned long long)model[i].timer.due, (unsigned long long)model[i].due);
         }
         count += model[i].due != 0;
-        if (model[i].due && model[i].due < first) {
+        if (model[i].due && model[i].due < first)
             first = model[i].due;
-        }
     }
     assert_int_equal(wheel.count, count);
     int64_t next = timer_next(&wheel, now);
-    if (count == 0) {
+    if (count == 0)
         assert_int_equal(next, -1);
-    } else {
+    else
         assert_true(next >= 0 && (uint64_t)next <= first - now);
-    }
 }
 
 static void advance(uint64_t now)
@@ -134,13 +129,12 @@ static void run_model(uint64_t now, unsigned set_bits, unsigned step_bits, int r
     for (int round = 0; round < rounds; round++) {
         for (uint64_t ops = any(8); ops; ops--) {
             struct model *m = &model[any(N)];
-            if (any(4) == 0) {
+            if (any(4) == 0)
                 clear_one(m);
-            } else if (m->due && any(3) == 0) {
+            else if (m->due && any(3) == 0)
                 set_one(m, m->due + span(set_bits)); /* later: stays in its slot */
-            } else {
+            else
                 set_one(m, now + 1 + span(set_bits));
-            }
         }
         compare(now);
         /* Often exactly to the moment that the loop would sleep to, as it does. */
@@ -148,12 +142,10 @@ static void run_model(uint64_t now, unsigned set_bits, unsigned step_bits, int r
         now += next > 0 && any(2) ? (uint64_t)next : span(step_bits);
         advance(now);
     }
-    for (size_t i = 0; i < N; i++) {
+    for (size_t i = 0; i < N; i++)
         clear_one(&model[i]);
-    }
-    for (unsigned level = 0; level < TIMER_LEVELS; level++) {
+    for (unsigned level = 0; level < TIMER_LEVELS; level++)
         assert_int_equal(wheel.used[level], 0);
-    }
 }
 
 static void test_model(void **state)
@@ -176,9 +168,8 @@ static void test_model(void **state)
             seen.meddle = s % 2;
             seen.fired = 0;
             run_model(starts[s], kinds[k].set_bits, kinds[k].step_bits, 3000);
-            if (seen.fired < 500) {
+            if (seen.fired < 500)
                 fail_msg("row \"%s\": only %zu fired", kinds[k].label, seen.fired);
-            }
         }
     }
     printf("rows: %zu\n", rows);
@@ -195,9 +186,8 @@ static void test_borders(void **state)
                 uint64_t from = (UINT64_C(1) << start_bits) + (uint64_t)(d / 3);
                 uint64_t due = from + (UINT64_C(1) << bits) + (uint64_t)(d % 3) - 1;
                 start(from);
-                if (due == from) {
+                if (due == from)
                     continue;
-                }
                 set_one(&model[0], due);
                 compare(from);
                 advance(due - 1);

@@ -523,10 +523,9 @@ static void check_cuts(struct bench *b, const struct row *r, cs_str bytes)
         expect_text(r->label, what, got, want);
         if (n < bytes.n && verdict != 0)
             fail_msg("row \"%s\": \"%s\" after %zu of %zu bytes", r->label, got, n, bytes.n);
-        for (size_t i = 0; verdict > 0 && i < h.nheaders; i++) {
+        for (size_t i = 0; verdict > 0 && i < h.nheaders; i++)
             if (h.headers[i].name.p != other[i].name.p || h.headers[i].value.p != other[i].value.p)
                 fail_msg("row \"%s\": field %zu points elsewhere", r->label, i);
-        }
     }
 }
 

@@ -20,10 +20,9 @@ static void methods(void **state)
         {"TRACK", HTTP_OTHER},     {"patch", HTTP_OTHER},    {"X", HTTP_OTHER},
     };
     struct edge page = edge_open(4096);
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (http_method_of(edge_put(&page, str_of(rows[i].token))) != rows[i].method)
             fail_msg("method \"%s\"", rows[i].token);
-    }
     edge_close(&page);
     printf("rows: %zu\n", sizeof rows / sizeof rows[0]);
 }

@@ -47,10 +47,9 @@ static void reasons(void **state)
         {505, "HTTP Version Not Supported"},
         {599, "Server Error"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (strcmp(http_status_reason(rows[i].status), rows[i].reason) != 0)
             fail_msg("%d: \"%s\"", rows[i].status, http_status_reason(rows[i].status));
-    }
     printf("rows: %zu\n", sizeof rows / sizeof rows[0]);
 }
 

@@ -36,20 +36,15 @@ static void test_names(void **state)
     (void)state;
     for (int c = 0; c < IPC_COUNTERS; c++) {
         const struct board_counter *b = board_counter((enum ipc_counter)c);
-        if (!b->name || !b->help) {
+        if (!b->name || !b->help)
             fail_msg("counter %d has no name or no help", c);
-        }
-        if (!is_metric_name(b->name)) {
+        if (!is_metric_name(b->name))
             fail_msg("%s: not a metric name", b->name);
-        }
-        if (strlen(b->help) < 10 || b->help[strlen(b->help) - 1] != '.') {
+        if (strlen(b->help) < 10 || b->help[strlen(b->help) - 1] != '.')
             fail_msg("%s: the help is not a sentence: %s", b->name, b->help);
-        }
-        for (int d = 0; d < c; d++) {
-            if (strcmp(b->name, board_counter((enum ipc_counter)d)->name) == 0) {
+        for (int d = 0; d < c; d++)
+            if (strcmp(b->name, board_counter((enum ipc_counter)d)->name) == 0)
                 fail_msg("%s: named twice", b->name);
-            }
-        }
     }
     assert_string_equal(board_counter(IPC_ACCEPTS)->name, "cserver_accepts_total");
     print_message("rows: %d\n", IPC_COUNTERS);
@@ -89,9 +84,8 @@ static void test_states(void **state)
         {IPC_FREE, "free"},         {IPC_STARTING, "starting"}, {IPC_READY, "ready"},
         {IPC_DRAINING, "draining"}, {IPC_STATES, "unknown"},
     };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         assert_string_equal(board_state_name(rows[i].state), rows[i].name);
-    }
     print_message("rows: %zu\n", sizeof(rows) / sizeof(rows[0]));
 }
 

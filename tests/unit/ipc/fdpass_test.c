@@ -37,9 +37,8 @@ static int open_fds(void)
     int n = 0;
     DIR *d = opendir("/proc/self/fd");
     assert_non_null(d);
-    while (readdir(d)) {
+    while (readdir(d))
         n++;
-    }
     closedir(d);
     return n;
 }
@@ -77,9 +76,8 @@ static void test_nothing_there(void **state)
 static void test_in_order(void **state)
 {
     (void)state;
-    for (uint32_t i = 0; i < 5; i++) {
+    for (uint32_t i = 0; i < 5; i++)
         assert_int_equal(fdpass_send(pair[0], &(struct fdpass_msg){FDPASS_ERROR_LOG, i}, 2), 0);
-    }
     for (uint32_t i = 0; i < 5; i++) {
         struct fdpass_msg got;
         int fd;
@@ -94,9 +92,8 @@ static void test_full(void **state)
     (void)state;
     struct fdpass_msg msg = {FDPASS_ERROR_LOG, 1}, got;
     int rc = 0, sent = 0, fd;
-    while ((rc = fdpass_send(pair[0], &msg, 2)) == 0 && sent < 100000) {
+    while ((rc = fdpass_send(pair[0], &msg, 2)) == 0 && sent < 100000)
         sent++;
-    }
     assert_int_equal(rc, -EAGAIN);
     for (int i = 0; i < sent; i++) {
         assert_int_equal(fdpass_recv(pair[1], &got, &fd), 1);
@@ -143,9 +140,8 @@ static void send_raw(size_t len, size_t nfds)
         c->cmsg_level = SOL_SOCKET;
         c->cmsg_type = SCM_RIGHTS;
         c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
-        for (size_t i = 0; i < nfds; i++) {
+        for (size_t i = 0; i < nfds; i++)
             memcpy(CMSG_DATA(c) + i * sizeof(int), &(int){2}, sizeof(int));
-        }
     }
     assert_int_equal(sendmsg(pair[0], &m, 0), len);
 }

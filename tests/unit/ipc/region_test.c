@@ -29,9 +29,8 @@ static void test_sizes(void **state)
         struct region r;
         assert_int_equal(region_new(&r, rows[i].max_workers), 0);
         if (r.nslots != rows[i].nslots || r.header->nslots != rows[i].nslots ||
-            r.header->max_workers != rows[i].max_workers || r.header->size != r.size) {
+            r.header->max_workers != rows[i].max_workers || r.header->size != r.size)
             fail_msg("%s: %u slots, expected %u", rows[i].label, r.nslots, rows[i].nslots);
-        }
         region_free(&r);
     }
     print_message("rows: %zu\n", sizeof(rows) / sizeof(rows[0]));
@@ -133,9 +132,8 @@ static void test_counter_names(void **state)
     assert_int_equal(region_new(&r, 1), 0);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         int got = region_counter(&r, rows[i].name, "help");
-        if (got != rows[i].expect) {
+        if (got != rows[i].expect)
             fail_msg("%s: got %d, expected %d", rows[i].label, got, rows[i].expect);
-        }
     }
     assert_string_equal(r.names[3].name, "b.one_total");
     assert_string_equal(r.names[3].help, "help");

@@ -36,9 +36,8 @@ static int set_up(void **state)
     (void)state;
     log_file = memfd_create("log", MFD_CLOEXEC);
     log_open(log_file, false);
-    if (region_new(&region, WORKERS) < 0) {
+    if (region_new(&region, WORKERS) < 0)
         return -1;
-    }
     for (int i = 0; i < WORKERS; i++) {
         turn_init(&turns[i], &region, W0 + i);
         atomic_store(&turns[i].me->fit, 1);
@@ -62,9 +61,8 @@ static int log_count(const char *words)
     ssize_t n = pread(log_file, text, sizeof(text) - 1, 0);
     text[n > 0 ? n : 0] = '\0';
     int count = 0;
-    for (const char *at = text; (at = strstr(at, words)) != NULL; at++) {
+    for (const char *at = text; (at = strstr(at, words)) != NULL; at++)
         count++;
-    }
     return count;
 }
 
@@ -77,9 +75,8 @@ static uint64_t own(int worker, enum ipc_counter c)
 static unsigned rung(void)
 {
     unsigned set = 0;
-    for (int i = 0; i < WORKERS; i++) {
+    for (int i = 0; i < WORKERS; i++)
         set |= fd_event_drain(region.bells[W0 + i]) ? 1u << i : 0;
-    }
     return set;
 }
 
@@ -151,15 +148,12 @@ static void arrange(const struct give_row *row)
 static void check_kick(const struct give_row *row, uint64_t sent)
 {
     unsigned expect = row->expect < 0 ? 0 : 1u << row->expect, got = rung();
-    if (got != expect) {
+    if (got != expect)
         fail_msg("%s: rung %#x, expected %#x", row->label, got, expect);
-    }
-    if (own(row->giver, IPC_TURN_KICKS_SENT) - sent != (row->expect >= 0)) {
+    if (own(row->giver, IPC_TURN_KICKS_SENT) - sent != (row->expect >= 0))
         fail_msg("%s: the kick is not counted", row->label);
-    }
-    if (row->expect >= 0 && !turn_kicked(&turns[row->expect])) {
+    if (row->expect >= 0 && !turn_kicked(&turns[row->expect]))
         fail_msg("%s: no flag at the bell", row->label);
-    }
 }
 
 static void test_give_kicks(void **state)
@@ -227,9 +221,8 @@ static void test_others_parked(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         arrange(&(struct give_row){.parked = rows[i].parked});
-        if (turn_others_parked(&turns[0]) != rows[i].expect) {
+        if (turn_others_parked(&turns[0]) != rows[i].expect)
             fail_msg("%s", rows[i].label);
-        }
     }
     print_message("rows: %zu\n", ARRAY_LEN(rows));
 }
@@ -256,9 +249,8 @@ static void test_overloaded(void **state)
         struct give_row row = {.parked = rows[i].parked};
         memcpy(row.active, rows[i].active, sizeof(row.active));
         arrange(&row);
-        if (turn_overloaded(&turns[0]) != rows[i].expect) {
+        if (turn_overloaded(&turns[0]) != rows[i].expect)
             fail_msg("%s", rows[i].label);
-        }
     }
     print_message("rows: %zu\n", ARRAY_LEN(rows));
 }
@@ -272,9 +264,8 @@ static void test_rescue(void **state)
     atomic_store(&turns[3].me->park, IPC_RUN);
     turn_rescue(&region);
     assert_int_equal(rung(), 7);
-    for (int i = 0; i < WORKERS; i++) {
+    for (int i = 0; i < WORKERS; i++)
         assert_int_equal(turn_kicked(&turns[i]), i < 3);
-    }
 }
 
 /* What the predecessor left does not silence the bell of its successor. */
@@ -382,25 +373,22 @@ static void now_holding(struct turn *t, uint64_t recovered)
 {
     int before = atomic_exchange(&storm->holder, getpid());
     bool taken_over = board_get(t->region, t->slot, IPC_TURN_RECOVERED) != recovered;
-    if (before != 0 && !taken_over) {
+    if (before != 0 && !taken_over)
         atomic_fetch_add(&storm->violations, 1);
-    }
 }
 
 static void storm_take(struct turn *t)
 {
     bool had = t->have;
     uint64_t recovered = board_get(t->region, t->slot, IPC_TURN_RECOVERED);
-    if (turn_take(t) && !had) {
+    if (turn_take(t) && !had)
         now_holding(t, recovered);
-    }
 }
 
 static void storm_give(struct turn *t)
 {
-    if (atomic_exchange(&storm->holder, 0) != getpid()) {
+    if (atomic_exchange(&storm->holder, 0) != getpid())
         atomic_fetch_add(&storm->violations, 1);
-    }
     turn_give(t);
 }
 
@@ -447,9 +435,8 @@ static void storm_start(int worker)
 {
     atomic_store(&region_slot(&region, W0 + worker)->state, IPC_STARTING);
     pid_t pid = child_fork(SIGKILL);
-    if (pid == 0) {
+    if (pid == 0)
         storm_worker(W0 + worker);
-    }
     assert_true(pid > 0);
     pids[worker] = pid;
 }
@@ -479,9 +466,8 @@ static bool queue_runs_dry(uint64_t ms)
 {
     uint64_t until = clock_us_now() + ms * 1000;
     while (!queue_is_empty()) {
-        if (clock_us_now() > until) {
+        if (clock_us_now() > until)
             return false;
-        }
         usleep(100);
     }
     return true;
@@ -492,9 +478,8 @@ static bool all_served(uint64_t wanted, uint64_t ms)
 {
     uint64_t until = clock_us_now() + ms * 1000;
     while (atomic_load(&storm->served) < wanted) {
-        if (clock_us_now() > until) {
+        if (clock_us_now() > until)
             return false;
-        }
         usleep(100);
     }
     return true;
@@ -509,9 +494,8 @@ static void storm_round(int round)
     int holder = atomic_load(&region.turn->owner) - W0;
     int victim = round % 3 && holder >= 0 ? holder : rand() % WORKERS;
     storm_kill(victim);
-    if (!queue_runs_dry(PROGRESS_MS)) {
+    if (!queue_runs_dry(PROGRESS_MS))
         fail_msg("round %d: the turn is lost: owner %d", round, atomic_load(&region.turn->owner));
-    }
     storm_start(victim);
 }
 
@@ -532,14 +516,12 @@ static void test_storm(void **state)
     storm = mmap(NULL, sizeof(*storm), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_true(storm != MAP_FAILED);
     queue = eventfd(0, EFD_SEMAPHORE | EFD_NONBLOCK | EFD_CLOEXEC);
-    for (int i = 0; i < WORKERS; i++) {
+    for (int i = 0; i < WORKERS; i++)
         storm_start(i);
-    }
     uint64_t until = clock_us_now() + STORM_MS * 1000;
     int rounds = 0;
-    while (clock_us_now() < until) {
+    while (clock_us_now() < until)
         storm_round(rounds++);
-    }
     uint64_t before = atomic_load(&storm->served);
     storm_post(1000);
     assert_true(queue_runs_dry(20000));

@@ -67,9 +67,8 @@ static void compile(const char *file, const char *source, const char *flags)
     buf_free(&text);
     const char *root = getenv("CSERVER_SRC");
     if (run("cc -w -std=c11 -shared -fPIC -I'%s/src/api' %s -o '%s' '%s/source.c'",
-            root ? root : ".", flags, path_of(file), folder) != 0) {
+            root ? root : ".", flags, path_of(file), folder) != 0)
         fail_msg("cc does not compile: %s", source);
-    }
 }
 
 /* What loading the file as module `name` says; "" when it works. */
@@ -78,9 +77,8 @@ static int load(struct module *m, const char *name, const char *file, struct buf
     buf_clear(error);
     buf_add_z(error, "");
     int rc = module_copy(m, name, path_of(file), error);
-    if (rc == 0) {
+    if (rc == 0)
         rc = module_load(m, error);
-    }
     return rc;
 }
 
@@ -202,11 +200,10 @@ static const struct row wrong_rows[] = {
 
 static void check_refusal(const struct row *row)
 {
-    if (row->source[0] == '=') {
+    if (row->source[0] == '=')
         write_file("x.so", row->source + 1);
-    } else {
+    else
         compile("x.so", row->source, "");
-    }
     struct module m;
     struct buf error = {0};
     int rc = load(&m, "x", "x.so", &error);
@@ -224,9 +221,8 @@ static void check_refusal(const struct row *row)
 static void test_refusals(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < ARRAY_LEN(wrong_rows); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(wrong_rows); i++)
         check_refusal(&wrong_rows[i]);
-    }
     print_message("rows: %zu\n", ARRAY_LEN(wrong_rows));
 }
 
@@ -277,9 +273,8 @@ static void test_good(void **state)
     struct module m;
     struct buf error = {0};
     int rc = load(&m, "good", "good.so", &error);
-    if (rc != 0) {
+    if (rc != 0)
         fail_msg("refused: %s", error.p);
-    }
     assert_int_equal(error.n, 0);
     assert_string_equal(m.name, "good");
     assert_string_equal(m.path, path_of("good.so"));
@@ -383,9 +378,8 @@ static void test_paths(void **state)
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         char *got = module_path(rows[i].name, str_of(rows[i].file), "/mods", "/srv");
-        if (strcmp(got, rows[i].expect) != 0) {
+        if (strcmp(got, rows[i].expect) != 0)
             fail_msg("%s: %s, expected %s", rows[i].label, got, rows[i].expect);
-        }
         free(got);
     }
     print_message("rows: %zu\n", ARRAY_LEN(rows));
@@ -431,9 +425,8 @@ static void test_default_folder(void **state)
         ask(rows[i].program, got, sizeof(got));
         snprintf(expect, sizeof(expect), "%s%s%s", rows[i].below ? folder : "",
                  rows[i].below ? rows[i].below : "", rows[i].expect);
-        if (strcmp(got, expect) != 0) {
+        if (strcmp(got, expect) != 0)
             fail_msg("%s: %s, expected %s", rows[i].label, got, expect);
-        }
     }
     print_message("rows: %zu\n", ARRAY_LEN(rows));
 }

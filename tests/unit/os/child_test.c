@@ -35,9 +35,8 @@ int prctl(int option, ...)
     va_start(ap, option);
     unsigned long a = va_arg(ap, unsigned long);
     va_end(ap);
-    while (option == PR_SET_PDEATHSIG && wait_for_end_of && getppid() == wait_for_end_of) {
+    while (option == PR_SET_PDEATHSIG && wait_for_end_of && getppid() == wait_for_end_of)
         usleep(1000);
-    }
     return (int)syscall(SYS_prctl, option, a, 0, 0, 0);
 }
 
@@ -46,9 +45,8 @@ static int in_child(int (*what)(void))
 {
     int status;
     pid_t pid = fork();
-    if (pid == 0) {
+    if (pid == 0)
         _exit(what());
-    }
     assert_true(pid > 0);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     return WIFEXITED(status) ? WEXITSTATUS(status) : 1000 + WTERMSIG(status);
@@ -72,9 +70,8 @@ static void test_end_text(void **state)
     char text[100];
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         child_end_text(table[i].status, text, sizeof(text));
-        if (strcmp(text, table[i].want) != 0) {
+        if (strcmp(text, table[i].want) != 0)
             fail_msg("row \"%s\": %s", table[i].want, text);
-        }
     }
     child_end_text(0, text, 7);
     assert_string_equal(text, "exited");
@@ -87,9 +84,8 @@ static void test_reap(void **state)
     struct child_end end;
     assert_false(child_reap(&end));
     pid_t pid = child_fork(0);
-    if (pid == 0) {
+    if (pid == 0)
         _exit(5);
-    }
     siginfo_t info;
     assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
     assert_true(child_reap(&end));
@@ -102,23 +98,19 @@ static void test_reap(void **state)
 static pid_t start_family(int pipe_out, bool parent_ends_first)
 {
     pid_t parent = fork();
-    if (parent != 0) {
+    if (parent != 0)
         return parent;
-    }
     wait_for_end_of = parent_ends_first ? getpid() : 0;
     if (child_fork(SIGKILL) == 0) {
         ssize_t n = write(pipe_out, "h", 1);
-        for (;;) {
+        for (;;)
             pause();
-        }
         (void)n;
     }
-    if (parent_ends_first) {
+    if (parent_ends_first)
         _exit(0);
-    }
-    for (;;) {
+    for (;;)
         pause();
-    }
 }
 
 static void test_deathsig(void **state)
@@ -155,33 +147,25 @@ static int drop_to_nobody(void)
     uid_t uid;
     gid_t gid;
     int sig = 0;
-    if (child_user_find("nobody", &uid, &gid) < 0) {
+    if (child_user_find("nobody", &uid, &gid) < 0)
         return 77;
-    }
     prctl(PR_SET_PDEATHSIG, (unsigned long)SIGTERM);
-    if (child_user_become("nobody", uid, gid) != 0) {
+    if (child_user_become("nobody", uid, gid) != 0)
         return 1;
-    }
     prctl(PR_GET_PDEATHSIG, (unsigned long)&sig);
-    if (sig != SIGTERM) {
+    if (sig != SIGTERM)
         return 2;
-    }
-    if (getuid() != uid || geteuid() != uid || getgid() != gid || getegid() != gid) {
+    if (getuid() != uid || geteuid() != uid || getgid() != gid || getegid() != gid)
         return 3;
-    }
-    if (setuid(0) == 0 || setgid(0) == 0) {
+    if (setuid(0) == 0 || setgid(0) == 0)
         return 4;
-    }
     gid_t groups[64];
     int n = getgroups(64, groups);
-    for (int i = 0; i < n; i++) {
-        if (groups[i] == 0) {
+    for (int i = 0; i < n; i++)
+        if (groups[i] == 0)
             return 5;
-        }
-    }
-    if (child_user_become("nobody", uid, gid) != 0) { /* is that user already */
+    if (child_user_become("nobody", uid, gid) != 0) /* is that user already */
         return 6;
-    }
     return child_user_become("root", 0, 0) == -EPERM ? 0 : 7;
 }
 
@@ -194,13 +178,11 @@ static void test_user(void **state)
     assert_int_equal(uid, 0);
     assert_int_equal(child_user_find("no-such-user-here", &uid, &gid), -ENOENT);
     assert_int_equal(child_user_find("", &uid, &gid), -ENOENT);
-    if (geteuid() != 0) {
+    if (geteuid() != 0)
         skip();
-    }
     int rc = in_child(drop_to_nobody);
-    if (rc == 77) {
+    if (rc == 77)
         skip();
-    }
     assert_int_equal(rc, 0);
 }
 
@@ -219,34 +201,28 @@ static int change_title(void)
     snprintf(name, sizeof(name), "%s", saved_argv[0]);
     setenv("CHILD_TEST", "stays", 1);
     size_t room = strlen(saved_argv[0]);
-    for (char **e = environ; *e; e++) {
+    for (char **e = environ; *e; e++)
         room += strlen(*e);
-    }
     child_title_set("nothing before init");
     child_title_init(saved_argc, saved_argv);
     child_title_set("cserver: worker %d", 12);
-    if (!title_is("cserver: worker 12")) {
+    if (!title_is("cserver: worker 12"))
         return 1;
-    }
     memset(longest, 'x', sizeof(longest) - 1);
     longest[sizeof(longest) - 1] = '\0';
     memcpy(want, longest, 255); /* what a title may have */
     want[255] = '\0';
     child_title_set("%s", longest);
-    if (room > 600 && !title_is(want)) {
+    if (room > 600 && !title_is(want))
         return 2;
-    }
     child_title_set("short");
-    if (!title_is("short")) {
+    if (!title_is("short"))
         return 3;
-    }
-    if (strcmp(saved_argv[0], name) != 0 || strcmp(program_invocation_name, name) != 0) {
+    if (strcmp(saved_argv[0], name) != 0 || strcmp(program_invocation_name, name) != 0)
         return 4;
-    }
     const char *stays = getenv("CHILD_TEST"), *given = getenv("CHILD_TEST_GIVEN");
-    if (!stays || strcmp(stays, "stays") != 0 || !given || strcmp(given, "1") != 0) {
+    if (!stays || strcmp(stays, "stays") != 0 || !given || strcmp(given, "1") != 0)
         return 5;
-    }
     return setenv("CHILD_TEST", "may change", 1) == 0 ? 0 : 6;
 }
 
@@ -260,17 +236,14 @@ static int count_one_cpu(void)
 {
     cpu_set_t all, one;
     size_t cpu = 0;
-    if (sched_getaffinity(0, sizeof(all), &all) < 0 || child_cpu_count() != CPU_COUNT(&all)) {
+    if (sched_getaffinity(0, sizeof(all), &all) < 0 || child_cpu_count() != CPU_COUNT(&all))
         return 1;
-    }
-    while (!CPU_ISSET(cpu, &all)) {
+    while (!CPU_ISSET(cpu, &all))
         cpu++;
-    }
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
-    if (sched_setaffinity(0, sizeof(one), &one) < 0) {
+    if (sched_setaffinity(0, sizeof(one), &one) < 0)
         return 2;
-    }
     return child_cpu_count() == 1 ? 0 : 3;
 }
 
@@ -295,11 +268,9 @@ static void test_start_time(void **state)
     assert_true(mine > 0);
     assert_int_equal(child_start_time(getpid()), mine);
     pid_t pid = child_fork(SIGKILL);
-    if (pid == 0) {
-        for (;;) {
+    if (pid == 0)
+        for (;;)
             pause();
-        }
-    }
     assert_true(pid > 0);
     assert_true(child_start_time(pid) >= mine);
     kill(pid, SIGKILL);
@@ -312,11 +283,9 @@ static void test_pidfd(void **state)
 {
     (void)state;
     pid_t pid = child_fork(SIGKILL);
-    if (pid == 0) {
-        for (;;) {
+    if (pid == 0)
+        for (;;)
             pause();
-        }
-    }
     assert_true(pid > 0);
     int fd = child_pidfd(pid);
     struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -324,9 +293,8 @@ static void test_pidfd(void **state)
     kill(pid, SIGKILL);
     int late = fd < 0 ? 1 : poll(&p, 1, 5000);
     assert_int_equal(waitpid(pid, NULL, 0), pid);
-    if (fd == -ENOSYS) {
+    if (fd == -ENOSYS)
         skip();
-    }
     assert_true(fd >= 0);
     assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
     close(fd);

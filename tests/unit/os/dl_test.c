@@ -27,9 +27,8 @@ static int find_library(void **state)
 {
     (void)state;
     Dl_info info;
-    if (dladdr(dlsym(RTLD_DEFAULT, SYMBOL), &info) == 0) {
+    if (dladdr(dlsym(RTLD_DEFAULT, SYMBOL), &info) == 0)
         return -1;
-    }
     snprintf(library, sizeof(library), "%s", info.dli_fname);
     return 0;
 }
@@ -97,13 +96,11 @@ static void test_same_number(void **state)
         handles[i] = dl_open(fd, "my.so", &error);
         assert_non_null(handles[i]);
         close(fd);
-        for (int k = 0; k < i; k++) {
+        for (int k = 0; k < i; k++)
             assert_ptr_not_equal(dl_symbol(handles[i], SYMBOL), dl_symbol(handles[k], SYMBOL));
-        }
     }
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < 5; i++)
         dl_close(handles[i]);
-    }
 }
 
 static void test_no_library(void **state)
@@ -130,10 +127,8 @@ static void test_no_library(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_copy),
-        cmocka_unit_test(test_too_large),
-        cmocka_unit_test(test_open),
-        cmocka_unit_test(test_same_number),
+        cmocka_unit_test(test_copy),       cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_open),       cmocka_unit_test(test_same_number),
         cmocka_unit_test(test_no_library),
     };
     return cmocka_run_group_tests(tests, find_library, NULL);

@@ -98,20 +98,17 @@ static void test_write_all(void **state)
         ssize_t n;
         close(fds[1]);
         while ((n = read(fds[0], in, sizeof(in))) > 0) {
-            for (ssize_t i = 0; i < n; i++) {
-                if (in[i] != (char)((total + (size_t)i) % 251)) {
+            for (ssize_t i = 0; i < n; i++)
+                if (in[i] != (char)((total + (size_t)i) % 251))
                     _exit(1);
-                }
-            }
             total += (size_t)n;
         }
         _exit(total == MANY ? 0 : 2);
     }
     assert_true(pid > 0);
     char *out = malloc(MANY);
-    for (size_t i = 0; i < MANY; i++) {
+    for (size_t i = 0; i < MANY; i++)
         out[i] = (char)(i % 251);
-    }
     assert_int_equal(fd_write_all(fds[1], out, MANY), 0);
     free(out);
     close(fds[0]);

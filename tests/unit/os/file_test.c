@@ -45,9 +45,8 @@ static int make_tree(void **state)
 {
     (void)state;
     strcpy(top, "/tmp/file_test.XXXXXX");
-    if (!mkdtemp(top)) {
+    if (!mkdtemp(top))
         return -1;
-    }
     mkdir(at("root"), 0755);
     mkdir(at("root/dir"), 0755);
     mkdir(at("root/dir/deep"), 0755);
@@ -136,9 +135,8 @@ static void look_beneath(int (*open_it)(int, cs_str), bool walk)
         char text[100];
         snprintf(text, sizeof(text), "%s/../../out", beneath[i].path);
         int fd = open_it(root, (cs_str){text, strlen(beneath[i].path)});
-        if (want ? fd != want : fd < 0) {
+        if (want ? fd != want : fd < 0)
             fail_msg("row \"%s\": %d, not %d", beneath[i].path, fd, want);
-        }
         if (fd >= 0) {
             assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
             assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
@@ -153,18 +151,16 @@ static void look_beneath(int (*open_it)(int, cs_str), bool walk)
 static bool kernel_has_openat2(void)
 {
     int fd = file_open_beneath(root, CS_S("link-in"));
-    if (fd >= 0) {
+    if (fd >= 0)
         close(fd);
-    }
     return fd != -ELOOP;
 }
 
 static void test_beneath(void **state)
 {
     (void)state;
-    if (!kernel_has_openat2()) {
+    if (!kernel_has_openat2())
         skip();
-    }
     look_beneath(file_open_beneath, false);
 }
 
@@ -234,9 +230,8 @@ static void test_read(void **state)
     assert_int_equal(file_read(at("root"), 5, &b), -EISDIR);
     assert_string_equal(b.p, "before secret");
     buf_clear(&b);
-    for (int i = 0; i < 50000; i++) {
+    for (int i = 0; i < 50000; i++)
         buf_printf(&b, "%d,", i);
-    }
     assert_int_equal(file_write_atomic(at("large"), buf_str(&b), 0600), 0);
     struct buf c = {0};
     assert_int_equal(file_read(at("large"), 1 << 20, &c), 0);
@@ -326,9 +321,8 @@ static void test_paths(void **state)
     }
     for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
         char *got = file_dirname(dirs[i].path);
-        if (strcmp(got, dirs[i].want) != 0) {
+        if (strcmp(got, dirs[i].want) != 0)
             fail_msg("row \"%s\": \"%s\"", dirs[i].path, got);
-        }
         free(got);
     }
     printf("rows: %zu\n", ARRAY_LEN(joins) + ARRAY_LEN(dirs));

@@ -47,9 +47,8 @@ static pid_t start_holder(void)
         byte = (char)lock_take(&shared->lock);
         ssize_t n = write(ready[1], &byte, 1);
         (void)n;
-        for (;;) {
+        for (;;)
             pause();
-        }
     }
     assert_int_equal(read(ready[0], &byte, 1), 1);
     close(ready[0]);
@@ -72,9 +71,8 @@ static enum lock_result other_tries(void)
     pid_t pid = fork();
     if (pid == 0) {
         enum lock_result r = lock_try(&shared->lock);
-        if (r != LOCK_BUSY && r != LOCK_BROKEN) {
+        if (r != LOCK_BUSY && r != LOCK_BROKEN)
             lock_give(&shared->lock);
-        }
         _exit((int)r);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -138,9 +136,8 @@ static void test_waiter_gets_it(void **state)
 {
     (void)state;
     pid_t first = start_holder(), waiter = fork();
-    if (waiter == 0) {
+    if (waiter == 0)
         _exit((int)lock_take(&shared->lock));
-    }
     usleep(20000); /* most likely it sleeps in the lock by then; if not, the answer is the same */
     end(first);
     int status;
@@ -186,9 +183,8 @@ static void test_counting(void **state)
             _exit(0);
         }
     }
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 4; i++)
         assert_int_equal(waitpid(pids[i], NULL, 0), pids[i]);
-    }
     assert_int_equal(shared->count, 20000);
 }
 

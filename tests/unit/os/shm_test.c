@@ -20,9 +20,8 @@ static void test_shared(void **state)
     unsigned char *p = shm_new(10000, "test");
     assert_non_null(p);
     assert_int_equal((uintptr_t)p % 4096, 0);
-    for (int i = 0; i < 10000; i++) {
+    for (int i = 0; i < 10000; i++)
         assert_int_equal(p[i], 0);
-    }
     pid_t pid = fork();
     if (pid == 0) {
         p[9999] = 7;

@@ -35,17 +35,15 @@ static int status_of(void (*what)(void))
 
 static void require(bool ok, int code)
 {
-    if (!ok) {
+    if (!ok)
         _exit(code);
-    }
 }
 
 /* With everything ignored beforehand, as a shell may leave it. */
 static void read_each(void)
 {
-    for (size_t i = 0; i < ARRAY_LEN(ours); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
         signal(ours[i], SIG_IGN);
-    }
     sig_block_all();
     int fd = sig_open(), pid = 0;
     require(fd >= 0, 1);
@@ -70,9 +68,8 @@ static void see_child_end(void)
     sig_block_all();
     int fd = sig_open(), pid = 0, status;
     pid_t child = fork();
-    if (child == 0) {
+    if (child == 0)
         _exit(9);
-    }
     require(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 9, 1);
     require(sig_read(fd, &pid) == SIGCHLD && pid == child, 2);
 }
@@ -121,9 +118,8 @@ static void test_names(void **state)
     char want[32];
     for (int sig = 1; sig < 32; sig++) {
         const char *abbreviation = sigabbrev_np(sig);
-        if (!abbreviation || sig == SIGSTKFLT) {
+        if (!abbreviation || sig == SIGSTKFLT)
             continue;
-        }
         /* SIGIO is called SIGPOLL by some. */
         snprintf(want, sizeof(want), "SIG%s", sig == SIGIO ? "IO" : abbreviation);
         assert_string_equal(sig_name(sig), want);

@@ -71,14 +71,12 @@ static void test_good_addresses(void **state)
         struct sock_addr a, again;
         const char *error = NULL;
         char text[SOCK_TEXT_MAX];
-        if (!sock_addr_parse(str_of(table[i].text), &a, &error)) {
+        if (!sock_addr_parse(str_of(table[i].text), &a, &error))
             fail_msg("row \"%s\": %s", table[i].text, error);
-        }
         size_t n = sock_addr_text(&a, text);
         if (strcmp(text, table[i].want) != 0 || n != strlen(text) ||
-            a.u.sa.sa_family != table[i].family || a.both != table[i].both) {
+            a.u.sa.sa_family != table[i].family || a.both != table[i].both)
             fail_msg("row \"%s\": %s", table[i].text, text);
-        }
         assert_true(sock_addr_parse(str_of(text), &again, &error));
         assert_true(sock_addr_same(&a, &again));
     }
@@ -128,12 +126,10 @@ static void test_bad_addresses(void **state)
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         struct sock_addr a;
         const char *error = NULL;
-        if (sock_addr_parse(str_of(table[i].text), &a, &error)) {
+        if (sock_addr_parse(str_of(table[i].text), &a, &error))
             fail_msg("row \"%s\" was taken", table[i].text);
-        }
-        if (!strstr(error, table[i].part)) {
+        if (!strstr(error, table[i].part))
             fail_msg("row \"%s\": %s", table[i].text, error);
-        }
     }
     struct sock_addr a;
     const char *error;
@@ -160,9 +156,8 @@ static void test_same(void **state)
         const char *error;
         assert_true(sock_addr_parse(str_of(table[i].a), &a, &error));
         assert_true(sock_addr_parse(str_of(table[i].b), &b, &error));
-        if (sock_addr_same(&a, &b) != table[i].want) {
+        if (sock_addr_same(&a, &b) != table[i].want)
             fail_msg("row %s and %s", table[i].a, table[i].b);
-        }
     }
     printf("rows: %zu\n", ARRAY_LEN(table));
 }
@@ -189,9 +184,8 @@ static void test_peer_text(void **state)
         const char *error;
         assert_true(sock_addr_parse(str_of(table[i].text), &a, &error));
         size_t n = sock_peer_text(&a.u.sa, a.len, text);
-        if (strcmp(text, table[i].want) != 0 || n != strlen(text)) {
+        if (strcmp(text, table[i].want) != 0 || n != strlen(text))
             fail_msg("row \"%s\": %s", table[i].text, text);
-        }
     }
     struct sockaddr_storage none = {0};
     sock_peer_text((struct sockaddr *)(void *)&none, 0, text);
@@ -214,9 +208,8 @@ static int listen_on(const char *text, struct sock_addr *bound)
     const char *error = NULL;
     assert_true(sock_addr_parse(str_of(text), &a, &error));
     int fd = sock_listen(&a, &o);
-    if (fd >= 0) {
+    if (fd >= 0)
         assert_int_equal(sock_addr_of(fd, bound), 0);
-    }
     return fd;
 }
 
@@ -238,11 +231,10 @@ static void accept_one(int listener, const char *peer_text)
     assert_true(conn >= 0);
     assert_true(fcntl(conn, F_GETFL) & O_NONBLOCK);
     assert_true(fcntl(conn, F_GETFD) & FD_CLOEXEC);
-    if (peer.ss_family != AF_UNIX) {
+    if (peer.ss_family != AF_UNIX)
         assert_int_equal(option(conn, IPPROTO_TCP, TCP_NODELAY), 1);
-    } else {
+    else
         assert_int_equal(n, 0);
-    }
     sock_peer_text((struct sockaddr *)(void *)&peer, n, text);
     assert_string_equal(text, peer_text);
     close(conn);
@@ -283,9 +275,8 @@ static void test_listen_only_v6(void **state)
     (void)state;
     struct sock_addr bound;
     int fd = listen_on("[::]:0", &bound);
-    if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL) {
+    if (fd == -EAFNOSUPPORT || fd == -EADDRNOTAVAIL)
         skip();
-    }
     assert_true(fd >= 0);
     assert_int_equal(option(fd, IPPROTO_IPV6, IPV6_V6ONLY), 1);
     assert_false(bound.both);
@@ -389,9 +380,8 @@ static void test_unix_busy(void **state)
     assert_int_equal(errno, EAGAIN);
     assert_int_equal(listen_on(text, &other), -EADDRINUSE);
     assert_int_equal(access(path, F_OK), 0);
-    while (n > 0) {
+    while (n > 0)
         close(clients[--n]);
-    }
     close(fd);
     unlink(path);
 }
