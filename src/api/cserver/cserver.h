@@ -13,7 +13,8 @@
 #ifndef CSERVER_CSERVER_H
 #define CSERVER_CSERVER_H
 
-/* clang-format off: its lists are read in columns */
+/* Its lists are read in columns. */
+/* clang-format off */
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,38 +61,33 @@ enum {
     CS_NOTSUP = -6
 };
 
-enum {
-    CS_DEBUG,
-    CS_INFO,
-    CS_WARN,
-    CS_ERR
-}; /* levels of cs_log */
+enum { CS_DEBUG, CS_INFO, CS_WARN, CS_ERR }; /* levels of cs_log */
 
 /* One request, alive until its answer has left or its client has gone. The server may also end it on its
  * own: after handler_timeout (504), or for a body that is broken or too large. No callback of a request
  * comes after its end. Who keeps the pointer outside of such callbacks (in a list, for a timer of the
  * process) keeps a cs_token instead, or drops it in on_close. */
 typedef struct cs_req cs_req;
-typedef struct cs_proc cs_proc;       /* the process that a start hook runs in */
-typedef struct cs_conf cs_conf;       /* settings under test, for on_config */
-typedef struct cs_timer cs_timer;     /* a timer of the process */
+typedef struct cs_proc cs_proc;   /* the process that a start hook runs in */
+typedef struct cs_conf cs_conf;   /* settings under test, for on_config */
+typedef struct cs_timer cs_timer; /* a timer of the process */
 typedef struct cs_counter cs_counter; /* a 64-bit counter, shared by all workers */
 typedef uint64_t cs_token;            /* a weak reference to a request */
 
 /* What a request is. Strings live as long as the request. */
 typedef struct cs_req_info {
     uint32_t size;
-    uint16_t http;    /* 10 or 11 */
-    uint16_t root;    /* number of the site's (or route's) root, 0 = it has none */
-    cs_str method;    /* as sent, e.g. "GET" */
-    cs_str target;    /* as sent, e.g. "/a%20b?x=1" */
-    cs_str path;      /* decoded and normalised, e.g. "/a b"; starts with "/" */
-    cs_str query;     /* as sent, without "?"; empty when there is none */
-    cs_str host;      /* lower case, without port */
-    cs_str client;    /* address of the peer as text, "unix:" for a unix socket */
-    cs_str id;        /* request id, as in both logs */
-    cs_str site;      /* label of the site, "" when no section made it */
-    cs_str route;     /* label of the route, "" when the site's root serves it */
+    uint16_t http;   /* 10 or 11 */
+    uint16_t root;   /* number of the site's (or route's) root, 0 = it has none */
+    cs_str method;   /* as sent, e.g. "GET" */
+    cs_str target;   /* as sent, e.g. "/a%20b?x=1" */
+    cs_str path;     /* decoded and normalised, e.g. "/a b"; starts with "/" */
+    cs_str query;    /* as sent, without "?"; empty when there is none */
+    cs_str host;     /* lower case, without port */
+    cs_str client;   /* address of the peer as text, "unix:" for a unix socket */
+    cs_str id;       /* request id, as in both logs */
+    cs_str site;     /* label of the site, "" when no section made it */
+    cs_str route;    /* label of the route, "" when the site's root serves it */
     int64_t body_len; /* length of the body as announced, -1 = chunked, 0 = none */
 } cs_req_info;
 
@@ -148,46 +144,17 @@ typedef struct cs_directive {
 /* The offset of member f, and a compile error unless the member has type T. */
 #define CS__OFF(S, f, T)                                                                           \
     (uint32_t)(offsetof(S, f) + 0 * sizeof(char[_Generic(((S *)0)->f, T : 1, default : -1)]))
-#define CS_BOOL(S, f, def, fl, help)                                                               \
-    {                                                                                              \
-#f, CS_T_BOOL, fl, CS__OFF(S, f, _Bool), def, 0, 1, 0, help                                \
-    }
-#define CS_INT(S, f, def, lo, hi, fl, help)                                                        \
-    {                                                                                              \
-#f, CS_T_INT, fl, CS__OFF(S, f, int64_t), def, lo, hi, 0, help                             \
-    }
+#define CS_BOOL(S, f, def, fl, help)          {#f, CS_T_BOOL, fl, CS__OFF(S, f, _Bool), def, 0, 1, 0, help}
+#define CS_INT(S, f, def, lo, hi, fl, help)   {#f, CS_T_INT, fl, CS__OFF(S, f, int64_t), def, lo, hi, 0, help}
 #define CS_INTW(S, f, def, lo, hi, word, fl, help)                                                 \
-    {                                                                                              \
-#f, CS_T_INT, fl, CS__OFF(S, f, int64_t), def, lo, hi, word, help                          \
-    }
-#define CS_SIZE(S, f, def, lo, hi, fl, help)                                                       \
-    {                                                                                              \
-#f, CS_T_SIZE, fl, CS__OFF(S, f, int64_t), def, lo, hi, 0, help                            \
-    }
-#define CS_MSEC(S, f, def, lo, hi, fl, help)                                                       \
-    {                                                                                              \
-#f, CS_T_MSEC, fl, CS__OFF(S, f, int64_t), def, lo, hi, 0, help                            \
-    }
-#define CS_ENUM(S, f, def, words, fl, help)                                                        \
-    {                                                                                              \
-#f, CS_T_ENUM, fl, CS__OFF(S, f, int64_t), def, 0, 0, words, help                          \
-    }
-#define CS_STRING(S, f, def, lo, hi, fl, help)                                                     \
-    {                                                                                              \
-#f, CS_T_STR, fl, CS__OFF(S, f, cs_str), def, lo, hi, 0, help                              \
-    }
-#define CS_PATH(S, f, def, fl, help)                                                               \
-    {                                                                                              \
-#f, CS_T_PATH, fl, CS__OFF(S, f, cs_str), def, 0, 4096, 0, help                            \
-    }
-#define CS_LIST(S, f, def, lo, hi, fl, help)                                                       \
-    {                                                                                              \
-#f, CS_T_LIST, fl, CS__OFF(S, f, cs_list), def, lo, hi, 0, help                            \
-    }
-#define CS_END                                                                                     \
-    {                                                                                              \
-        0, CS_T_END, 0, 0, 0, 0, 0, 0, 0                                                           \
-    }
+    {#f, CS_T_INT, fl, CS__OFF(S, f, int64_t), def, lo, hi, word, help}
+#define CS_SIZE(S, f, def, lo, hi, fl, help)  {#f, CS_T_SIZE, fl, CS__OFF(S, f, int64_t), def, lo, hi, 0, help}
+#define CS_MSEC(S, f, def, lo, hi, fl, help)  {#f, CS_T_MSEC, fl, CS__OFF(S, f, int64_t), def, lo, hi, 0, help}
+#define CS_ENUM(S, f, def, words, fl, help)   {#f, CS_T_ENUM, fl, CS__OFF(S, f, int64_t), def, 0, 0, words, help}
+#define CS_STRING(S, f, def, lo, hi, fl, help) {#f, CS_T_STR, fl, CS__OFF(S, f, cs_str), def, lo, hi, 0, help}
+#define CS_PATH(S, f, def, fl, help)          {#f, CS_T_PATH, fl, CS__OFF(S, f, cs_str), def, 0, 4096, 0, help}
+#define CS_LIST(S, f, def, lo, hi, fl, help)  {#f, CS_T_LIST, fl, CS__OFF(S, f, cs_list), def, lo, hi, 0, help}
+#define CS_END                                {0, CS_T_END, 0, 0, 0, 0, 0, 0, 0}
 
 /* A counter that the module wants: the server makes it in shared memory, fills *ref before any hook
  * runs, and keeps its value over reloads, by module and counter name. Ends with {0}. */
@@ -306,8 +273,7 @@ typedef struct cs_api {
     /* A complete answer whose body is borrowed until release(arg) is called (NULL: for ever). With
      * status 200 it also serves ranges. Calls release even when it fails, exactly once, perhaps before it
      * returns, and perhaps long after the request was last seen by its module. */
-    int (*reply_ref)(cs_req *r, int status, const char *type, cs_str body, cs_cb release,
-                     void *arg);
+    int (*reply_ref)(cs_req *r, int status, const char *type, cs_str body, cs_cb release, void *arg);
     /* A complete answer from a file: len bytes from off; ranges too, when the status is 200. Calls
      * release(arg) when done with fd, or closes fd when release is NULL, even when it fails. */
     int (*reply_file)(cs_req *r, int status, const char *type, int fd, int64_t off, int64_t len,
@@ -401,33 +367,32 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 #define cs_info(r)                       cs_api_->info(r)
 #define cs_is(r, lit)                                                                              \
     (cs_info(r)->method.n == sizeof(lit) - 1 && !memcmp(cs_info(r)->method.p, lit, sizeof(lit) - 1))
-#define cs_conf(r)                      cs_api_->conf(r)
-#define cs_header(r, name)              cs_api_->header(r, name)
-#define cs_body(r)                      cs_api_->body(r)
-#define cs_body_stream(r, on_data, arg) cs_api_->body_stream(r, on_data, arg)
-#define cs_body_resume(r)               cs_api_->body_resume(r)
-#define cs_alloc(r, n)                  cs_api_->alloc(r, n)
-#define cs_format(r, ...)               cs_api_->format(r, __VA_ARGS__)
-#define cs_on_close(r, cb, arg)         cs_api_->on_close(r, cb, arg)
-#define cs_token_of(r)                  cs_api_->token(r)
-#define cs_from_token(t)                cs_api_->from_token(t)
-#define cs_req_after(r, ms, cb, arg)    cs_api_->req_timer(r, ms, cb, arg)
-#define cs_root_open(...)               cs_api_->root_open(__VA_ARGS__)
-#define cs_mime(...)                    cs_api_->mime(__VA_ARGS__)
-#define cs_set_header(...)              cs_api_->set_header(__VA_ARGS__)
-#define cs_add_header(...)              cs_api_->add_header(__VA_ARGS__)
-#define cs_validators(...)              cs_api_->validators(__VA_ARGS__)
-#define cs_reply(...)                   cs_api_->reply(__VA_ARGS__)
-#define cs_replyf(r, status, type, ...) cs_api_->replyf(r, status, type, __VA_ARGS__)
-#define cs_text(r, status, lit)         cs_api_->reply(r, status, "text/plain; charset=utf-8", CS_S(lit))
-#define cs_textf(r, status, ...)                                                                   \
-    cs_api_->replyf(r, status, "text/plain; charset=utf-8", __VA_ARGS__)
+#define cs_conf(r)                          cs_api_->conf(r)
+#define cs_header(r, name)                  cs_api_->header(r, name)
+#define cs_body(r)                          cs_api_->body(r)
+#define cs_body_stream(r, on_data, arg)     cs_api_->body_stream(r, on_data, arg)
+#define cs_body_resume(r)                   cs_api_->body_resume(r)
+#define cs_alloc(r, n)                      cs_api_->alloc(r, n)
+#define cs_format(r, ...)                   cs_api_->format(r, __VA_ARGS__)
+#define cs_on_close(r, cb, arg)             cs_api_->on_close(r, cb, arg)
+#define cs_token_of(r)                      cs_api_->token(r)
+#define cs_from_token(t)                    cs_api_->from_token(t)
+#define cs_req_after(r, ms, cb, arg)        cs_api_->req_timer(r, ms, cb, arg)
+#define cs_root_open(...) cs_api_->root_open(__VA_ARGS__)
+#define cs_mime(...) cs_api_->mime(__VA_ARGS__)
+#define cs_set_header(...) cs_api_->set_header(__VA_ARGS__)
+#define cs_add_header(...) cs_api_->add_header(__VA_ARGS__)
+#define cs_validators(...) cs_api_->validators(__VA_ARGS__)
+#define cs_reply(...) cs_api_->reply(__VA_ARGS__)
+#define cs_replyf(r, status, type, ...)     cs_api_->replyf(r, status, type, __VA_ARGS__)
+#define cs_text(r, status, lit)             cs_api_->reply(r, status, "text/plain; charset=utf-8", CS_S(lit))
+#define cs_textf(r, status, ...)            cs_api_->replyf(r, status, "text/plain; charset=utf-8", __VA_ARGS__)
 #define cs_reply_ref(...) cs_api_->reply_ref(__VA_ARGS__)
 #define cs_reply_file(r, st, type, fd, off, len, release, arg)                                     \
     cs_api_->reply_file(r, st, type, fd, off, len, release, arg)
 #define cs_fail(r, status, ...)        cs_api_->fail(r, status, __VA_ARGS__)
 #define cs_start(r, status, type, len) cs_api_->start(r, status, type, len)
-#define cs_send(...)                   cs_api_->send(__VA_ARGS__)
+#define cs_send(...) cs_api_->send(__VA_ARGS__)
 #define cs_on_drain(r, cb, arg)        cs_api_->on_drain(r, cb, arg)
 #endif /* CS_NO_SHORT_NAMES */
 
