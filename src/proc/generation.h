@@ -88,8 +88,9 @@ struct worker *generation_add(struct generation *g);
 void generation_drop(struct generation *g, struct worker *w);
 /* The workers of g in order of slots; NULL w: the first. */
 struct worker *generation_next(const struct generation *g, const struct worker *w);
-unsigned generation_count(const struct generation *g);     /* that have a process */
-unsigned generation_ready(const struct generation *g);     /* that are READY */
+unsigned generation_count(const struct generation *g);       /* that have a process */
+unsigned generation_connections(const struct generation *g); /* open ones of its workers */
+unsigned generation_ready(const struct generation *g);       /* that are READY */
 unsigned generation_accepting(const struct generation *g); /* that take connections, or soon will */
 
 /* Tells one worker, or all, to drain until then (monotonic ms; 0 = no deadline); what is left 2 s
