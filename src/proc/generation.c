@@ -131,6 +131,18 @@ unsigned generation_accepting(const struct generation *g)
     return n;
 }
 
+unsigned generation_connections(const struct generation *g)
+{
+    unsigned n = 0;
+
+    for (EACH_WORKER(w, g)) {
+        int active = atomic_load(&region_slot(g->crew->region, w->slot)->active);
+
+        n += w->pid > 0 && active > 0 ? (unsigned)active : 0;
+    }
+    return n;
+}
+
 struct worker *generation_add(struct generation *g)
 {
     struct crew *c = g->crew;

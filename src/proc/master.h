@@ -48,6 +48,7 @@ struct rollout {
     struct list waiting; /* who asked while it was under way: for the next */
     bool again;          /* a signal asked meanwhile */
     unsigned warnings;   /* of the probe; its text says them */
+    unsigned hurried;    /* connections of older generations that had to make room */
     /* The last one that ended. */
     bool any, ok;
     uint64_t at_wall_us;

@@ -194,8 +194,12 @@ static void hurry_oldest(struct master *m)
 
     if (g->until != 0 && g->until <= until)
         return;
-    log_info("generation %u still drains and has to make room for another: it has %d ms",
-             (unsigned)g->number, LAST_GRACE_MS);
+    unsigned n = generation_connections(g);
+
+    log_warn("generation %u still drains and has to make room for another: its %u connection%s %d "
+             "ms",
+             (unsigned)g->number, n, n == 1 ? " has" : "s have", LAST_GRACE_MS);
+    m->rollout.hurried += n;
     generation_drain(g, until);
 }
 
@@ -226,10 +230,15 @@ void rollout_died(struct master *m, const struct worker *w, const char *how)
 
 static void say_done(struct master *m)
 {
-    char message[160];
+    unsigned n = m->rollout.hurried;
+    char message[240], hurried[96] = "";
 
-    snprintf(message, sizeof message, "generation %u is live with %u worker%s",
-             (unsigned)m->live->number, m->live->wanted, m->live->wanted == 1 ? "" : "s");
+    if (n > 0)
+        snprintf(hurried, sizeof hurried,
+                 "; the oldest that drained had to end, %u connection%s got %d ms", n,
+                 n == 1 ? "" : "s", LAST_GRACE_MS);
+    snprintf(message, sizeof message, "generation %u is live with %u worker%s%s",
+             (unsigned)m->live->number, m->live->wanted, m->live->wanted == 1 ? "" : "s", hurried);
     finish(m, 0, message, buf_str(&m->rollout.probe.text));
 }
 
@@ -315,6 +324,7 @@ static void begin(struct master *m)
     int rc;
 
     r->again = false;
+    r->hurried = 0;
     while ((node = list_first(&r->waiting))) {
         list_remove(node);
         list_add_tail(&r->calls, node);

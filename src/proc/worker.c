@@ -58,7 +58,7 @@ static void on_deadline(struct timer *t)
     }
     serve_count(w->serve, &connections, &busy);
     if (connections > 0)
-        log_info("time to drain is over: closing %u connections, %u of them in the middle of a "
+        log_warn("time to drain is over: closing %u connections, %u of them in the middle of a "
                  "request",
                  connections, busy);
     cut(w);

@@ -193,16 +193,21 @@ def test_drain_timeout(serve, status):
 
 def test_two_generations_drain_at_most(serve, status):
     s = serve(SLOW, server={"shutdown_timeout": "300ms"})
-    held = []
+    held, told = [], []
     for _ in range(4):
         c = s.connect()
         c.send(b"GET /slow?ms=60000 HTTP/1.1\r\nHost: x\r\n\r\n")
         held.append(c)
         generation = status(s)["generation"]
         wait_for(lambda g=generation: sum(w["connections"] for w in status(s)["workers"] if w["generation"] == g), 10)
-        assert s.ctl("reload").returncode == 0
+        done = s.ctl("reload")
+        assert done.returncode == 0
+        told.append("1 connection got 1000 ms" in done.stdout)
         assert len({w["generation"] for w in status(s)["workers"]}) <= 3
     assert held[0].eof() and held[1].eof()
+    assert told == [False, False, True, True]
+    assert s.log().count("warn master") == 2 and "its 1 connection has 1000 ms" in s.log()
+    wait_for(lambda: s.log().count("closing 1 connections") == 2, 5)
     for c in held:
         c.close()
 
