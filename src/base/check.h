@@ -7,7 +7,7 @@
 
 /* A magic number in what passes through a void pointer; MAGIC_CHECK sees that the right thing came
  * out. */
-#define MAGIC_CHECK(ptr, value) check((ptr) != NULL && (ptr)->magic == (value))
+#define MAGIC_CHECK(ptr, value) check((ptr)->magic == (value))
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 

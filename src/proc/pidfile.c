@@ -62,7 +62,7 @@ static void short_name(const char *path, char *out, size_t n)
     if (f && !fgets(out, (int)n, f))
         out[0] = '\0';
     if (f)
-        fclose(f);
+        (void)fclose(f);
 }
 
 static bool same_program(pid_t pid)

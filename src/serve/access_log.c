@@ -54,7 +54,9 @@ static uint64_t body_bytes(const struct request *r)
 
 static cs_str field_of(const struct request *r, enum http_field f)
 {
-    return r->refused || !r->head.field[f] ? (cs_str){0} : r->head.field[f]->value;
+    if (r->refused || !r->head.field[f])
+        return (cs_str){0};
+    return r->head.field[f]->value;
 }
 
 /* Where the whole request line is as the client sent it; what was refused shows as "-". */
