@@ -27,13 +27,13 @@ import random
 import re
 import select
 import shutil
+import signal as signals
 import socket
 import subprocess
 import tempfile
 import textwrap
 import threading
 import time
-from signal import SIGCONT, SIGKILL, SIGTERM
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.abspath(os.environ.get("CSERVER_BUILD") or SOURCE)
@@ -48,9 +48,13 @@ LIBC = ctypes.CDLL(None)
 LIBC.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def end_with_us():
-    """In a new server: it gets SIGTERM when the tests are killed."""
-    LIBC.prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0)
+def begin_afresh(end_with_us):
+    """In a new server, before it is one: signals that a shell in the background ignores count again, and it gets
+    SIGTERM when the tests are killed."""
+    signals.signal(signals.SIGINT, signals.SIG_DFL)
+    signals.signal(signals.SIGQUIT, signals.SIG_DFL)
+    if end_with_us:
+        LIBC.prctl(PR_SET_PDEATHSIG, signals.SIGTERM, 0, 0, 0)
 
 
 # ---- Waiting -----------------------------------------------------------------------------------
@@ -336,7 +340,7 @@ class Server:
             is_main = threading.current_thread() is threading.main_thread()
             self.process = subprocess.Popen([PROGRAM, "-c", self.conf, *self.args], cwd=self.folder, env=self.env,
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
-                                            preexec_fn=end_with_us if is_main else None)
+                                            preexec_fn=lambda: begin_afresh(is_main))
         if self.ready:
             self.wait_ready()
         return self
@@ -348,8 +352,12 @@ class Server:
         for _ in deadline(LIMIT, "the server is not ready"):
             if self.process.poll() is not None:
                 raise AssertionError(f"the server ended with {self.process.returncode}:\n{self.log()[-3000:]}")
-            if self.accepts() and len(self.workers()) >= number:
+            if self.accepts() and self.has_pid_file() and len(self.workers()) >= number:
                 return
+
+    def has_pid_file(self):
+        """True too where the test wants another one."""
+        return self.keys["pid_file"] != self.pid_file or self.read("cserver.pid").strip() == str(self.pid)
 
     def accepts(self):
         """Is somebody listening? True too where the test has listeners of its own without @PORT@."""
@@ -384,7 +392,7 @@ class Server:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"the server does not end:\n{self.log()[-3000:]}") from None
 
-    def stop(self, number=SIGTERM, seconds=LIMIT):
+    def stop(self, number=signals.SIGTERM, seconds=LIMIT):
         """Signals the master and waits; returns its exit code."""
         if self.process.poll() is None:
             self.process.send_signal(number)
@@ -414,7 +422,7 @@ class Server:
         """SIGTERM for the server of the pid file, when the test started one with -D."""
         pid = int(self.read("cserver.pid").strip() or 0)
         if pid and (not self.process or pid != self.process.pid) and is_program(pid):
-            os.kill(pid, SIGTERM)
+            os.kill(pid, signals.SIGTERM)
             with contextlib.suppress(AssertionError):
                 wait_for(lambda: not is_alive(pid), LIMIT)
 
@@ -425,8 +433,8 @@ class Server:
         self.ended = True
         faults = []
         if self.process and self.process.poll() is None:
-            self.process.send_signal(SIGCONT)
-            self.process.send_signal(SIGTERM)
+            self.process.send_signal(signals.SIGCONT)
+            self.process.send_signal(signals.SIGTERM)
             try:
                 self.process.wait(LIMIT)
             except subprocess.TimeoutExpired:
@@ -516,7 +524,7 @@ def kill_leftovers(find):
     names = [f"{p} {title(p)}" for p in left]
     for p in left:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(p, SIGKILL)
+            os.kill(p, signals.SIGKILL)
     reap_orphans()
     return [f"left over: {', '.join(names)}"] if names else []
 
