@@ -311,7 +311,7 @@ static void test_recovery(void **state)
     assert_int_equal(atomic_load(&region.turn->owner), W0 + 2);
     assert_int_equal(own(2, IPC_TURN_RECOVERED), 1);
     assert_int_equal(own(2, IPC_TURN_TAKES), 1);
-    assert_int_equal(log_count("slot 5 has died"), 1);
+    assert_int_equal(log_count("worker 2, has died"), 1);
     turn_give(&turns[2]);
     run_child(die_before_the_name);
     assert_true(turn_take(&turns[3]));
