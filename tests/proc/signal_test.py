@@ -57,7 +57,7 @@ def test_window_change_stops_the_workers_only(serve, status):
         assert waiting.is_silent(0.3)
         s.signal(signal.SIGHUP)
         assert waiting.response().status == 200
-    assert status(s)["state"] == "running"
+    wait_for(lambda: status(s)["state"] == "running", 10)
 
 
 def test_window_change_and_one_more(serve, status):

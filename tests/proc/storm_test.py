@@ -96,7 +96,8 @@ def test_reloads_leave_nothing_behind(serve):
     reload(250)
     later = descriptors(s.pid)
     assert len(later) == len(fds), f"{fds}\n{later}"
-    assert anonymous(s.pid) - memory < 300
+    if "sanitizers" not in s.run("-V").stdout:  # they keep what has been freed
+        assert anonymous(s.pid) - memory < 300
 
 
 def test_what_a_worker_inherits(serve):
