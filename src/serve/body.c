@@ -59,9 +59,7 @@ static int collect(struct request *r, cs_str data)
 
 static int tell(struct request *r, cs_str data, int last)
 {
-    r->delivering = true;
     int rc = r->on_data(request_public(r), data, last, r->on_data_arg);
-    r->delivering = false;
     if (timer_is_set(&r->patience)) /* it is at work */
         timer_set(&r->serve->loop->timers, &r->patience,
                   (uint64_t)r->serve->limits->handler_timeout);

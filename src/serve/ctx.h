@@ -42,7 +42,7 @@ struct serve {
 
     struct list conns; /* all, in no order */
     struct list idle;  /* waiting for a next request, the one that waits longest first */
-    unsigned nconns, max_conns, nbusy;
+    unsigned nconns, max_conns;
 
     struct arena_pool arenas; /* chunks for requests */
     struct inbuf *spare_in;   /* receive buffers not in use */

@@ -70,9 +70,7 @@ void handle_run(struct request *r)
     for (; r->link < r->route->nlinks; r->link++) {
         if (must_collect(r))
             return;
-        r->running = true;
         int rc = module_of(r)->handler(request_public(r));
-        r->running = false;
         if (!judge(r, rc))
             return;
     }

@@ -198,7 +198,6 @@ static void on_patience(struct timer *t)
     const char *who =
         r->link < r->route->nlinks ? r->route->chain[r->link].module->desc->name : NULL;
     request_log(r, CS_ERR, who, "no answer within [limits] handler_timeout");
-    r->timed_out = true;
     respond_page(r, 504, NULL);
     conn_wake(r->conn);
 }

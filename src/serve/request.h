@@ -52,17 +52,14 @@ struct request {
     bool answered;   /* the answer's head has been made */
     bool complete;   /* ... and all of its body has been queued */
     bool pending;    /* the handler answers later */
-    bool running;    /* inside its handler */
     bool keep_alive; /* the connection goes on after it */
     bool no_body;    /* HEAD, 204, 304 ...: body bytes are counted and dropped */
     bool chunked_out;
     bool expect_continue; /* the client waits for 100 Continue */
     bool paused;          /* on_data said CS_AGAIN */
-    bool delivering;      /* inside on_data */
     bool body_ended;      /* all of it has been read; on_data may still have to be told */
     bool refused;         /* the head was bad: there are no facts in it */
     bool cut;             /* connection lost before the answer was sent */
-    bool timed_out;
 
     struct conn *conn;
     struct serve *serve;
