@@ -73,7 +73,7 @@ static void values_add(struct table *t, struct values *s, cs_str name, const cs_
     if (!v)
         return;
     s->v = v;
-    s->v[s->n++] = (struct value){copied(t, name), m->value, m->gauge != 0};
+    s->v[s->n++] = (struct value){copied(t, name), m->value, m->kind == CS_METRIC_GAUGE};
 }
 
 /* The group of that name, made when there is none; NULL: out of memory. */
@@ -134,7 +134,7 @@ static int on_metric(const cs_metric *m, void *arg)
     else if (worker.n)
         add_worker(t, worker, name, m);
     else
-        values_add(t, m->gauge ? &t->server : &t->totals, name, m);
+        values_add(t, m->kind == CS_METRIC_GAUGE ? &t->server : &t->totals, name, m);
     return t->failed;
 }
 

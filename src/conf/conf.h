@@ -53,13 +53,29 @@ struct conf_server {
     int64_t access_format;    /* enum conf_access_format */
     cs_str modules;           /* folder of the modules; "" = built-in place */
     int64_t shutdown_timeout, drain_timeout; /* ms */
-    int64_t give_up; /* exit after so many failed worker starts in a row; 0 = never */
+    int64_t give_up;       /* exit after so many failed worker starts in a row; 0 = never */
+    cs_list cpu;           /* "off", "auto", or numbers and ranges: conf/cpu.h */
+    int64_t recycle_after; /* requests of one worker; 0 = never */
+};
+
+enum conf_policy {
+    CONF_POLICY_TURN,
+    CONF_POLICY_EXCLUSIVE,
+    CONF_POLICY_REUSEPORT,
+    CONF_POLICY_DEFAULT /* of a listener: what [accept] says */
+};
+enum conf_pick {
+    CONF_PICK_RING,
+    CONF_PICK_LEAST
 };
 
 struct conf_accept {
     struct conf_head head;
-    int64_t batch; /* most connections taken in one turn */
-    _Bool spread;  /* one at a time while another worker is parked */
+    int64_t policy;     /* enum conf_policy */
+    int64_t batch;      /* most connections taken in one turn */
+    _Bool spread;       /* one at a time while another worker is parked */
+    int64_t pick;       /* enum conf_pick */
+    int64_t stall_kill; /* ms, 0 = never */
 };
 
 struct conf_limits {
@@ -76,7 +92,8 @@ struct conf_listen {
     cs_list address; /* each as sock_addr_parse reads it */
     int64_t backlog;
     _Bool deferred;
-    int64_t mode; /* of a unix socket; written in octal */
+    int64_t mode;   /* of a unix socket; written in octal */
+    int64_t policy; /* enum conf_policy */
 };
 
 struct conf_module {

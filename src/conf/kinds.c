@@ -11,6 +11,9 @@ static const char *const log_formats[] = {"text", "json", NULL};
 static const char *const access_formats[] = {"combined", "json", NULL};
 static const char *const error_logs[] = {"stderr", NULL};
 static const char *const access_logs[] = {"off", "stdout", NULL};
+static const char *const policies[] = {"turn", "exclusive", "reuseport", NULL};
+static const char *const listen_policies[] = {"turn", "exclusive", "reuseport", "default", NULL};
+static const char *const picks[] = {"ring", "least", NULL};
 
 /* CS_PATH with a least length, or with words that are no paths. */
 #define FILE_PATH(S, f, def, lo, help)                                                             \
@@ -57,13 +60,31 @@ static const cs_directive server[] = {
             "How long the old workers may still run after a reload."),
     CS_INT(struct conf_server, give_up, "0", 0, 1000000, 0,
            "End the server after so many worker starts in a row that failed; 0 is never."),
+    CS_LIST(struct conf_server, cpu, "off", 1, 1024, 0,
+            "CPUs for the workers: off leaves that to the kernel, auto gives each worker one of "
+            "those that the "
+            "server may run on, a list such as 0, 2, 4-7 is dealt out in its order."),
+    CS_INT(struct conf_server, recycle_after, "0", 0, 1000000000000, 0,
+           "Replace a worker by a fresh one after about so many requests; 0 is never."),
     CS_END};
 
 static const cs_directive accept_table[] = {
+    CS_ENUM(struct conf_accept, policy, "turn", policies, 0,
+            "Who accepts: turn is one worker after the other; exclusive is whom the kernel wakes; "
+            "reuseport is a "
+            "queue for each worker. A [listen:...] section may say otherwise for itself."),
     CS_INT(struct conf_accept, batch, "4", 1, 64, 0,
            "Most connections that a worker takes in one turn."),
     CS_BOOL(struct conf_accept, spread, "on", 0,
             "Take one connection at a time while another worker has nothing to do."),
+    CS_ENUM(struct conf_accept, pick, "ring", picks, 0,
+            "Whom the turn goes to among the workers that have nothing to do: the next in order, "
+            "or the one with "
+            "the least connections."),
+    CS_MSEC(struct conf_accept, stall_kill, "5s", 0, DAY, 0,
+            "Kill a worker that has the turn (or a queue of its own) and has left connections "
+            "waiting for so "
+            "long; 0 is never."),
     CS_END};
 
 static const cs_directive limits[] = {
@@ -98,6 +119,10 @@ static const cs_directive listen_table[] = {
     CS_BOOL(struct conf_listen, deferred, "on", 0,
             "Wake a worker only when a new connection's first bytes are there."),
     CS_INT(struct conf_listen, mode, "0666", 0, 0777, CONF_OCTAL, "Permissions of a unix socket."),
+    CS_ENUM(struct conf_listen, policy, "default", listen_policies, 0,
+            "Who accepts here; default is what [accept] says. A unix socket cannot have reuseport: "
+            "it takes turns "
+            "then."),
     CS_END};
 
 static const cs_directive site[] = {

@@ -4,12 +4,15 @@
 
 #include "base/check.h"
 
+#define WAKEUPS                                                                                    \
+    "cserver_wakeups_total", "Returns from waiting for events, by the first cause.", "cause"
+
 static const struct board_counter counters[IPC_COUNTERS] = {
     [IPC_ACCEPTS] = {"cserver_accepts_total", "Connections accepted."},
     [IPC_ACCEPT_EMPTY] = {"cserver_accept_empty_total",
                           "Attempts to accept that found no connection waiting."},
     [IPC_ACCEPT_FULL] = {"cserver_accept_full_total",
-                         "Pauses in accepting: out of descriptors, or max_connections reached."},
+                         "Pauses in accepting because descriptors or memory ran out."},
     [IPC_TURN_TAKES] = {"cserver_turn_takes_total", "Times the accept turn was taken."},
     [IPC_TURN_GIVES] = {"cserver_turn_gives_total", "Times the accept turn was passed on."},
     [IPC_TURN_KICKS_SENT] = {"cserver_turn_kicks_sent_total",
@@ -18,7 +21,15 @@ static const struct board_counter counters[IPC_COUNTERS] = {
                                  "Times a worker was woken to take the accept turn."},
     [IPC_TURN_RECOVERED] = {"cserver_turn_recovered_total",
                             "Times the accept turn was taken over from a dead worker."},
-    [IPC_WAKEUPS] = {"cserver_wakeups_total", "Returns from waiting for events."},
+    [IPC_TURN_KICKS_FUTILE] =
+        {"cserver_turn_kicks_futile_total",
+         "Times a worker was woken to take the accept turn and somebody else had it."},
+    [IPC_WAKEUPS_KICK] = {WAKEUPS, "kick"},
+    [IPC_WAKEUPS_LISTENER] = {WAKEUPS, "listener"},
+    [IPC_WAKEUPS_CONNECTION] = {WAKEUPS, "connection"},
+    [IPC_WAKEUPS_BELL] = {WAKEUPS, "bell"},
+    [IPC_WAKEUPS_TIMER] = {WAKEUPS, "timer"},
+    [IPC_WAKEUPS_NOTHING] = {WAKEUPS, "nothing"},
     [IPC_CONNECTIONS] = {"cserver_connections_total", "Connections begun."},
     [IPC_REQUESTS] = {"cserver_requests_total",
                       "Requests that ended: answered, or the client went away."},
@@ -77,6 +88,19 @@ uint64_t board_sum(const struct region *r, enum ipc_counter c)
     return sum;
 }
 
+static const struct board_histogram histograms[IPC_HISTOGRAMS] = {
+    [IPC_HOLD] = {"cserver_turn_hold_seconds",
+                  "Time from a listener's first event until the turn was passed on."},
+    [IPC_GIVE_TO_TAKE] = {"cserver_turn_give_to_take_seconds",
+                          "Time from when the turn was passed on until the worker took it."},
+};
+
+const struct board_histogram *board_histogram(enum ipc_histogram h)
+{
+    check((unsigned)h < IPC_HISTOGRAMS);
+    return &histograms[h];
+}
+
 uint64_t board_module_sum(const struct region *r, unsigned index)
 {
     check(index < IPC_MODULE_COUNTERS);
@@ -112,7 +136,9 @@ void board_bury(struct region *r, int slot)
     struct ipc_slot *s = region_slot(r, slot);
     atomic_store(&s->park, IPC_RUN);
     atomic_store(&s->kick, 0);
-    atomic_store_explicit(&s->fit, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->fit, IPC_UNFIT, memory_order_relaxed);
+    atomic_store_explicit(&s->lost, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->recycle, 0, memory_order_relaxed);
     atomic_store_explicit(&s->active, 0, memory_order_relaxed);
     atomic_store_explicit(&s->pid, 0, memory_order_relaxed);
     atomic_store_explicit(&s->state, IPC_FREE, memory_order_release);

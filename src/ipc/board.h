@@ -7,7 +7,13 @@
 struct board_counter {
     const char *name; /* metric name, "cserver_accepts_total" */
     const char *help;
+    const char *label,
+        *label_value; /* "cause", "kick"; NULL: none. Counters of one name follow each other */
 };
+struct board_histogram {
+    const char *name, *help;
+};
+const struct board_histogram *board_histogram(enum ipc_histogram h);
 /* By enum ipc_counter. */
 const struct board_counter *board_counter(enum ipc_counter c);
 uint64_t board_get(const struct region *r, int slot, enum ipc_counter c);

@@ -18,7 +18,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define IPC_LAYOUT_VERSION 1
+#define IPC_LAYOUT_VERSION 2
 #define IPC_MAGIC          0x43535348u
 #define IPC_CACHE_LINE     64
 
@@ -38,6 +38,13 @@ enum ipc_state {
     IPC_STATES
 };
 
+/* May this worker have the accept turn? */
+enum ipc_fit {
+    IPC_UNFIT, /* not ready, draining, or resting because descriptors ran out */
+    IPC_FULL,  /* at its max: only when nobody is IPC_FIT, to shed or to answer 503 */
+    IPC_FIT
+};
+
 enum ipc_park {
     IPC_RUN, /* busy, or not there */
     IPC_PARK /* sleeps in epoll_wait, or is about to: a kick will be seen */
@@ -47,15 +54,22 @@ enum ipc_park {
 enum ipc_counter {
     IPC_ACCEPTS,
     IPC_ACCEPT_EMPTY, /* accept that found nothing */
-    IPC_ACCEPT_FULL,  /* paused: out of descriptors, or at max_connections */
+    IPC_ACCEPT_FULL,  /* paused: out of descriptors or memory */
     IPC_TURN_TAKES,
     IPC_TURN_GIVES,
     IPC_TURN_KICKS_SENT,
     IPC_TURN_KICKS_RECEIVED,
-    IPC_TURN_RECOVERED, /* took over the lock of a dead holder */
-    IPC_WAKEUPS,        /* returns of epoll_wait */
-    IPC_CONNECTIONS,    /* connections begun */
-    IPC_REQUESTS,       /* requests whose answer has left, or whose client went away */
+    IPC_TURN_KICKS_FUTILE, /* woken for the turn, and somebody else had it */
+    IPC_TURN_RECOVERED,    /* took over the lock of a dead holder */
+    /* Returns of epoll_wait: each counts once, under the first cause that is true of it. */
+    IPC_WAKEUPS_KICK,
+    IPC_WAKEUPS_LISTENER,
+    IPC_WAKEUPS_CONNECTION,
+    IPC_WAKEUPS_BELL,  /* signals, descriptors passed, the bell without a kick */
+    IPC_WAKEUPS_TIMER, /* no event, and a timer is due */
+    IPC_WAKEUPS_NOTHING,
+    IPC_CONNECTIONS, /* connections begun */
+    IPC_REQUESTS,    /* requests whose answer has left, or whose client went away */
     IPC_STATUS_1XX,
     IPC_STATUS_2XX,
     IPC_STATUS_3XX,
@@ -80,6 +94,20 @@ enum ipc_counter {
     IPC_COUNTERS
 };
 
+/* Durations, counted by size: the last bucket has no upper bound. w: the process itself. */
+enum ipc_histogram {
+    IPC_HOLD,         /* of the turn, from the first event of a listener until it is passed on */
+    IPC_GIVE_TO_TAKE, /* from when the turn was passed on until this worker took it */
+    IPC_HISTOGRAMS
+};
+
+#define IPC_BUCKETS 20 /* bucket i: at most 2^i microseconds; the last: all that is longer */
+
+struct ipc_buckets {
+    _Atomic uint64_t count[IPC_BUCKETS];
+    _Atomic uint64_t sum_us;
+};
+
 #define IPC_MODULE_COUNTERS 256
 #define IPC_COUNTER_NAME    96 /* "module.counter", NUL-terminated */
 
@@ -98,7 +126,10 @@ struct ipc_slot {
     /* Read by others to choose whom to kick; w: the slot's process (master after its death). */
     _Atomic int32_t active; /* open connections */
     _Atomic int32_t max;    /* most it takes */
-    _Atomic uint32_t fit;   /* 1: may take turns (ready, not draining, not paused) */
+    _Atomic uint32_t fit;   /* enum ipc_fit */
+    _Atomic uint32_t
+        lost; /* 1: kicked long ago and still asleep (stopped?), so nobody kicks it for the turn;
+                               w: master sets it, the process clears it when it wakes */
 
     /* Identity; w: master, but state: the process itself sets READY and DRAINING. */
     alignas(IPC_CACHE_LINE) _Atomic uint32_t state; /* enum ipc_state */
@@ -110,8 +141,15 @@ struct ipc_slot {
         drain_until; /* monotonic ms, 0 = no deadline; read by the process when it is told to drain */
     _Atomic uint32_t
         reopened; /* w: the process: number of the last log reopen it has carried out */
+    _Atomic uint32_t position; /* 0.. among the workers of its generation; kept over respawns */
+    _Atomic uint32_t
+        recycle; /* w: the process: 1 = it has had its share of requests, a successor may come */
+    /* Of the n-th slot of workers: the slot whose process accepts from the n-th socket of each reuseport listener,
+     * -1 = nobody yet. Whoever changes it makes turn->epoch grow and rings. */
+    _Atomic int32_t socket_owner;
 
     alignas(IPC_CACHE_LINE) _Atomic uint64_t counters[IPC_COUNTERS];
+    struct ipc_buckets histograms[IPC_HISTOGRAMS];
     _Atomic uint64_t module_counters[IPC_MODULE_COUNTERS];
 };
 
@@ -119,6 +157,9 @@ struct ipc_turn {
     alignas(IPC_CACHE_LINE) struct lock lock;
     _Atomic int32_t owner;     /* slot, -1 = nobody; w: the holder */
     _Atomic uint64_t since_us; /* monotonic; w: the holder */
+    _Atomic uint64_t
+        given_us; /* monotonic, when it was last passed on; 0 = never, or its owner died. w: the holder */
+    _Atomic uint32_t epoch; /* of the socket owners; w: master */
     _Atomic uint32_t
         broken; /* 1: the lock cannot be recovered; listeners are shared with EPOLLEXCLUSIVE */
     _Atomic uint32_t
@@ -133,6 +174,7 @@ struct ipc_header {
     _Atomic uint32_t degraded;   /* 1: workers keep failing to start; w: master */
     _Atomic uint64_t started_wall_us;
     _Atomic uint64_t reloads, reloads_failed, spawns, crashes; /* w: master */
+    _Atomic uint64_t stalls, stall_kills, recycled;            /* w: master */
 };
 
 _Static_assert(sizeof(struct ipc_slot) % IPC_CACHE_LINE == 0, "slots keep their cache lines apart");

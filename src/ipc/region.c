@@ -50,6 +50,8 @@ static void fill(struct region *r, unsigned max_workers)
     atomic_store_explicit(&r->header->started_wall_us, clock_wall_us(), memory_order_relaxed);
     lock_init(&r->turn->lock);
     atomic_store_explicit(&r->turn->owner, -1, memory_order_relaxed);
+    for (unsigned i = 0; i < r->nslots; i++)
+        atomic_store_explicit(&r->slots[i].socket_owner, -1, memory_order_relaxed);
 }
 
 static int make_bells(struct region *r)

@@ -37,4 +37,17 @@ static inline void region_add(struct ipc_slot *s, enum ipc_counter c, uint64_t b
                           memory_order_relaxed);
 }
 
+/* w: the slot's own process. */
+static inline void region_time(struct ipc_slot *s, enum ipc_histogram h, uint64_t us)
+{
+    struct ipc_buckets *b = &s->histograms[h];
+    unsigned bits = us > 1 ? 64u - (unsigned)__builtin_clzll(us - 1) : 0;
+    _Atomic uint64_t *n = &b->count[bits < IPC_BUCKETS ? bits : IPC_BUCKETS - 1];
+
+    atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    atomic_store_explicit(&b->sum_us, atomic_load_explicit(&b->sum_us, memory_order_relaxed) + us,
+                          memory_order_relaxed);
+}
+
 #endif

@@ -143,16 +143,28 @@ unsigned generation_connections(const struct generation *g)
     return n;
 }
 
+static bool has_position(const struct generation *g, unsigned position)
+{
+    for (EACH_WORKER(w, g))
+        if (w->position == position)
+            return true;
+    return false;
+}
+
 struct worker *generation_add(struct generation *g)
 {
+    unsigned position = 0;
+
     struct crew *c = g->crew;
 
+    while (has_position(g, position))
+        position++;
     for (unsigned i = 0; i < c->nworkers; i++) {
         struct worker *w = &c->workers[i];
 
         if (w->generation)
             continue;
-        *w = (struct worker){.generation = g, .slot = w->slot, .pass = -1};
+        *w = (struct worker){.generation = g, .slot = w->slot, .position = position, .pass = -1};
         return w;
     }
     return NULL;
@@ -258,6 +270,7 @@ static void announce(const struct generation *g, const struct worker *w)
     struct ipc_slot *slot = region_slot(g->crew->region, w->slot);
 
     atomic_store(&slot->generation, g->number);
+    atomic_store(&slot->position, w->position);
     atomic_store(&slot->started_ms, clock_ms());
     atomic_store(&slot->drain_until, 0);
     atomic_store(&slot->reopened, g->crew->serial);
@@ -288,8 +301,12 @@ int generation_spawn(struct generation *g, struct worker *w)
         return pid;
     }
     fd_close(&w->pass);
-    *w = (struct worker){
-        .generation = g, .slot = w->slot, .pid = pid, .pass = ends[0], .started_ms = clock_ms()};
+    *w = (struct worker){.generation = g,
+                         .slot = w->slot,
+                         .position = w->position,
+                         .pid = pid,
+                         .pass = ends[0],
+                         .started_ms = clock_ms()};
     atomic_store(&region_slot(g->crew->region, w->slot)->pid, pid);
     return 0;
 }

@@ -27,11 +27,12 @@ enum generation_state {
 struct worker {
     struct generation *generation; /* NULL: the slot is free */
     int slot;
-    pid_t pid;    /* 0: none now */
-    int pass;     /* our end of its socket pair */
-    bool ready;   /* has been READY */
-    bool told;    /* to drain or to end */
-    bool waiting; /* for its respawn */
+    unsigned position; /* 0.. among its generation: the least that was free when it was added */
+    pid_t pid;         /* 0: none now */
+    int pass;          /* our end of its socket pair */
+    bool ready;        /* has been READY */
+    bool told;         /* to drain or to end */
+    bool waiting;      /* for its respawn */
     uint64_t started_ms, ready_ms;
     uint32_t reopen; /* it has to acknowledge log descriptors up to this serial; 0 = none */
 };

@@ -307,7 +307,7 @@ void listen_fill(const struct listen_set *set, struct serve_plan *plan)
 {
     size_t i = 0;
 
-    free(plan->listeners);
+    serve_plan_drop_listeners(plan);
     plan->listeners = mem_alloc((set->n + 1) * sizeof *plan->listeners);
     plan->nlisteners = set->n;
     for (size_t l = 0; l < plan->conf->nlistens; l++)
@@ -317,7 +317,10 @@ void listen_fill(const struct listen_set *set, struct serve_plan *plan)
             check(i < set->n);
             to->conf = &plan->conf->listens[l];
             to->addr = set->v[i].bound;
-            to->fd = set->v[i].fd;
+            to->policy = CONF_POLICY_TURN;
+            to->fds = mem_alloc(sizeof *to->fds);
+            to->fds[0] = set->v[i].fd;
+            to->nfds = to->nlistening = 1;
             memcpy(to->text, set->v[i].text, sizeof to->text);
         }
 }

@@ -224,8 +224,7 @@ void settings_free(struct settings *s, struct settings_crumb *crumb)
     if (!s)
         return;
     if (s->plan) {
-        free(s->plan->listeners);
-        s->plan->listeners = NULL;
+        serve_plan_drop_listeners(s->plan);
         serve_plan_free(s->plan);
     }
     if (s->conf)

@@ -81,7 +81,8 @@ static void set_deadline(struct worker_self *w, uint64_t until)
 static void close_listeners(struct serve_plan *plan)
 {
     for (size_t i = 0; i < plan->nlisteners; i++)
-        fd_close(&plan->listeners[i].fd);
+        for (size_t k = 0; k < plan->listeners[i].nfds; k++)
+            fd_close(&plan->listeners[i].fds[k]);
 }
 
 /* Drains until `until`; a drain that is under way only gets another deadline. */

@@ -34,7 +34,7 @@ int accept_init(struct serve *s)
         struct accept_point *p = &s->points[i];
         p->listener = &plan->listeners[i];
         p->index = (unsigned)i;
-        p->io = (struct loop_io){.on_ready = on_listener, .fd = p->listener->fd};
+        p->io = (struct loop_io){.on_ready = on_listener, .fd = p->listener->fds[0]};
         rc = loop_set(s->loop, &p->io, DISARMED);
     }
     return rc;
@@ -43,7 +43,7 @@ int accept_init(struct serve *s)
 static void set_fit(struct serve *s)
 {
     bool fit = s->open && !s->draining && !timer_is_set(&s->pause);
-    atomic_store(&s->slot->fit, fit);
+    atomic_store(&s->slot->fit, fit ? IPC_FIT : IPC_UNFIT);
 }
 
 static bool is_fit(const struct serve *s)
@@ -243,7 +243,7 @@ void accept_after_wait(struct serve *s)
 {
     struct turn *t = &s->turn;
     turn_wake(t);
-    serve_count_one(s, IPC_WAKEUPS);
+    serve_count_one(s, IPC_WAKEUPS_CONNECTION);
     bool rung = take_bell(s);
     if (rung || turn_kicked(t))
         hear_bell(s);

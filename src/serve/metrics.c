@@ -17,7 +17,7 @@ static void put(struct publisher *p, const char *name, const char *help, int gau
     if (p->rc)
         return;
     cs_metric m = {.size = sizeof m,
-                   .gauge = gauge,
+                   .kind = gauge ? CS_METRIC_GAUGE : CS_METRIC_COUNTER,
                    .name = name,
                    .help = help,
                    .nlabels = nlabels,

@@ -70,6 +70,15 @@ void serve_plan_survey(const struct conf *conf, struct report *rep)
     serve_plan_free(p);
 }
 
+void serve_plan_drop_listeners(struct serve_plan *p)
+{
+    for (size_t i = 0; i < p->nlisteners; i++)
+        free(p->listeners[i].fds);
+    free(p->listeners);
+    p->listeners = NULL;
+    p->nlisteners = 0;
+}
+
 void serve_plan_free(struct serve_plan *p)
 {
     if (!p)

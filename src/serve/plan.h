@@ -14,7 +14,12 @@ struct serve_listener {
     const struct conf_listen *conf;
     struct sock_addr addr; /* as bound: with the real port */
     char text[SOCK_TEXT_MAX];
-    int fd;
+    enum conf_policy policy; /* never DEFAULT; of a unix socket never REUSEPORT */
+    /* The sockets of the address: one, or, once the policy has been reuseport, one for each position of a worker
+     * that there can be. The first nlistening of them listened when the plan was made, the others are only bound;
+     * with reuseport, slots' socket_owner says more. */
+    size_t nfds, nlistening;
+    int *fds;
 };
 
 struct serve_root {
@@ -42,6 +47,8 @@ struct serve_plan *serve_plan_new(const struct conf *conf, struct report *rep);
 void serve_plan_survey(const struct conf *conf, struct report *rep);
 /* Closes roots; not the listeners' and logs' descriptors. */
 void serve_plan_free(struct serve_plan *p);
+/* Frees the array of listeners, not their descriptors. */
+void serve_plan_drop_listeners(struct serve_plan *p);
 
 /* Runs the modules' on_config hooks over the module's and every route's settings: probe child only.
  */

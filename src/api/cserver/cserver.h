@@ -100,15 +100,27 @@ typedef struct cs_self_info {
     uint32_t generation;  /* grows with each reload */
 } cs_self_info;
 
-/* One value for a status page. `labels` is a list of key, value, key, value ... */
+/* One value for a status page. `labels` is a list of key, value, key, value ... Metrics of one name
+ * follow each other. */
+enum {
+    CS_METRIC_COUNTER, /* only grows */
+    CS_METRIC_GAUGE,
+    CS_METRIC_HISTOGRAM /* of durations, each counted in the first bucket whose bound it does not exceed */
+};
 typedef struct cs_metric {
     uint32_t size;
-    int gauge; /* 0: it only grows */
+    int kind;
     const char *name;
     const char *help;
     size_t nlabels; /* number of strings in labels: twice the number of pairs */
     const cs_str *labels;
-    int64_t value;
+    int64_t value; /* histogram: number of durations */
+
+    /* Histogram only. counts has one more element than bounds: what exceeds them all. */
+    size_t nbounds;
+    const double *bounds; /* seconds, growing */
+    const uint64_t *counts;
+    double sum; /* seconds */
 } cs_metric;
 
 /* ---- Directives: one table is parser, validator, defaults and manual ------------------------ */
