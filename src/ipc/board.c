@@ -30,7 +30,7 @@ static const struct board_counter counters[IPC_COUNTERS] = {
     [IPC_WAKEUPS_BELL] = {WAKEUPS, "bell"},
     [IPC_WAKEUPS_TIMER] = {WAKEUPS, "timer"},
     [IPC_WAKEUPS_NOTHING] = {WAKEUPS, "nothing"},
-    [IPC_CONNECTIONS] = {"cserver_connections_total", "Connections begun."},
+    [IPC_CONNECTIONS] = {"cserver_connections_opened_total", "Connections begun."},
     [IPC_REQUESTS] = {"cserver_requests_total",
                       "Requests that ended: answered, or the client went away."},
     [IPC_STATUS_1XX] = {"cserver_responses_1xx_total", "Responses with a status of 100 to 199."},
@@ -140,6 +140,7 @@ void board_bury(struct region *r, int slot)
     atomic_store_explicit(&s->lost, 0, memory_order_relaxed);
     atomic_store_explicit(&s->recycle, 0, memory_order_relaxed);
     atomic_store_explicit(&s->active, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->max, 0, memory_order_relaxed);
     atomic_store_explicit(&s->pid, 0, memory_order_relaxed);
     atomic_store_explicit(&s->state, IPC_FREE, memory_order_release);
 }

@@ -4,6 +4,7 @@
 
 #include "ipc/region.h"
 
+/* A name without its "_total" is never that of another metric: OpenMetrics drops the ending. */
 struct board_counter {
     const char *name; /* metric name, "cserver_accepts_total" */
     const char *help;
@@ -13,6 +14,7 @@ struct board_counter {
 struct board_histogram {
     const char *name, *help;
 };
+
 const struct board_histogram *board_histogram(enum ipc_histogram h);
 /* By enum ipc_counter. */
 const struct board_counter *board_counter(enum ipc_counter c);
@@ -21,8 +23,8 @@ uint64_t board_sum(const struct region *r, enum ipc_counter c);
 uint64_t board_module_sum(const struct region *r, unsigned index);
 int board_active(const struct region *r); /* open connections of all workers */
 const char *board_state_name(enum ipc_state s);
-/* Clears a dead process's state and gauges: state FREE, pid 0, active 0, fit 0, park RUN, kick 0.
- * Master only, and then turn_rescue. */
+/* Clears a dead process's state and gauges: state FREE, pid 0, active 0, max 0, fit 0, park RUN,
+ * kick 0, lost 0, recycle 0. Master only, and then turn_rescue. */
 void board_bury(struct region *r, int slot);
 
 #endif

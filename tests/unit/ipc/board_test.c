@@ -1,4 +1,5 @@
-/* The board: every counter has a name and a help text, sums are sums, the dead leave no gauges. */
+/* The board: every counter has a name, told apart by a label where several share one, and a help text; sums are
+ * sums, the dead leave no gauges. */
 #include "ipc/board.h"
 
 #include <setjmp.h>
@@ -31,6 +32,32 @@ static bool is_metric_name(const char *name)
            strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") == n;
 }
 
+static bool same(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static void check_name(const char *name, const char *help)
+{
+    if (strlen(help) < 10 || help[strlen(help) - 1] != '.')
+        fail_msg("%s: the help is not a sentence: %s", name, help);
+}
+
+/* Counters of one name are one family: same help, same label, other values of it, nothing between them. */
+static void check_siblings(int c, int d)
+{
+    const struct board_counter *b = board_counter((enum ipc_counter)c);
+    const struct board_counter *other = board_counter((enum ipc_counter)d);
+    if (!same(b->name, other->name))
+        return;
+    if (!b->label || !same(b->label, other->label) || !same(b->help, other->help))
+        fail_msg("%s: two counters of that name, and they are no family", b->name);
+    if (same(b->label_value, other->label_value))
+        fail_msg("%s{%s=\"%s\"}: named twice", b->name, b->label, b->label_value);
+    if (!same(b->name, board_counter((enum ipc_counter)(c - 1))->name))
+        fail_msg("%s: its counters do not follow each other", b->name);
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -40,14 +67,30 @@ static void test_names(void **state)
             fail_msg("counter %d has no name or no help", c);
         if (!is_metric_name(b->name))
             fail_msg("%s: not a metric name", b->name);
-        if (strlen(b->help) < 10 || b->help[strlen(b->help) - 1] != '.')
-            fail_msg("%s: the help is not a sentence: %s", b->name, b->help);
+        if (!b->label != !b->label_value)
+            fail_msg("%s: half a label", b->name);
+        check_name(b->name, b->help);
         for (int d = 0; d < c; d++)
-            if (strcmp(b->name, board_counter((enum ipc_counter)d)->name) == 0)
-                fail_msg("%s: named twice", b->name);
+            check_siblings(c, d);
     }
     assert_string_equal(board_counter(IPC_ACCEPTS)->name, "cserver_accepts_total");
+    assert_string_equal(board_counter(IPC_WAKEUPS_BELL)->label_value, "bell");
     print_message("rows: %d\n", IPC_COUNTERS);
+}
+
+static void test_histogram_names(void **state)
+{
+    (void)state;
+    for (int h = 0; h < IPC_HISTOGRAMS; h++) {
+        const struct board_histogram *b = board_histogram((enum ipc_histogram)h);
+        size_t n = strlen(b->name);
+        if (strncmp(b->name, "cserver_", 8) != 0 || strcmp(b->name + n - 8, "_seconds") != 0)
+            fail_msg("%s: not the name of a histogram of durations", b->name);
+        check_name(b->name, b->help);
+        for (int other = 0; other < h; other++)
+            assert_string_not_equal(b->name, board_histogram((enum ipc_histogram)other)->name);
+    }
+    print_message("rows: %d\n", IPC_HISTOGRAMS);
 }
 
 static void test_sums(void **state)
@@ -97,19 +140,28 @@ static void test_bury(void **state)
     atomic_store(&s->kick, 1);
     atomic_store(&s->fit, 1);
     atomic_store(&s->active, 12);
+    atomic_store(&s->max, 100);
+    atomic_store(&s->lost, 1);
+    atomic_store(&s->recycle, 1);
     atomic_store(&s->pid, 4711);
     atomic_store(&s->state, IPC_READY);
     atomic_store(&s->incarnation, 3);
     region_add(s, IPC_REQUESTS, 9);
+    region_time(s, IPC_HOLD, 3);
     board_bury(&region, 5);
     assert_int_equal(atomic_load(&s->park), IPC_RUN);
     assert_int_equal(atomic_load(&s->kick), 0);
     assert_int_equal(atomic_load(&s->fit), 0);
     assert_int_equal(atomic_load(&s->pid), 0);
     assert_int_equal(atomic_load(&s->state), IPC_FREE);
+    assert_int_equal(atomic_load(&s->max), 0);
+    assert_int_equal(atomic_load(&s->lost), 0);
+    assert_int_equal(atomic_load(&s->recycle), 0);
     assert_int_equal(board_active(&region), 0);
     /* What it has counted stays. */
     assert_int_equal(board_sum(&region, IPC_REQUESTS), 9);
+    assert_int_equal(atomic_load(&s->histograms[IPC_HOLD].count[2]), 1);
+    assert_int_equal(atomic_load(&s->histograms[IPC_HOLD].sum_us), 3);
     assert_int_equal(atomic_load(&s->incarnation), 3);
 }
 
@@ -117,6 +169,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
+        cmocka_unit_test(test_histogram_names),
         cmocka_unit_test_setup_teardown(test_sums, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_active, set_up, tear_down),
         cmocka_unit_test(test_states),

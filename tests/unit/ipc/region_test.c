@@ -52,6 +52,8 @@ static void test_starts_empty(void **state)
         assert_int_equal(atomic_load(&s->state), IPC_FREE);
         assert_int_equal(atomic_load(&s->park), IPC_RUN);
         assert_int_equal(atomic_load(&s->counters[IPC_REQUESTS]), 0);
+        assert_int_equal(atomic_load(&s->histograms[IPC_HOLD].count[0]), 0);
+        assert_int_equal(atomic_load(&s->socket_owner), -1);
         assert_false(fd_event_drain(r.bells[i]));
     }
     assert_false(fd_event_drain(r.master_bell));
@@ -107,6 +109,44 @@ static void test_shared_with_children(void **state)
     assert_int_equal(atomic_load(&region_slot(&r, 4)->counters[IPC_REQUESTS]), 7);
     assert_true(fd_event_drain(r.master_bell));
     region_free(&r);
+}
+
+/* Bucket i holds what is longer than 2^(i-1) and at most 2^i microseconds. */
+static void test_durations(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        uint64_t us;
+        int bucket;
+    } rows[] = {
+        {"nothing", 0, 0},
+        {"the first bound", 1, 0},
+        {"the second bound", 2, 1},
+        {"between bounds", 3, 2},
+        {"the third bound", 4, 2},
+        {"one above a bound", 5, 3},
+        {"the last bound", 1u << (IPC_BUCKETS - 2), IPC_BUCKETS - 2},
+        {"above all bounds", (1u << (IPC_BUCKETS - 2)) + 1, IPC_BUCKETS - 1},
+        {"a day", 86400000000, IPC_BUCKETS - 1},
+        {"for ever", UINT64_MAX, IPC_BUCKETS - 1},
+    };
+    struct region r;
+    assert_int_equal(region_new(&r, 1), 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct ipc_slot *s = region_slot(&r, IPC_SLOT_WORKERS);
+        struct ipc_buckets *b = &s->histograms[IPC_GIVE_TO_TAKE];
+        memset(s->histograms, 0, sizeof(s->histograms));
+        region_time(s, IPC_GIVE_TO_TAKE, rows[i].us);
+        for (int k = 0; k < IPC_BUCKETS; k++)
+            if (atomic_load(&b->count[k]) != (k == rows[i].bucket))
+                fail_msg("%s: bucket %d holds %llu", rows[i].label, k,
+                         (unsigned long long)atomic_load(&b->count[k]));
+        assert_true(atomic_load(&b->sum_us) == rows[i].us);
+        assert_int_equal(atomic_load(&s->histograms[IPC_HOLD].sum_us), 0);
+    }
+    region_free(&r);
+    print_message("rows: %zu\n", sizeof(rows) / sizeof(rows[0]));
 }
 
 static void test_counter_names(void **state)
@@ -179,6 +219,7 @@ int main(void)
         cmocka_unit_test(test_parts_lie_apart),
         cmocka_unit_test(test_free_twice),
         cmocka_unit_test(test_shared_with_children),
+        cmocka_unit_test(test_durations),
         cmocka_unit_test(test_counter_names),
         cmocka_unit_test(test_counter_help),
         cmocka_unit_test(test_counter_names_run_out),
