@@ -3,6 +3,7 @@
 #include "conf/bind.h"
 
 #include "base/mem.h"
+#include "conf/cpu.h"
 
 #include <stdlib.h>
 
@@ -42,6 +43,27 @@ static void bind_single(struct bind *b, const char *name, void *base, struct con
     value_section(b, schema_kind(str_of(name)), s, base, head);
     if (s)
         core_keys_only(b, s);
+}
+
+/* ---- The server ---- */
+
+static void bind_server(struct bind *b)
+{
+    struct conf_server *server = &b->c->server;
+    struct conf_cpu cpu;
+    struct buf error = {0};
+    size_t bad;
+
+    bind_single(b, "server", server, &server->head);
+    if (conf_cpu_parse(&server->cpu, &cpu, &bad, &error) < 0) {
+        cs_str element = server->cpu.v[bad];
+        struct conf_origin at = value_place(b, conf_text_find(b->t, CS_S("server"), CS_S("")),
+                                            "cpu", bad, element);
+
+        report_error(b->rep, &at, element.n ? (int)element.n : 1, "%s", error.p);
+    }
+    conf_cpu_free(&cpu);
+    buf_free(&error);
 }
 
 /* ---- Modules ---- */
@@ -100,6 +122,25 @@ static void implicit_listen(struct bind *b)
     buf_free(&error);
 }
 
+/* Only for TCP does the kernel spread connections over several sockets. Where [accept] says reuseport, a unix socket takes
+ * turns: there nobody has asked for it. */
+static void check_policy(struct bind *b, const struct conf_section *s, const struct conf_listen *l)
+{
+    for (size_t i = 0; i < l->address.n && l->policy == CONF_POLICY_REUSEPORT; i++) {
+        cs_str address = l->address.v[i];
+
+        if (!str_starts(address, CS_S("unix:")))
+            continue;
+        struct conf_origin at = value_place(b, s, "policy", 0, CS_S("reuseport"));
+
+        report_error(b->rep, &at, 9,
+                     "policy: reuseport is for TCP, and %.*s is a unix socket; write turn or "
+                     "exclusive, or give it a [listen:...] section of its own",
+                     CS_F(address));
+        return;
+    }
+}
+
 static void bind_listens(struct bind *b)
 {
     size_t n = count(b->t, "listen"), i = 0;
@@ -111,6 +152,7 @@ static void bind_listens(struct bind *b)
 
         value_section(b, schema_kind(s->kind), s, l, &l->head);
         core_keys_only(b, s);
+        check_policy(b, s, l);
     }
     if (!n)
         implicit_listen(b);
@@ -360,7 +402,7 @@ struct conf *conf_bind(struct conf_text *t, const struct conf_module_ref *refs,
     c->text = t;
     check_kinds(&b);
     bind_modules(&b, refs, nrefs);
-    bind_single(&b, "server", &c->server, &c->server.head);
+    bind_server(&b);
     bind_single(&b, "accept", &c->accept, &c->accept.head);
     bind_single(&b, "limits", &c->limits, &c->limits.head);
     bind_listens(&b);
