@@ -120,9 +120,8 @@ static const cs_directive listen_table[] = {
             "Wake a worker only when a new connection's first bytes are there."),
     CS_INT(struct conf_listen, mode, "0666", 0, 0777, CONF_OCTAL, "Permissions of a unix socket."),
     CS_ENUM(struct conf_listen, policy, "default", listen_policies, 0,
-            "Who accepts here; default is what [accept] says. A unix socket cannot have reuseport: "
-            "it takes turns "
-            "then."),
+            "Who accepts here; default is what [accept] says. reuseport is for TCP only: under an "
+            "[accept] policy = reuseport a unix socket takes turns."),
     CS_END};
 
 static const cs_directive site[] = {

@@ -235,6 +235,67 @@ static int prepare_tcp(int fd, const struct sock_addr *a, const struct sock_list
     return rc;
 }
 
+int sock_share(int fd, bool on)
+{
+    return set_option(fd, SOL_SOCKET, SO_REUSEPORT, on);
+}
+
+static int option_of(int fd, int level, int name)
+{
+    int value = 0;
+    socklen_t n = sizeof(value);
+    return getsockopt(fd, level, name, &value, &n) == 0 ? value : 0;
+}
+
+/* A socket of systemd may hear one interface only: its twin must not hear more. */
+static int same_device(int fd, int like)
+{
+    char name[16];
+    socklen_t n = sizeof(name);
+    if (getsockopt(like, SOL_SOCKET, SO_BINDTODEVICE, name, &n) < 0 || n == 0)
+        return 0;
+    return setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, n) < 0 ? -errno : 0;
+}
+
+/* The kernel spreads connections only over sockets that are of one family and agree on V6ONLY. */
+static int make_alike(int fd, int like, const struct sock_addr *a)
+{
+    struct sock_addr as = *a;
+    struct sock_listen_opts opts = {.deferred = option_of(like, IPPROTO_TCP, TCP_DEFER_ACCEPT) > 0};
+    if (a->u.sa.sa_family == AF_INET6)
+        as.both = !option_of(like, IPPROTO_IPV6, IPV6_V6ONLY);
+    int rc = prepare_tcp(fd, &as, &opts);
+    if (rc == 0)
+        rc = same_device(fd, like);
+    if (rc == 0)
+        rc = sock_share(fd, true);
+    return rc;
+}
+
+int sock_twin(int fd)
+{
+    struct sock_addr a;
+    int rc = sock_addr_of(fd, &a);
+    if (rc < 0)
+        return rc;
+    int twin = new_socket(a.u.sa.sa_family);
+    if (twin < 0)
+        return twin;
+    rc = make_alike(twin, fd, &a);
+    if (rc == 0 && bind(twin, &a.u.sa, a.len) < 0)
+        rc = -errno;
+    if (rc < 0) {
+        fd_close(&twin);
+        return rc;
+    }
+    return twin;
+}
+
+int sock_start(int fd, int backlog)
+{
+    return listen(fd, backlog_of(backlog)) < 0 ? -errno : 0;
+}
+
 static int listen_tcp(const struct sock_addr *a, const struct sock_listen_opts *o)
 {
     int fd = new_socket(a->u.sa.sa_family);
@@ -363,6 +424,16 @@ int sock_queued(int fd)
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
         return -errno;
     return (int)info.tcpi_unacked;
+}
+
+/* ... and its limit in tcpi_sacked. */
+int sock_queue_room(int fd)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+        return -errno;
+    return info.tcpi_state == TCP_LISTEN ? (int)info.tcpi_sacked : 0;
 }
 
 int sock_unix_listen(const char *path, unsigned mode)

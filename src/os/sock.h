@@ -39,10 +39,19 @@ struct sock_listen_opts {
  * inherit it), IPV6_V6ONLY unless `both`. A stale unix socket file that nobody answers on is
  * replaced. */
 int sock_listen(const struct sock_addr *a, const struct sock_listen_opts *o);
+/* May more sockets be bound to the address of this TCP socket (SO_REUSEPORT, by the same user)? It may listen already. */
+int sock_share(int fd, bool on);
+/* Another socket at the address of a shared one, with its options: bound, and not listening, so it gets no connection
+ * yet and may be closed without harm. */
+int sock_twin(int fd);
+/* A bound socket listens from now on. backlog 0: the kernel's most. */
+int sock_start(int fd, int backlog);
 /* accept4, non-blocking and close-on-exec. *peer_len 0 where the peer has no address. */
 int sock_accept(int fd, struct sockaddr_storage *peer, socklen_t *peer_len);
 /* How many connections wait in a TCP listener's queue; -errno where that cannot be told (unix sockets). */
 int sock_queued(int fd);
+/* How many that queue holds at most; 0 for a socket that is only bound, -errno as above. */
+int sock_queue_room(int fd);
 /* Binds and listens on / connects to a unix stream socket whose path may be longer than sun_path
  * allows (it goes through /proc/self/fd of the folder). */
 int sock_unix_listen(const char *path, unsigned mode);

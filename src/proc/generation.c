@@ -9,6 +9,7 @@
 #include "ipc/turn.h"
 #include "os/child.h"
 #include "os/fd.h"
+#include "proc/deal.h"
 #include "proc/worker.h"
 
 #include <errno.h>
@@ -146,7 +147,7 @@ unsigned generation_connections(const struct generation *g)
 static bool has_position(const struct generation *g, unsigned position)
 {
     for (EACH_WORKER(w, g))
-        if (w->position == position)
+        if (w->position == position && !w->told)
             return true;
     return false;
 }
@@ -311,6 +312,55 @@ int generation_spawn(struct generation *g, struct worker *w)
     return 0;
 }
 
+/* ---- Sockets for each worker ---- */
+
+void generation_listen(struct generation *g)
+{
+    size_t before = listen_width(&g->listens);
+    int rc = listen_grow(&g->listens, g->wanted);
+
+    if (rc < 0)
+        log_error("cannot listen on a socket for each worker: %s", strerror(-rc));
+    if (listen_width(&g->listens) != before)
+        listen_fill(&g->listens, g->settings->plan);
+}
+
+static size_t find_ready(const struct generation *g, struct deal_worker *out)
+{
+    size_t n = 0;
+
+    for (EACH_WORKER(w, g))
+        if (w->pid > 0 && w->ready && !w->told && state_of(g->crew, w) == IPC_READY)
+            out[n++] = (struct deal_worker){.slot = w->slot, .position = w->position};
+    return n;
+}
+
+static bool set_owner(struct region *r, size_t socket, int32_t owner)
+{
+    struct ipc_slot *slot = region_slot(r, IPC_SLOT_WORKERS + (int)socket);
+
+    return atomic_exchange(&slot->socket_owner, owner) != owner;
+}
+
+void generation_deal(struct generation *g)
+{
+    struct crew *c = g->crew;
+    size_t n = listen_width(&g->listens), most = c->region->header->max_workers;
+    int32_t *owners = mem_alloc((n + 1) * sizeof *owners);
+    struct deal_worker *ready = mem_alloc(c->nworkers * sizeof *ready);
+    bool changed = false;
+
+    deal_sockets(owners, n, ready, find_ready(g, ready));
+    for (size_t i = 0; i < most; i++)
+        changed |= set_owner(c->region, i, i < n ? owners[i] : -1);
+    free(owners);
+    free(ready);
+    if (!changed)
+        return;
+    atomic_fetch_add(&c->region->turn->epoch, 1);
+    turn_rescue(c->region);
+}
+
 /* ---- Ending ---- */
 
 static void expect_end(struct generation *g, uint64_t until_ms)
@@ -370,6 +420,8 @@ struct respawn_death generation_bury(struct worker *w, int status)
     fd_close(&w->pass);
     w->reopen = 0;
     board_bury(c->region, w->slot);
+    /* The kernel may have woken this one alone for a connection: the others must look for themselves. */
+    atomic_fetch_add(&c->region->turn->epoch, 1);
     turn_rescue(c->region);
     return d;
 }

@@ -27,12 +27,14 @@ enum generation_state {
 struct worker {
     struct generation *generation; /* NULL: the slot is free */
     int slot;
-    unsigned position; /* 0.. among its generation: the least that was free when it was added */
-    pid_t pid;         /* 0: none now */
-    int pass;          /* our end of its socket pair */
-    bool ready;        /* has been READY */
-    bool told;         /* to drain or to end */
-    bool waiting;      /* for its respawn */
+    unsigned
+        position; /* 0.. among its generation: the least that was free when it was added; who is told to end
+                          frees it */
+    pid_t pid;    /* 0: none now */
+    int pass;     /* our end of its socket pair */
+    bool ready;   /* has been READY */
+    bool told;    /* to drain or to end */
+    bool waiting; /* for its respawn */
     uint64_t started_ms, ready_ms;
     uint32_t reopen; /* it has to acknowledge log descriptors up to this serial; 0 = none */
 };
@@ -94,6 +96,13 @@ unsigned generation_connections(const struct generation *g); /* open ones of its
 unsigned generation_ready(const struct generation *g);       /* that are READY */
 unsigned generation_accepting(const struct generation *g); /* that take connections, or soon will */
 
+/* For listeners with policy reuseport. generation_listen: as many of their sockets listen as workers are wanted. A
+ * worker that was forked before does not know of it but by generation_deal, so not while a next generation starts, which may
+ * have another policy. */
+void generation_listen(struct generation *g);
+/* Says who accepts from which of these sockets, and rings the workers when anything has changed. */
+void generation_deal(struct generation *g);
+
 /* Tells one worker, or all, to drain until then (monotonic ms; 0 = no deadline); what is left 2 s
  * later is killed. An earlier deadline of the whole generation stays. */
 void generation_drain_one(struct generation *g, struct worker *w, uint64_t until_ms);
@@ -101,7 +110,7 @@ void generation_drain(struct generation *g, uint64_t until_ms);
 /* Tells all to end now; what is left 2 s later is killed. */
 void generation_cut(struct generation *g);
 
-/* A process of the crew has ended: buries it, and says how. The worker keeps its slot (w->pid is
+/* A process of the crew has ended: buries it, lets the others look again at what they listen to, and says how. The worker keeps its slot (w->pid is
  * 0). */
 struct respawn_death generation_bury(struct worker *w, int status);
 

@@ -18,16 +18,18 @@
 static struct listen_socket *add(struct listen_set *set)
 {
     set->v = mem_resize(set->v, (set->n + 1) * sizeof *set->v);
-    set->v[set->n] = (struct listen_socket){.fd = -1};
+    set->v[set->n] = (struct listen_socket){0};
     return &set->v[set->n++];
 }
 
-static bool has_fd(const struct listen_set *set, int fd)
+/* The sockets of an address go from set to set together, and keep their order: the first tells. */
+static const struct listen_socket *find_same(const struct listen_set *set,
+                                             const struct listen_socket *s)
 {
-    for (size_t i = 0; set && i < set->n; i++)
-        if (set->v[i].fd == fd)
-            return true;
-    return false;
+    for (size_t i = 0; set && s->nfds && i < set->n; i++)
+        if (set->v[i].nfds && set->v[i].fds[0] == s->fds[0])
+            return &set->v[i];
+    return NULL;
 }
 
 /* Not yet taken: ":0" may be asked for several times. */
@@ -35,9 +37,15 @@ static const struct listen_socket *find(const struct listen_set *set, const stru
                                         const struct listen_set *taken)
 {
     for (size_t i = 0; set && i < set->n; i++)
-        if (sock_addr_same(&set->v[i].asked, a) && !has_fd(taken, set->v[i].fd))
+        if (sock_addr_same(&set->v[i].asked, a) && !find_same(taken, &set->v[i]))
             return &set->v[i];
     return NULL;
+}
+
+static void hold(struct listen_socket *s, int fd)
+{
+    s->fds = mem_resize(s->fds, (s->nfds + 1) * sizeof *s->fds);
+    s->fds[s->nfds++] = fd;
 }
 
 static uint64_t env_number(const char *name)
@@ -50,7 +58,7 @@ static uint64_t env_number(const char *name)
 
 static void inherit_one(struct listen_set *out, int fd)
 {
-    struct listen_socket s = {.fd = fd};
+    struct listen_socket s = {0};
     int listening = 0;
     socklen_t n = sizeof listening;
 
@@ -60,8 +68,9 @@ static void inherit_one(struct listen_set *out, int fd)
     fd_set_cloexec(fd, true);
     fd_set_nonblock(fd, true);
     s.asked = s.bound;
-    s.old = true;
     sock_addr_text(&s.bound, s.text);
+    hold(&s, fd);
+    s.nlistening = 1;
     *add(out) = s;
 }
 
@@ -167,6 +176,40 @@ static void complain(struct settings *s, const struct each *e, const struct list
                      strerror(-error));
 }
 
+/* The first socket of the address is there, another one at the same place cannot be made. */
+static void complain_twin(struct settings *s, const struct each *e, int error)
+{
+    cs_str text = e->conf->address.v[e->address];
+    const char *remedy = "another policy needs one socket only";
+
+    if (error == -EADDRINUSE)
+        remedy = "the first was opened by another user, or another server shares the address; "
+                 "restart, or choose another policy";
+    else if (error == -EACCES)
+        remedy = "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another policy";
+    else if (error == -EMFILE || error == -ENFILE)
+        remedy = "raise the limit of open files, lower max_workers, or choose another policy";
+    report_error(&s->report, &e->at, e->width,
+                 "policy = reuseport needs a socket for each worker, and %s gets no second one: "
+                 "%s; %s",
+                 text.p, strerror(-error), remedy);
+}
+
+/* What `kept` has as well stays open. Twins that only were to be do not listen yet: nothing is lost with them. */
+static void close_new(struct listen_socket *s, const struct listen_socket *kept, bool remove_file)
+{
+    size_t n = kept ? kept->nfds : 0;
+
+    if (!kept && remove_file && s->file)
+        unlink(s->bound.u.un.sun_path);
+    for (size_t i = n; i < s->nfds; i++)
+        fd_close(&s->fds[i]);
+    if (n == 1 && s->policy == CONF_POLICY_REUSEPORT)
+        sock_share(kept->fds[0], false);
+    free(s->fds);
+    *s = (struct listen_socket){0};
+}
+
 static int open_one(const struct each *e, int *patience_ms)
 {
     struct sock_listen_opts opts = {.backlog = (int)e->conf->backlog,
@@ -186,41 +229,85 @@ static int open_new(struct listen_socket *s, const struct each *e, int *patience
 {
     int rc;
 
-    *s = (struct listen_socket){.asked = e->addr, .file = is_unix(&e->addr)};
-    s->fd = open_one(e, patience_ms);
-    rc = s->fd < 0 ? s->fd : sock_addr_of(s->fd, &s->bound);
+    int fd = open_one(e, patience_ms);
+
+    if (fd < 0)
+        return fd;
+    *s = (struct listen_socket){.asked = e->addr, .file = is_unix(&e->addr), .nlistening = 1};
+    hold(s, fd);
+    rc = sock_addr_of(fd, &s->bound);
     if (rc < 0)
-        fd_close(&s->fd);
+        close_new(s, NULL, true);
     else
         sock_addr_text(&s->bound, s->text);
     return rc;
 }
 
-static int take(struct listen_set *out, const struct each *e, const struct listen_from *from,
-                int *patience_ms)
+/* The same descriptors in an array of its own. */
+static struct listen_socket copy_of(const struct listen_socket *from)
 {
-    const struct listen_socket *have = find(from->old, &e->addr, out);
-    struct listen_socket s;
-    int rc = 0;
+    struct listen_socket s = *from;
 
-    if (!have)
-        have = find(from->inherited, &e->addr, out);
-    if (have) {
-        s = *have;
-        s.old = true;
-    } else {
-        rc = open_new(&s, e, patience_ms);
-    }
-    if (rc == 0)
-        *add(out) = s;
-    return rc;
+    s.fds = NULL;
+    s.nfds = 0;
+    for (size_t i = 0; i < from->nfds; i++)
+        hold(&s, from->fds[i]);
+    return s;
 }
 
-static void drop(struct listen_socket *s, bool remove_file)
+/* Bound only: listen_grow does the rest. */
+static int add_twins(struct listen_socket *s, size_t n)
 {
-    if (remove_file && s->file)
-        unlink(s->bound.u.un.sun_path);
-    fd_close(&s->fd);
+    int rc = sock_share(s->fds[0], true);
+
+    while (rc >= 0 && s->nfds < n) {
+        rc = sock_twin(s->fds[0]);
+        if (rc >= 0)
+            hold(s, rc);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+static enum conf_policy policy_of(const struct conf *c, const struct each *e)
+{
+    int64_t policy = e->conf->policy == CONF_POLICY_DEFAULT ? c->accept.policy : e->conf->policy;
+
+    if (policy == CONF_POLICY_REUSEPORT && is_unix(&e->addr))
+        return CONF_POLICY_TURN;
+    return (enum conf_policy)policy;
+}
+
+/* A socket of the running generation, or of whoever started us. */
+static const struct listen_socket *open_already(const struct listen_from *from,
+                                                const struct each *e, const struct listen_set *out)
+{
+    const struct listen_socket *have = find(from->old, &e->addr, out);
+
+    return have ? have : find(from->inherited, &e->addr, out);
+}
+
+static void take(struct listen_set *out, struct settings *s, const struct each *e,
+                 const struct listen_from *from, int *patience_ms)
+{
+    const struct listen_socket *have = open_already(from, e, out);
+    struct listen_socket *new;
+    int rc = 0;
+
+    new = add(out);
+    if (have)
+        *new = copy_of(have);
+    else
+        rc = open_new(new, e, patience_ms);
+    if (rc < 0) {
+        out->n--;
+        complain(s, e, from->old, rc);
+        return;
+    }
+    new->policy = policy_of(s->conf, e);
+    new->backlog = (int)e->conf->backlog;
+    rc = new->policy == CONF_POLICY_REUSEPORT ? add_twins(new, from->positions) : 0;
+    if (rc < 0)
+        complain_twin(s, e, rc);
 }
 
 bool listen_open(struct listen_set *out, struct settings *s, const struct listen_from *from)
@@ -231,17 +318,15 @@ bool listen_open(struct listen_set *out, struct settings *s, const struct listen
     struct each e;
 
     *out = (struct listen_set){0};
-    while (next_address(s->conf, &section, &address, &e)) {
-        int rc = take(out, &e, from, &patience_ms);
-
-        if (rc < 0)
-            complain(s, &e, from->old, rc);
-    }
+    while (next_address(s->conf, &section, &address, &e))
+        take(out, s, &e, from, &patience_ms);
     if (s->report.errors == before)
         return true;
-    for (size_t i = 0; i < out->n; i++)
-        if (!out->v[i].old)
-            drop(&out->v[i], true);
+    for (size_t i = 0; i < out->n; i++) {
+        const struct listen_socket *kept = find_same(from->old, &out->v[i]);
+
+        close_new(&out->v[i], kept ? kept : find_same(from->inherited, &out->v[i]), true);
+    }
     free(out->v);
     *out = (struct listen_set){0};
     return false;
@@ -299,8 +384,59 @@ void listen_note(struct listen_set *set, const struct sock_addr *a)
     struct listen_socket *s = add(set);
 
     s->asked = s->bound = *a;
-    s->old = true;
     sock_addr_text(a, s->text);
+}
+
+static bool is_spread(const struct listen_socket *s)
+{
+    return s->policy == CONF_POLICY_REUSEPORT;
+}
+
+static int grow(struct listen_socket *s, size_t n)
+{
+    int rc = 0;
+
+    while (rc == 0 && s->nlistening < n && s->nlistening < s->nfds) {
+        rc = sock_start(s->fds[s->nlistening], s->backlog);
+        s->nlistening += rc == 0;
+    }
+    return rc;
+}
+
+int listen_grow(struct listen_set *set, size_t n)
+{
+    int first = 0;
+
+    for (size_t i = 0; i < set->n; i++)
+        if (is_spread(&set->v[i]) && set->v[i].nlistening > n)
+            n = set->v[i].nlistening;
+    for (size_t i = 0; i < set->n; i++) {
+        int rc = is_spread(&set->v[i]) ? grow(&set->v[i], n) : 0;
+
+        first = first ? first : rc;
+    }
+    return first;
+}
+
+size_t listen_width(const struct listen_set *set)
+{
+    size_t least = 0;
+
+    for (size_t i = 0; i < set->n; i++)
+        if (is_spread(&set->v[i]) && (least == 0 || set->v[i].nlistening < least))
+            least = set->v[i].nlistening;
+    return least;
+}
+
+static void fill(struct serve_listener *to, const struct listen_socket *from)
+{
+    to->addr = from->bound;
+    to->policy = from->policy;
+    to->nfds = from->nfds;
+    to->nlistening = from->nlistening;
+    to->fds = mem_alloc(from->nfds * sizeof *to->fds);
+    memcpy(to->fds, from->fds, from->nfds * sizeof *to->fds);
+    memcpy(to->text, from->text, sizeof to->text);
 }
 
 void listen_fill(const struct listen_set *set, struct serve_plan *plan)
@@ -312,31 +448,26 @@ void listen_fill(const struct listen_set *set, struct serve_plan *plan)
     plan->nlisteners = set->n;
     for (size_t l = 0; l < plan->conf->nlistens; l++)
         for (size_t a = 0; a < plan->conf->listens[l].address.n; a++, i++) {
-            struct serve_listener *to = &plan->listeners[i];
-
             check(i < set->n);
-            to->conf = &plan->conf->listens[l];
-            to->addr = set->v[i].bound;
-            to->policy = CONF_POLICY_TURN;
-            to->fds = mem_alloc(sizeof *to->fds);
-            to->fds[0] = set->v[i].fd;
-            to->nfds = to->nlistening = 1;
-            memcpy(to->text, set->v[i].text, sizeof to->text);
+            plan->listeners[i].conf = &plan->conf->listens[l];
+            fill(&plan->listeners[i], &set->v[i]);
         }
 }
 
 void listen_close(struct listen_set *set, const struct listen_set *keep, bool remove_files)
 {
     for (size_t i = 0; i < set->n; i++)
-        if (!has_fd(keep, set->v[i].fd))
-            drop(&set->v[i], remove_files);
+        close_new(&set->v[i], find_same(keep, &set->v[i]), remove_files);
     free(set->v);
     *set = (struct listen_set){0};
 }
 
 void listen_shed(const struct listen_set *set, const struct listen_set *mine)
 {
-    for (size_t i = 0; i < set->n; i++)
-        if (set->v[i].fd >= 0 && !has_fd(mine, set->v[i].fd))
-            close(set->v[i].fd);
+    for (size_t i = 0; i < set->n; i++) {
+        const struct listen_socket *s = &set->v[i], *kept = find_same(mine, s);
+
+        for (size_t k = kept ? kept->nfds : 0; k < s->nfds; k++)
+            close(s->fds[k]);
+    }
 }

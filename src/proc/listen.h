@@ -1,5 +1,10 @@
 /* listen.h - the listening sockets of one generation. The master opens each address once; a reload
- * takes over what is open already, so no connection that waits in a backlog is lost. */
+ * takes over what is open already, so no connection that waits in a backlog is lost.
+ *
+ * Policy reuseport needs as many sockets as there can be workers, at the same address. The first is always made alone
+ * (so a foreign server at that address is found) and listens at once; the others are only bound, until listen_grow:
+ * settings that do not go live after all can be taken back, since no connection can wait in such a socket. A socket that
+ * listens once does so as long as its address is in the settings, whatever the policy becomes. */
 #ifndef PROC_LISTEN_H
 #define PROC_LISTEN_H
 
@@ -10,8 +15,10 @@ struct listen_socket {
     struct sock_addr asked;   /* as the settings say */
     struct sock_addr bound;   /* with the real port */
     char text[SOCK_TEXT_MAX]; /* of bound */
-    int fd;
-    bool old;  /* belongs to an earlier generation (or to whoever started us) as well */
+    enum conf_policy policy;  /* never DEFAULT; of a unix socket never REUSEPORT */
+    int backlog;
+    size_t nfds, nlistening; /* the first nlistening of them listen. None: noted only */
+    int *fds;
     bool file; /* a unix socket whose file this server has made */
 };
 
@@ -27,7 +34,8 @@ void listen_inherit(struct listen_set *out);
 struct listen_from {
     const struct listen_set *old;       /* of the running generation; may be NULL */
     const struct listen_set *inherited; /* may be NULL */
-    int patience_ms; /* an address in use is tried again for so long: a dead server's workers are
+    unsigned positions; /* of workers: so many sockets has an address with policy reuseport */
+    int patience_ms;    /* an address in use is tried again for so long: a dead server's workers are
                         letting go of it */
 };
 
@@ -37,7 +45,7 @@ bool listen_open(struct listen_set *out, struct settings *s, const struct listen
 
 /* What a test knows about addresses that are in use. */
 struct listen_owned {
-    const struct listen_set *set; /* what the running server has; may be NULL. Their fd may be -1 */
+    const struct listen_set *set; /* what the running server has; may be NULL */
     bool unsure; /* a server is there and may not be asked: an address in use is a warning */
     int patience_ms;
 };
@@ -47,10 +55,15 @@ void listen_check(struct settings *s, const struct listen_owned *owned);
 
 /* Adds an address that some other process has open. */
 void listen_note(struct listen_set *set, const struct sock_addr *a);
-/* Puts the sockets into the plan. */
+/* Lets each address with policy reuseport listen on n of its sockets (or on more, when one of them does already). 0 or
+ * -errno of the first that cannot; the others do then. */
+int listen_grow(struct listen_set *set, size_t n);
+/* On how many sockets all addresses with policy reuseport listen; 0: there is no such address. */
+size_t listen_width(const struct listen_set *set);
+/* Puts the sockets into the plan; again after listen_grow. */
 void listen_fill(const struct listen_set *set, struct serve_plan *plan);
 /* Closes the sockets of `set` that are not in `keep` (NULL: all) and frees it. remove_files: also
- * removes the files of unix sockets. */
+ * removes the files of unix sockets. An address of which `keep` has the first socket alone is not shared any more. */
 void listen_close(struct listen_set *set, const struct listen_set *keep, bool remove_files);
 /* Closes the descriptors of `set` that are not in `mine`; for children, leaves the set as it is. */
 void listen_shed(const struct listen_set *set, const struct listen_set *mine);

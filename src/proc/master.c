@@ -226,6 +226,17 @@ void master_switch(struct master *m, struct generation *next)
 
 /* ---- The life ---- */
 
+/* Any event may have changed who is ready, or how many workers are wanted: so before each wait. Workers that start with the
+ * next settings have been told how many sockets listen, so that does not change meanwhile. */
+static void deal(struct master *m)
+{
+    if (m->stop)
+        return;
+    if (!m->rollout.next)
+        generation_listen(m->live);
+    generation_deal(m->live);
+}
+
 void master_init(struct master *m)
 {
     m->signals.on_ready = on_signals;
@@ -265,6 +276,7 @@ int master_run(const struct master_opts *opts)
 
     master_start(m, opts);
     while (!m->over) {
+        deal(m);
         loop_wait(&m->loop, -1);
         loop_dispatch(&m->loop);
         loop_run_timers(&m->loop);

@@ -137,7 +137,8 @@ static void refuse(struct master *m)
 static struct generation *make_next(struct master *m)
 {
     struct rollout *r = &m->rollout;
-    struct listen_from from = {.old = &m->live->listens};
+    struct listen_from from = {.old = &m->live->listens,
+                               .positions = m->region.header->max_workers};
     struct listen_set listens;
     struct logs logs;
     struct generation *g;

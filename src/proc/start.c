@@ -248,7 +248,9 @@ static void open_own_files(struct master *m, const struct settings *s)
 static void open_generation(struct master *m, struct settings *s, struct listen_set *inherited,
                             bool left_over)
 {
-    struct listen_from from = {.inherited = inherited, .patience_ms = left_over ? PATIENCE_MS : 0};
+    struct listen_from from = {.inherited = inherited,
+                               .positions = m->region.header->max_workers,
+                               .patience_ms = left_over ? PATIENCE_MS : 0};
     struct listen_set listens;
     struct logs logs;
 
