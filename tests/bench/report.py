@@ -7,15 +7,19 @@ import statistics
 
 TARGET = 1.10  # of the best peer
 PEERS = ("nginx", "h2o", "lighttpd")
-BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
-def machine(cpus):
+def processor():
+    """The machine in words: processor and kernel."""
     with open("/proc/cpuinfo", encoding="utf-8") as f:
         model = re.search(r"model name\s*: (.*)", f.read())
     kernel = ".".join(platform.release().split(".")[:2])
+    return f"{model[1].strip() if model else platform.machine()}, Linux {kernel}"
+
+
+def machine(cpus):
     where = "server on one CPU, load on another" if cpus[0] != cpus[1] else "server and load share the only CPU"
-    return f"{model[1].strip() if model else platform.machine()}, Linux {kernel}; {where}"
+    return f"{processor()}; {where}"
 
 
 def table(head, lines):
@@ -107,14 +111,23 @@ def errors(results):
     return sum(sum(run[3].values()) for runs in results.values() for run in runs)
 
 
-def write(path, text):
-    """Puts the text between the two marker lines of the document."""
+def between(page, name, text):
+    """The page with the text between its two marker lines of that name."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    if begin not in page or end not in page:
+        raise RuntimeError(f"the page has lost its marker lines {begin} and {end}")
+    before, rest = page.split(begin, 1)
+    return f"{before}{begin}\n{text}\n{end}{rest.split(end, 1)[1]}"
+
+
+def edit(path, change):
+    """Replaces the document by change(document)."""
     with open(path, encoding="utf-8") as f:
-        page = f.read()
-    if BEGIN not in page or END not in page:
-        raise RuntimeError(f"{path} has lost its marker lines {BEGIN} and {END}")
-    before, rest = page.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
+        page = change(f.read())
     with open(path + ".new", "w", encoding="utf-8") as f:
-        f.write(f"{before}{BEGIN}\n{text}\n{END}{after}")
+        f.write(page)
     os.replace(path + ".new", path)
+
+
+def write(path, text):
+    edit(path, lambda page: between(page, "bench", text))

@@ -45,9 +45,11 @@ def proc_stat(pid):
 
 
 class Server:
-    """One running server. `port(file)` says where it serves that file; `pids()` lists its processes."""
+    """One running server. `port(file)` says where it serves that file; `pids()` lists its processes. `cpu` is
+    the one it is bound to, None: all. `environment` is added to ours."""
 
     name = ""
+    environment = {}
 
     def __init__(self, folder, root, cpu):
         self.folder = os.path.join(folder, self.name)
@@ -72,11 +74,11 @@ class Server:
         raise NotImplementedError
 
     def start(self):
-        pin = lambda: os.sched_setaffinity(0, {self.cpu})
+        pin = None if self.cpu is None else lambda: os.sched_setaffinity(0, {self.cpu})
         for key, argv in self.commands().items():
             with open(self.path("output"), "ab") as out:
                 child = subprocess.Popen(argv, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                         preexec_fn=pin)
+                                         env={**os.environ, **self.environment}, preexec_fn=pin)
             self.children.append(child)
             self.wait_ready(child, self.ports[key])
         return self

@@ -1,0 +1,140 @@
+"""The plot of docs/accept.md, as an SVG of its own making: one row for each server, two dots in each panel."""
+
+import math
+import os
+from typing import NamedTuple
+from xml.sax.saxutils import escape
+
+from accept_report import middle, time_text
+from contenders import ALL
+
+ROW, TOP, LEFT, WIDTH, GAP, PAD = 30, 92, 172, 230, 42, 46
+
+STYLE = """\
+    .ground { fill: #ffffff }
+    text { font: 13px system-ui, sans-serif; fill: #1f2328 }
+    .title { font-weight: 600 }
+    .small { font-size: 11px; fill: #59636e }
+    .grid { stroke: #d1d9e0 }
+    .bar { stroke: #8c959f; stroke-width: 2 }
+    .a { fill: #0072b2 }
+    .b { fill: #d55e00 }
+    @media (prefers-color-scheme: dark) {
+        .ground { fill: #0d1117 }
+        text { fill: #f0f6fc }
+        .small { fill: #9198a1 }
+        .grid { stroke: #2f353d }
+        .bar { stroke: #656c76 }
+        .a { fill: #56b4e9 }
+        .b { fill: #e69f00 }
+    }
+"""
+
+
+class Dots(NamedTuple):
+    """One colour in a panel: what it means, and where its figures are."""
+
+    name: str
+    cell: str
+    field: str
+
+
+class Panel(NamedTuple):
+    title: str
+    a: Dots
+    b: Dots
+    logarithmic: bool
+
+
+PANELS = (
+    Panel("Jain index (1 = fair)", Dots("idle", "4 idle short", "jain"), Dots("full load", "4 full short", "jain"), False),
+    Panel("p99 until the first byte", Dots("idle", "4 idle short", "first99"),
+          Dots("full load", "4 full short", "first99"), True),
+    Panel("5 % of handlers block 20 ms", Dots("p50", "4 half short block", "first50"),
+          Dots("p99", "4 half short block", "first99"), True),
+)
+
+
+class Scale:
+    """Places values between two ends of a panel; logarithmic ones in decades of microseconds."""
+
+    def __init__(self, panel, values, x):
+        self.logarithmic = panel.logarithmic
+        if self.logarithmic:
+            self.low = math.floor(math.log10(min(values, default=100)))
+            self.high = max(self.low + 1, math.ceil(math.log10(max(values, default=1000))))
+        else:
+            self.low, self.high = 0, 1
+        self.x = x
+
+    def at(self, value):
+        v = math.log10(value) if self.logarithmic else value
+        return self.x + WIDTH * (v - self.low) / (self.high - self.low)
+
+    def ticks(self):
+        if not self.logarithmic:
+            return [(v, f"{v:g}") for v in (0, 0.25, 0.5, 0.75, 1)]
+        names = {0: "1 µs", 1: "10 µs", 2: "100 µs", 3: "1 ms", 4: "10 ms", 5: "100 ms", 6: "1 s", 7: "10 s"}
+        return [(10.0 ** p, names.get(p, "")) for p in range(self.low, self.high + 1)]
+
+
+def words(x, y, said, kind="", anchor="start"):
+    style = f' class="{kind}"' if kind else ""
+    return f'  <text x="{x:.1f}" y="{y:.1f}"{style} text-anchor="{anchor}">{escape(said)}</text>'
+
+
+def dot(x, y, kind):
+    return f'  <circle cx="{x:.1f}" cy="{y:.1f}" r="5" class="{kind}"/>'
+
+
+def line(x1, y1, x2, y2, kind):
+    return f'  <line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
+
+
+def value_text(value, panel):
+    return time_text(value) if panel.logarithmic else f"{value:.2f}"
+
+
+def one_row(panel, scale, y, a, b):
+    """Two dots with a bar between them; the figures stand outside of it."""
+    if a is None or b is None:
+        return [words(scale.x, y + 4, "missing", "small")]
+    xa, xb = scale.at(a), scale.at(b)
+    near, far = ((xa, a), (xb, b)) if xa <= xb else ((xb, b), (xa, a))
+    out = [line(xa, y, xb, y, "bar"), dot(xa, y, "a"), dot(xb, y, "b"),
+           words(near[0] - 9, y + 4, value_text(near[1], panel), "small", "end")]
+    if far[0] - near[0] > 1:
+        out.append(words(far[0] + 9, y + 4, value_text(far[1], panel), "small"))
+    return out
+
+
+def one_panel(panel, figures, x, bottom):
+    rows = [tuple(middle(figures, d.cell, s, d.field) for d in (panel.a, panel.b)) for s in figures["servers"]]
+    scale = Scale(panel, [v for row in rows for v in row if v and v > 0], x)
+    out = [words(x, 30, panel.title, "title"), dot(x + 5, 50, "a"), words(x + 15, 54, panel.a.name, "small"),
+           dot(x + 85, 50, "b"), words(x + 95, 54, panel.b.name, "small")]
+    for value, name in scale.ticks():
+        out += [line(scale.at(value), TOP - 14, scale.at(value), bottom, "grid"),
+                words(scale.at(value), bottom + 16, name, "small", "middle")]
+    for i, (a, b) in enumerate(rows):
+        out += one_row(panel, scale, TOP + i * ROW, a, b)
+    return out
+
+
+def draw(figures):
+    bottom = TOP + len(figures["servers"]) * ROW - 14
+    width = LEFT + len(PANELS) * (WIDTH + GAP + PAD) + 10
+    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {bottom + 30}" role="img"'
+           ' aria-label="Fairness and latency of ways to share new connections">',
+           "  <style>", STYLE + "  </style>", '  <rect width="100%" height="100%" class="ground"/>']
+    for i, server in enumerate(figures["servers"]):
+        out.append(words(12, TOP + i * ROW + 4, ALL[server].title))
+    for i, panel in enumerate(PANELS):
+        out += one_panel(panel, figures, LEFT + PAD + i * (WIDTH + GAP + PAD), bottom)
+    return "\n".join(out + ["</svg>", ""])
+
+
+def write(path, figures):
+    with open(path + ".new", "w", encoding="utf-8") as f:
+        f.write(draw(figures))
+    os.replace(path + ".new", path)
