@@ -196,6 +196,13 @@ static const struct row rows[] = {
     {"port too large", "[listen:a]\naddress = :80, :70000\n", "t.ini:2:16", "address: \":70000\""},
     {"address twice", "[listen:a]\naddress = :80\n[listen:b]\naddress = :81\n  :80\n", "t.ini:5:3",
      ":80 is listened on twice|t.ini:2"},
+    {"reuseport on a unix socket", "[listen:a]\naddress = unix:/run/a.sock\npolicy = reuseport\n",
+     "t.ini:3:10", "policy: reuseport is for TCP|unix:/run/a.sock is a unix socket|turn"},
+    {"reuseport on one unix socket of several",
+     "[listen:a]\npolicy = reuseport\naddress = :80, unix:/run/a.sock\n", "t.ini:2:10",
+     "unix:/run/a.sock|section of its own"},
+    {"unknown policy", "[listen:a]\naddress = :80\npolicy = reusport\n", "t.ini:3:10",
+     "policy|turn, exclusive, reuseport or default"},
 
     /* Sites. */
     {"site on an unknown listener", "[listen:main]\naddress = :1\n[site:a]\nlisten = mian\n",

@@ -98,6 +98,13 @@ static const struct {
      "address = [::1]:80, [::2]:80"},
     {"unix socket", "[listen:a]\naddress = unix:/run/x y.sock\nmode = 0600\n",
      "address = unix:/run/x y.sock\nmode = 0600"},
+    {"unix socket under reuseport",
+     "[accept]\npolicy = reuseport\n[listen:a]\naddress = :80, unix:/run/x.sock\n",
+     "policy = reuseport\npolicy = default"},
+    {"a policy of its own",
+     "[listen:a]\naddress = :80\npolicy = reuseport\n[listen:b]\naddress = "
+     "unix:/x\npolicy = exclusive\n",
+     "policy = turn\npolicy = reuseport\npolicy = exclusive"},
 
     {"hosts in lower case", "[site:a]\nhost = A.Example.COM, *.X.org, [::A]\n",
      "host = a.example.com, *.x.org, [::a]"},
