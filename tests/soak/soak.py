@@ -1,4 +1,5 @@
-"""What the long tests share: counting checks, building and running count_client, reading the status page.
+"""What the long tests share: counting checks, building and running the clients (count_client, arrivals), reading the
+status page, looking at and killing the holder of the turn (holder).
 
     with soak.Run() as run:
         server = run.serve(conf, server={"workers": 4})
@@ -6,11 +7,14 @@
 
 Each script is a program of its own that ends with `N passed, N failed`; an exception is a failed check. They take
 turns (a lock on the build folder), since each wants the machine for itself."""
+import argparse
 import fcntl
 import http.client
+import json
 import os
 import re
 import resource
+import select
 import shutil
 import subprocess
 import sys
@@ -23,7 +27,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.append(os.path.dirname(HERE))
 
-from lib.server import BUILD, Server, build_module, wait_for  # noqa: E402,F401
+from lib.server import BUILD, SOURCE, Server, build_module, wait_for  # noqa: E402,F401
 
 MODULES = """
     [module:hello]
@@ -42,6 +46,35 @@ MODULES = """
     [route:status]
     match = = /status.json
     handler = status
+"""
+WHO = """
+    #include <cserver/cserver.h>
+    #include <stdlib.h>
+    #include <time.h>
+    #include <unistd.h>
+
+    /* Holds up its whole worker, as no module should: ?block=MS asleep, ?spin=US at work. */
+    static void hold_up(cs_str query)
+    {
+        char text[32] = "";
+        struct timespec t, now;
+        memcpy(text, query.p, query.n < sizeof text ? query.n : sizeof text - 1);
+        if (!strncmp(text, "block=", 6))
+            usleep((useconds_t)atoi(text + 6) * 1000);
+        if (strncmp(text, "spin=", 5))
+            return;
+        clock_gettime(CLOCK_MONOTONIC, &t);
+        do
+            clock_gettime(CLOCK_MONOTONIC, &now);
+        while ((now.tv_sec - t.tv_sec) * 1000000 + (now.tv_nsec - t.tv_nsec) / 1000 < atoi(text + 5));
+    }
+
+    static int handler(cs_req *r)
+    {
+        hold_up(cs_info(r)->query);
+        return cs_textf(r, 200, "pid %d\\n", (int)getpid());
+    }
+    CS_MODULE(.name = "who", .version = "1.0", .help = "Tells who answers.", .handler = handler);
 """
 GAUGES = {"connections"}  # of the numbers per worker; everything else there only grows
 
@@ -104,8 +137,8 @@ class Run:
         return s.start()
 
     def popen(self, argv, **more):
-        child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                 text=True, **more)
+        more.setdefault("stdin", subprocess.DEVNULL)
+        child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **more)
         self.children.append(child)
         return child
 
@@ -119,14 +152,37 @@ class Run:
         return self.popen([self.need("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", *more,
                            f"http://127.0.0.1:{server.port}{path}"])
 
-    def client(self, server, path, *options):
-        """Starts count_client; finish() gives its result."""
-        binary = os.path.join(self.folder, "count_client")
+    def program(self, name):
+        """The path of this C program of ours; builds it at first."""
+        binary = os.path.join(self.folder, name)
         if not os.path.exists(binary):
             cc = os.environ.get("CC", "cc").split()
-            subprocess.run([*cc, "-std=c11", "-D_GNU_SOURCE", "-O2", "-o", binary,
-                            os.path.join(HERE, "count_client.c")], check=True)
-        child = self.popen([binary, *map(str, options), str(server.port), path])
+            subprocess.run([*cc, "-std=c11", "-D_GNU_SOURCE", "-O2", "-I" + os.path.join(SOURCE, "src"), "-o", binary,
+                            os.path.join(HERE, name + ".c")], check=True)
+        return binary
+
+    def who(self, accept="", conf=""):
+        """Settings with the module `who` at /who; `accept`: lines of [accept]."""
+        so_file = os.path.join(self.folder, "who.so")
+        if not os.path.exists(so_file):
+            build_module(self.folder, "who", WHO)
+        lines = "".join(f"    {line.strip()}\n" for line in accept.splitlines())
+        return (f"{MODULES}\n    [module:who]\n    file = {so_file}\n\n"
+                f"    [route:who]\n    match = = /who\n    handler = who\n\n    [accept]\n{lines}{conf}")
+
+    def arrivals(self, server, path, *options):
+        """Starts the open-loop client; see Arrivals."""
+        argv = [self.program("arrivals"), *map(str, options), str(server.port), path]
+        return Arrivals(self.popen(argv), f"{path} {' '.join(map(str, options))}")
+
+    def holder(self, server):
+        """Starts the program that looks at the turn of this server."""
+        child = self.popen([self.program("holder"), str(server.pid)], stdin=subprocess.PIPE)
+        return Holder(child)
+
+    def client(self, server, path, *options):
+        """Starts count_client; finish() gives its result."""
+        child = self.popen([self.program("count_client"), *map(str, options), str(server.port), path])
         child.what = f"{path} {' '.join(map(str, options))}"
         return child
 
@@ -154,6 +210,149 @@ class Result:
 
     def __str__(self):
         return f"{self.what}\n{self.text}"
+
+
+class Outcome:
+    """What arrivals has printed, by name; waits in milliseconds."""
+
+    def __init__(self, what, values):
+        self.what, self.values = what, values
+        self.by_pid = {int(pid): count for pid, count in values["by_pid"].items()}
+
+    def __getattr__(self, name):
+        return self.values[name]
+
+    def ms(self, what, quantile):
+        """wait (since it was due), service (since connect), late (the client itself); p50, p90, p99, p999, max."""
+        return self.values[what + "_us"][quantile] / 1000
+
+    def summary(self, what="wait"):
+        return " ".join(f"{q} {self.ms(what, q):.2f}" for q in ("p50", "p99", "p999", "max")) + " ms"
+
+    def __str__(self):
+        short = {k: v for k, v in self.values.items() if k not in ("failures", "slowest")}
+        return f"{self.what}\n{json.dumps(short)}\n{self.values['failures'][:20]}\n{self.values['slowest'][:5]}"
+
+
+class Arrivals:
+    """A running client of that kind."""
+
+    def __init__(self, child, what):
+        self.child, self.what = child, what
+
+    def held(self, seconds=60):
+        """With -k: waits until each connection has had its answer."""
+        if not select.select([self.child.stdout], [], [], seconds)[0]:
+            raise AssertionError(f"arrivals {self.what}: not all connections are answered in {seconds} s")
+        return Outcome(self.what, self.parse(self.child.stdout.readline()))
+
+    def parse(self, line):
+        try:
+            return json.loads(line)
+        except ValueError:
+            raise AssertionError(f"arrivals {self.what} has said {line!r}") from None
+
+    def running(self):
+        return self.child.poll() is None
+
+    def stop(self):
+        """Begins no more, waits for the answers still owed."""
+        if self.running():
+            self.child.terminate()
+        return self.result()
+
+    def result(self, seconds=120):
+        """Waits for its end."""
+        out, _ = self.child.communicate(timeout=seconds)
+        return Outcome(self.what, self.parse((out.splitlines() or [""])[-1]))
+
+
+class Holder:
+    """Looks at the turn through shared memory: see holder.c."""
+
+    def __init__(self, child):
+        self.child = child
+
+    def ask(self, *words):
+        self.child.stdin.write(" ".join(map(str, words)) + "\n")
+        self.child.stdin.flush()
+        line = self.child.stdout.readline()
+        try:
+            return json.loads(line)
+        except ValueError:
+            raise AssertionError(f"holder has said {line!r}") from None
+
+    def pid(self):
+        """Whoever has the turn now; 0 = nobody."""
+        return self.ask("look")["tid"]
+
+    def kill_holder(self):
+        return self.ask("holder")
+
+    def stop_holder(self):
+        return self.ask("holder", "stay")
+
+    def stop_other(self, pids):
+        return self.ask("other", *pids)
+
+    def kill(self, *pids):
+        return self.ask("kill", *pids)
+
+
+class Kills:
+    """Remembers who was killed, whether he had the turn, and which connections that may cost."""
+
+    def __init__(self):
+        self.all = []
+
+    def add(self, killed):
+        self.all += [k for k in killed if k["pid"]]
+
+    def holders(self, how="sure"):
+        return sum(k["held"] == how for k in self.all)
+
+    def strangers(self, failures):
+        """Failures that no death explains: of connections that no victim had. A port may have come round again, so
+        the time counts too."""
+        def explained(failure):
+            _, at, began, port = failure
+            return any(port in k["peers"] and began - 0.01 <= k["at"] <= at + 0.01 for k in self.all)
+
+        return [f for f in failures if not explained(f)]
+
+    def judge(self, run, what, recovered):
+        """recovered == kills of holders. One that dies in the middle of a recovery may leave it uncounted."""
+        sure, mid = self.holders(), self.holders("mid")
+        run.check(f"{what}: {len(self.all)} killed, {sure} of them had the turn, {mid} were taking or giving it: "
+                  f"{recovered} recoveries", sure <= recovered <= sure + mid and sure > 0)
+
+
+def options(about, **defaults):
+    """Options of a script, --name VALUE for each default."""
+    parser = argparse.ArgumentParser(description=about)
+    for name, value in defaults.items():
+        if value is False:
+            parser.add_argument("--" + name, action="store_true")
+        else:
+            parser.add_argument("--" + name, type=type(value), default=value, help=f"default: {value}")
+    return parser.parse_args()
+
+
+def jain(counts):
+    """1: all the same; 1/n: one has it all."""
+    counts = list(counts)
+    return sum(counts) ** 2 / (len(counts) * sum(c * c for c in counts)) if any(counts) else 0.0
+
+
+def spread(counts):
+    """Most by least."""
+    counts = list(counts)
+    return max(counts) / min(counts) if counts and min(counts) else float("inf")
+
+
+def shares(server, by_pid):
+    """What each of the workers of now has had, also those that had nothing."""
+    return [by_pid.get(pid, 0) for pid in server.workers()]
 
 
 def status(server, patience=5):

@@ -1,0 +1,71 @@
+#!/usr/bin/env python3
+"""200 SIGKILLs of the worker that has the accept turn, under 2,000 connections a second: nobody else's connection is
+refused, reset or unanswered, nobody waits for 10 ms, and the turn is recovered exactly as often as a holder died. Then
+several at once: the holder with others, and with all others.
+
+Who has the turn is read from the lock itself while its owner is stopped, and so are the connections that die with him
+(holder.c)."""
+import time
+
+from soak import Kills, Run, options, pids, status, wait_for
+
+WORKERS = 4
+LIMIT_MS = 10.0
+
+args = options(__doc__, kills=200, rate=2000, every=0.1)
+
+
+def recovered(server):
+    return status(server)["totals"]["turn_recovered"]
+
+
+def all_back(server):
+    wait_for(lambda: len(pids(status(server))) == WORKERS, 15, "not all workers have come back")
+
+
+def judge(run, what, kills, end, before, server, limit_ms):
+    all_back(server)
+    strangers = kills.strangers(end.failures)
+    stopped = max(k["stopped_us"] for k in kills.all) / 1000
+    run.check(f"{what}: {end.begun} connections, {end.answered} answered, {end.failed} failed, {len(strangers)} of them "
+              f"not the victims'", not strangers and end.answered + end.failed == end.begun,
+              f"{strangers[:20]}\n{end}")
+    text = (f"{what}: from connect to the first byte {end.summary('service')}; since it was due {end.summary()}; a victim "
+            f"stood for up to {stopped:.2f} ms")
+    if limit_ms:
+        run.check(text, end.service_us["max"] < limit_ms * 1000, end)
+    else:
+        run.note(text)
+    kills.judge(run, what, recovered(server) - before)
+
+
+def one_at_a_time(run, server, holder):
+    before, kills = recovered(server), Kills()
+    client = run.arrivals(server, "/who", "-p", "-r", args.rate)
+    wait_for(lambda: status(server)["totals"]["accepts"] > args.rate / 2, 10, "there is no load")
+    for _ in range(args.kills):
+        kills.add([holder.kill_holder()])
+        time.sleep(args.every)
+    judge(run, f"{args.kills} holders", kills, client.stop(), before, server, LIMIT_MS)
+
+
+def several(run, server, holder, what, choose, times):
+    """The holder and others, stopped and killed together."""
+    before, kills = recovered(server), Kills()
+    client = run.arrivals(server, "/who", "-p", "-r", args.rate / 4)
+    for _ in range(times):
+        all_back(server)
+        stopped = holder.stop_holder()["pid"]
+        kills.add(holder.kill(stopped, *choose([p for p in server.workers() if p != stopped])))
+        time.sleep(args.every)
+    judge(run, what, kills, client.stop(), before, server, None)
+
+
+with Run() as run:
+    server = run.serve(run.who(), server={"workers": WORKERS})
+    master = server.pid
+    holder = run.holder(server)
+    one_at_a_time(run, server, holder)
+    several(run, server, holder, "the holder and one more, 20 times", lambda others: others[:1], 20)
+    several(run, server, holder, "all at once, 10 times", lambda others: others, 10)
+    run.check("the master is the same", server.process.poll() is None and server.pid == master)
