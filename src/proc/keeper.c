@@ -74,15 +74,20 @@ static void start_later(struct master *m, struct worker *w, const char *how)
 
 /* ---- Starting ---- */
 
+int keeper_fork(struct master *m, struct worker *w)
+{
+    if (!timer_is_set(&m->watch))
+        timer_set(&m->loop.timers, &m->watch, GENERATION_START_MS);
+    return generation_spawn(w->generation, w);
+}
+
 static void spawn(struct master *m, struct worker *w)
 {
     struct respawn_death d = {0};
     char how[64];
-    int rc = generation_spawn(w->generation, w);
+    int rc = keeper_fork(m, w);
 
     w->waiting = false;
-    if (!timer_is_set(&m->watch))
-        timer_set(&m->loop.timers, &m->watch, GENERATION_START_MS);
     if (rc == 0)
         return;
     snprintf(how, sizeof how, "could not be forked (%s)", strerror(-rc));
@@ -155,6 +160,7 @@ void keeper_init(struct master *m)
     timer_init(&m->respawn_timer, on_respawn);
     timer_init(&m->calm, on_calm);
     timer_init(&m->watch, on_watch);
+    patrol_init(m);
 }
 
 int keeper_start(struct master *m, struct generation *g)
@@ -217,6 +223,8 @@ void keeper_ended(struct master *m, struct worker *w, int status)
         atomic_fetch_add(&m->region.header->crashes, 1);
     else if (wrong)
         log_warn("worker %d %s while it was ending", number_of(w), how);
+    if (g == m->live && recycle_ended(m, w, how))
+        return;
     if (g == m->live)
         replace(m, w, &d, how);
     else if (g == m->rollout.next)
@@ -231,6 +239,7 @@ void keeper_ready(void *master, struct worker *w)
 
     respawn_ready(&m->respawn);
     log_debug("worker %d (pid %d) is ready", number_of(w), (int)w->pid);
+    recycle_ready(m, w);
     if (w->generation == m->rollout.next) {
         rollout_ready(m);
     } else if (w->generation == m->live && !m->serving) {
@@ -263,9 +272,11 @@ static struct worker *last_of(const struct generation *g)
 
 static void take_one_away(struct master *m)
 {
-    struct worker *w = last_of(m->live);
+    struct worker *w;
     int64_t limit = m->live->settings->conf->server.drain_timeout;
 
+    recycle_cancel(m);
+    w = last_of(m->live);
     m->live->wanted--;
     if (w->pid > 0)
         generation_drain_one(m->live, w, clock_ms() + (uint64_t)limit);
@@ -303,6 +314,7 @@ void keeper_pause(struct master *m)
     m->paused = true;
     m->live->wanted = 0;
     keeper_stop(m);
+    recycle_cancel(m);
     log_info("all workers end, the master stays: SIGHUP starts new ones");
     for (struct worker *w = generation_next(m->live, NULL); w; w = generation_next(m->live, w)) {
         w->waiting = false;

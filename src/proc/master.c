@@ -155,6 +155,7 @@ static void on_bell(struct loop_io *io, uint32_t events)
     fd_event_drain(io->fd);
     crew_look(&m->crew, keeper_ready, m);
     rollout_look(m);
+    recycle_look(m);
     reopen_look(m);
 }
 
@@ -257,6 +258,7 @@ static void free_all(struct master *m)
     pidfile_remove(m->pid_file);
     log_info("stopped");
     control_free(m->control);
+    patrol_free(m);
     while ((node = list_first(&m->draining)))
         generation_free(CONTAINER_OF(node, struct generation, node), NULL);
     log_open(STDERR_FILENO, false);

@@ -6,7 +6,8 @@
  *   start.c    from a settings file to the first fork    rollout.c  a reload, step by step
  *   master.c   main loop, signals, the end              reopen.c   log rotation
  *   keeper.c   workers that die, and new ones           announce.c what is said when the server is
- * ready command.c  what the control socket is asked */
+ * ready command.c  what the control socket is asked     patrol.c   connections that nobody accepts
+ *   recycle.c  workers that have had their share of requests */
 #ifndef PROC_MASTER_H
 #define PROC_MASTER_H
 
@@ -61,6 +62,16 @@ struct reopen {
     char error[512]; /* first problem of this round */
 };
 
+/* One at a time: until the one that goes has ended. */
+struct recycling {
+    uint32_t generation;
+    struct worker *going;  /* NULL: nothing is under way */
+    struct worker *coming; /* its successor, until that is ready */
+    uint64_t rest_until;   /* after a successor that did not start */
+};
+
+struct patrol;
+
 struct master {
     struct loop loop;
     struct loop_io signals, bell;
@@ -80,6 +91,8 @@ struct master {
     struct respawn respawn;
     struct repeat repeat;
     struct timer respawn_timer, calm, watch;
+    struct recycling recycling;
+    struct patrol *patrol;
 
     enum master_stop stop;
     bool paused;    /* WINCH: no workers, on purpose */
@@ -117,9 +130,27 @@ void keeper_init(struct master *m);
 int keeper_start(struct master *m, struct generation *g);
 void keeper_ended(struct master *m, struct worker *w, int status);
 void keeper_ready(void *master, struct worker *w);
+/* Forks one, and watches that it becomes ready. 0 or -errno. */
+int keeper_fork(struct master *m, struct worker *w);
 void keeper_stop(struct master *m);           /* no more spawns */
 void keeper_resize(struct master *m, int by); /* TTIN, TTOU */
 void keeper_pause(struct master *m);          /* WINCH */
+
+/* recycle.c: a worker that has had its share of requests gets a successor at its position, and drains
+ * once that is ready. */
+/* Does what can be done now. */
+void recycle_look(struct master *m);
+/* A worker is ready; of those that concern nobody here nothing happens. */
+void recycle_ready(struct master *m, const struct worker *w);
+/* A process of the live generation has ended, and still has its slot. True: it is dropped, nobody is to
+ * be started in its place. */
+bool recycle_ended(struct master *m, struct worker *w, const char *how);
+/* Forgets what is under way: a successor that is not ready yet is told to end. */
+void recycle_cancel(struct master *m);
+
+/* patrol.c */
+void patrol_init(struct master *m);
+void patrol_free(struct master *m);
 
 /* rollout.c. A NULL call: a signal asked. */
 void rollout_init(struct master *m);
