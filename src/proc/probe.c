@@ -6,7 +6,9 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "conf/cpu.h"
 #include "os/child.h"
+#include "os/cpu.h"
 #include "os/fd.h"
 #include "proc/logs.h"
 #include "proc/pidfile.h"
@@ -79,6 +81,58 @@ static void check_workers(struct settings *s, const struct probe_ask *ask)
         region_free(&r);
 }
 
+static bool has_cpu(const unsigned *allowed, size_t n, unsigned cpu)
+{
+    for (size_t i = 0; i < n; i++)
+        if (allowed[i] == cpu)
+            return true;
+    return false;
+}
+
+/* "0-3, 8" */
+static void add_ranges(struct buf *out, const unsigned *v, size_t n)
+{
+    for (size_t i = 0, last; i < n; i = last + 1) {
+        for (last = i; last + 1 < n && v[last + 1] == v[last] + 1;)
+            last++;
+        buf_printf(out, last > i ? "%s%u-%u" : "%s%u", i > 0 ? ", " : "", v[i], v[last]);
+    }
+}
+
+static void complain_cpu(struct settings *s, cs_str element, unsigned cpu, const unsigned *allowed,
+                         size_t n)
+{
+    const struct conf_origin *at = settings_origin(s, "cpu");
+    struct conf_origin place = at && at->text ? report_point(at, element) : (struct conf_origin){0};
+    struct buf may = {0};
+
+    add_ranges(&may, allowed, n);
+    report_error(
+        &s->report, at && at->text ? &place : at, (int)element.n,
+        "cpu: this server may not run on CPU %u, only on %s (the machine, taskset and control "
+        "groups say so); allowed: these, auto, off",
+        cpu, may.p);
+    buf_free(&may);
+}
+
+/* The first CPU of each element that this server may not use. */
+static void check_cpus(struct settings *s)
+{
+    const cs_list *list = &s->conf->server.cpu;
+    size_t n;
+    unsigned *allowed = cpu_allowed(&n), first, last;
+
+    for (size_t i = 0; allowed && i < list->n; i++) {
+        if (!conf_cpu_range(list->v[i], &first, &last))
+            continue;
+        while (first < last && has_cpu(allowed, n, first))
+            first++;
+        if (!has_cpu(allowed, n, first))
+            complain_cpu(s, list->v[i], first, allowed, n);
+    }
+    free(allowed);
+}
+
 static void check_place(struct settings *s, const char *key, const char *path)
 {
     int rc = logs_check_parent(path);
@@ -135,6 +189,7 @@ static void try_out(struct settings *s, const struct probe_ask *ask, struct sett
 {
     if (settings_bind(s, crumb)) {
         check_workers(s, ask);
+        check_cpus(s);
         try_plan(s, crumb);
         crumb->drop(crumb, "trying the addresses");
         listen_check(s, &ask->owned);

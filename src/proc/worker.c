@@ -4,9 +4,11 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "conf/cpu.h"
 #include "ipc/fdpass.h"
 #include "module/counter.h"
 #include "os/child.h"
+#include "os/cpu.h"
 #include "os/fd.h"
 #include "os/sig.h"
 #include "serve/serve.h"
@@ -14,6 +16,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -189,11 +192,45 @@ static int open_loop(struct worker_self *w)
     return rc;
 }
 
+/* The CPU of a worker's position, from the list or from what the server may use; beyond the end it begins again. */
+static bool cpu_of(const struct heritage *h, unsigned *cpu)
+{
+    unsigned position = atomic_load(&region_slot(h->region, h->slot)->position);
+    struct buf error = {0};
+    struct conf_cpu c;
+    size_t bad;
+
+    if (conf_cpu_parse(&h->plan->conf->server.cpu, &c, &bad, &error) == 0 &&
+        c.mode == CONF_CPU_AUTO)
+        c.v = cpu_allowed(&c.n);
+    buf_free(&error);
+    if (c.n > 0)
+        *cpu = c.v[position % c.n];
+    free(c.v);
+    return c.n > 0;
+}
+
+/* The worker works elsewhere too. */
+static void go_to_cpu(const struct heritage *h)
+{
+    unsigned cpu = 0;
+    int rc;
+
+    if (!cpu_of(h, &cpu))
+        return;
+    rc = cpu_use(cpu);
+    if (rc < 0)
+        log_warn("cannot stay on CPU %u: %s", cpu, strerror(-rc));
+    else
+        log_debug("stays on CPU %u", cpu);
+}
+
 static bool start(struct worker_self *w)
 {
     const struct heritage *h = w->heritage;
     int rc;
 
+    go_to_cpu(h);
     if (h->user.drop) {
         rc = child_user_become(h->user.name, h->user.uid, h->user.gid);
         if (rc < 0) {
