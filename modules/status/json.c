@@ -10,11 +10,50 @@ static void key(struct text *out, cs_str name)
     text_add(out, CS_S("\":"));
 }
 
+/* A bound that is not known is null. */
+static void add_bound(struct text *out, const char *name, int64_t us)
+{
+    if (us < 0 || us == INT64_MAX)
+        text_f(out, ",\"%s\":null", name);
+    else
+        text_f(out, ",\"%s\":%lld", name, (long long)us);
+}
+
+static void add_histogram(struct text *out, const struct value *v)
+{
+    text_f(out, "{\"count\":%lld,\"sum_seconds\":%.6f", (long long)v->value, v->sum);
+    add_bound(out, "p50_us", value_quantile(v, 50));
+    add_bound(out, "p99_us", value_quantile(v, 99));
+    text_add(out, CS_S("}"));
+}
+
+/* "wakeups_by_cause":{"kick":1,...} */
+static void add_parts(struct text *out, cs_str name, const struct value *v)
+{
+    text_add(out, CS_S(",\""));
+    text_json(out, name);
+    text_add(out, CS_S("_by_"));
+    text_json(out, v->label);
+    text_add(out, CS_S("\":{"));
+    for (size_t i = 0; i < v->nparts; i++) {
+        key(out, v->parts[i].name);
+        text_f(out, "%lld", (long long)v->parts[i].value);
+    }
+    text_add(out, CS_S("}"));
+}
+
 static void add_values(struct text *out, const struct values *s)
 {
     for (size_t i = 0; i < s->n; i++) {
-        key(out, values_short_name(s, s->v[i].name));
-        text_f(out, "%lld", (long long)s->v[i].value);
+        const struct value *v = &s->v[i];
+        const cs_str name = values_short_name(s, v);
+        key(out, name);
+        if (v->nbounds)
+            add_histogram(out, v);
+        else
+            text_f(out, "%lld", (long long)v->value);
+        if (v->nparts)
+            add_parts(out, name, v);
     }
 }
 
@@ -59,13 +98,46 @@ static void add_workers(struct text *out, const struct groups *workers)
     text_add(out, CS_S("]"));
 }
 
+static void add_listeners(struct text *out, const struct groups *listeners)
+{
+    text_add(out, CS_S("["));
+    for (size_t i = 0; i < listeners->n; i++) {
+        const struct group *l = &listeners->v[i];
+        text_z(out, i ? ",{" : "{");
+        add_label(out, CS_S("listener"), l->listener);
+        add_label(out, CS_S("address"), l->name);
+        add_label(out, CS_S("policy"), l->policy);
+        add_values(out, &l->values);
+        text_add(out, CS_S("}"));
+    }
+    text_add(out, CS_S("]"));
+}
+
+static void add_modules(struct text *out, const struct groups *modules)
+{
+    text_add(out, CS_S("{"));
+    for (size_t i = 0; i < modules->n; i++) {
+        key(out, modules->v[i].name);
+        text_add(out, CS_S("{"));
+        add_values(out, &modules->v[i].values);
+        text_add(out, CS_S("}"));
+    }
+    text_add(out, CS_S("}"));
+}
+
+static _Bool is(cs_str s, const char *name)
+{
+    return s.n == strlen(name) && !memcmp(s.p, name, s.n);
+}
+
 /* Gauges of the server stand at the top; the number of workers gives way to their list. */
 static void add_server(struct text *out, const struct values *s)
 {
     for (size_t i = 0; i < s->n; i++) {
         const cs_str name = s->v[i].name;
-        const _Bool taken = name.n == 7 && !memcmp(name.p, "workers", 7);
-        key(out, taken ? CS_S("worker_count") : name);
+        key(out, is(name, "workers")             ? CS_S("worker_count")
+                 : is(name, "config_generation") ? CS_S("generation")
+                                                 : name);
         text_f(out, "%lld", (long long)s->v[i].value);
     }
 }
@@ -73,7 +145,10 @@ static void add_server(struct text *out, const struct values *s)
 void view_json(const struct table *t, struct text *out)
 {
     text_add(out, CS_S("{"));
+    add_label(out, CS_S("version"), t->version);
     add_server(out, &t->server);
+    key(out, CS_S("listeners"));
+    add_listeners(out, &t->listeners);
     key(out, CS_S("workers"));
     add_workers(out, &t->workers);
     key(out, CS_S("totals"));
@@ -81,12 +156,6 @@ void view_json(const struct table *t, struct text *out)
     add_values(out, &t->totals);
     text_add(out, CS_S("}"));
     key(out, CS_S("modules"));
-    text_add(out, CS_S("{"));
-    for (size_t i = 0; i < t->modules.n; i++) {
-        key(out, t->modules.v[i].name);
-        text_add(out, CS_S("{"));
-        add_values(out, &t->modules.v[i].values);
-        text_add(out, CS_S("}"));
-    }
-    text_add(out, CS_S("}}\n"));
+    add_modules(out, &t->modules);
+    text_add(out, CS_S("}\n"));
 }

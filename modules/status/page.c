@@ -1,33 +1,96 @@
-/* page.c - the table for people: plain HTML, no script, nothing from outside. */
+/* page.c - the table for people: plain HTML, no script, nothing from outside. Many small tables, side by side where
+ * there is room, so that a narrow screen shows each as it is. */
 #include "view.h"
+
+#include <stdint.h>
 
 static const char style[] =
     ":root{color-scheme:light dark;--line:#8884;--soft:#8881;--dim:#777}"
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:72rem;margin:2rem auto;padding:0 1rem}"
-    "h1{font-size:1.6rem;margin:0}h2{font-size:1.1rem;margin:2rem 0 .5rem}"
-    "p{margin:.3rem 0;color:var(--dim)}.scroll{overflow-x:auto}"
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:80rem;margin:2rem auto;padding:0 1rem}"
+    "h1{font-size:1.6rem;margin:0}h2{font-size:1.05rem;margin:0 0 .4rem}"
+    "p{margin:.3rem 0;color:var(--dim)}"
+    "main{display:flex;flex-wrap:wrap;gap:1.8rem 2.5rem;margin:1.8rem 0;align-items:flex-start}"
+    "section{max-width:100%;overflow-x:auto}"
     "table{border-collapse:collapse;font-variant-numeric:tabular-nums}"
-    "th,td{padding:.3rem .8rem;border-bottom:1px solid var(--line);text-align:right}"
+    "th,td{padding:.2rem .6rem;border-bottom:1px solid var(--line);text-align:right}"
     "th{font-weight:600;background:var(--soft)}th:first-child,td:first-child{text-align:left}"
-    "tbody tr:hover{background:var(--soft)}.bad{color:#c22;font-weight:600}";
+    "tbody tr:hover{background:var(--soft)}.all td{font-weight:600}.bad{color:#c22;font-weight:600}"
+    "@media(max-width:600px){body{font-size:13px;margin-top:1rem}th,td{padding:.2rem .35rem}}";
+
+enum how {
+    NUMBER,
+    BYTES,
+    P50,
+    P99
+};
 
 struct column {
     const char *title;
-    const char *name;
+    const char *name; /* of the value */
+    const char *part; /* of the value, NULL: the whole */
+    enum how how;
 };
 
-static const struct column columns[] = {
-    {"connections", "connections"},     {"requests", "requests_total"},
-    {"accepts", "accepts_total"},       {"turn takes", "turn_takes_total"},
-    {"turn gives", "turn_gives_total"}, {"recoveries", "turn_recovered_total"},
+/* A table with a line for each worker. */
+struct sheet {
+    const char *title;
+    struct column columns[7]; /* up to one without a title */
+};
+
+#define COLUMN(title, name)                                                                        \
+    {                                                                                              \
+        title, name, NULL, NUMBER                                                                  \
+    }
+#define SHOWN(title, name, how)                                                                    \
+    {                                                                                              \
+        title, name, NULL, how                                                                     \
+    }
+#define CAUSE(title)                                                                               \
+    {                                                                                              \
+        title, "wakeups_total", title, NUMBER                                                      \
+    }
+#define END_OF_COLUMNS                                                                             \
+    {                                                                                              \
+        NULL, NULL, NULL, NUMBER                                                                   \
+    }
+
+static const struct sheet sheets[] = {
+    {"Connections and requests",
+     {COLUMN("opened", "connections_opened_total"), COLUMN("requests", "requests_total"),
+      COLUMN("2xx", "responses_2xx_total"), COLUMN("3xx", "responses_3xx_total"),
+      COLUMN("4xx", "responses_4xx_total"), COLUMN("5xx", "responses_5xx_total"), END_OF_COLUMNS}},
+    {"Bytes",
+     {SHOWN("in", "bytes_in_total", BYTES), SHOWN("out", "bytes_out_total", BYTES),
+      END_OF_COLUMNS}},
+    {"Accept turn",
+     {COLUMN("accepts", "accepts_total"), COLUMN("empty", "accept_empty_total"),
+      COLUMN("takes", "turn_takes_total"), COLUMN("gives", "turn_gives_total"),
+      COLUMN("recoveries", "turn_recovered_total"), END_OF_COLUMNS}},
+    {"Kicks",
+     {COLUMN("sent", "turn_kicks_sent_total"), COLUMN("received", "turn_kicks_received_total"),
+      COLUMN("futile", "turn_kicks_futile_total"), END_OF_COLUMNS}},
+    {"Turn held",
+     {SHOWN("p50", "turn_hold_seconds", P50), SHOWN("p99", "turn_hold_seconds", P99),
+      END_OF_COLUMNS}},
+    {"Give to take",
+     {SHOWN("p50", "turn_give_to_take_seconds", P50),
+      SHOWN("p99", "turn_give_to_take_seconds", P99), END_OF_COLUMNS}},
+    {"Wake-ups by cause",
+     {CAUSE("kick"), CAUSE("listener"), CAUSE("connection"), CAUSE("bell"), CAUSE("timer"),
+      CAUSE("nothing"), END_OF_COLUMNS}},
 };
 enum {
-    COLUMNS = sizeof columns / sizeof columns[0]
+    SHEETS = sizeof sheets / sizeof sheets[0]
 };
+
+static cs_str str(const char *z)
+{
+    return (cs_str){z, strlen(z)};
+}
 
 static int64_t number(const struct values *s, const char *name)
 {
-    const struct value *v = values_find(s, (cs_str){name, strlen(name)});
+    const struct value *v = values_find(s, str(name));
     return v ? v->value : 0;
 }
 
@@ -38,13 +101,71 @@ static void cell(struct text *out, cs_str s)
     text_add(out, CS_S("</td>"));
 }
 
-static void number_cell(struct text *out, const struct values *s, cs_str name)
+static void begin_table(struct text *out, const char *title, const char *first)
 {
-    const struct value *v = values_find(s, name);
-    if (v)
-        text_f(out, "<td>%lld</td>", (long long)v->value);
+    text_f(out, "<section><h2>%s</h2>\n<table>\n<thead><tr><th>%s</th>", title, first);
+}
+
+static void begin_lines(struct text *out)
+{
+    text_z(out, "</tr></thead>\n<tbody>\n");
+}
+
+static void end_table(struct text *out)
+{
+    text_z(out, "</tbody></table></section>\n");
+}
+
+static void add_bytes(struct text *out, int64_t n)
+{
+    static const char *const units[] = {"KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    double v = (double)n / 1024;
+    size_t u = 0;
+    if (n < 1024) {
+        text_f(out, "%lld B", (long long)n);
+        return;
+    }
+    for (; v >= 999.5 && u + 1 < sizeof units / sizeof *units; u++)
+        v /= 1024;
+    text_f(out, "%.*f %s", v < 99.95, v, units[u]);
+}
+
+static void add_duration(struct text *out, int64_t us)
+{
+    if (us < 1000)
+        text_f(out, "%lld &micro;s", (long long)us);
+    else if (us < 1000000)
+        text_f(out, "%.*f ms", us < 99950, (double)us / 1e3);
     else
-        text_add(out, CS_S("<td>-</td>"));
+        text_f(out, "%.1f s", (double)us / 1e6);
+}
+
+static void add_quantile(struct text *out, const struct value *v, int percent)
+{
+    const int64_t us = value_quantile(v, percent);
+    if (us < 0)
+        text_z(out, "-");
+    else if (us < INT64_MAX)
+        add_duration(out, us);
+    else {
+        text_z(out, "&gt; ");
+        add_duration(out, (int64_t)(v->bounds[v->nbounds - 1] * 1e6 + 0.5));
+    }
+}
+
+static void value_cell(struct text *out, const struct values *s, const struct column *c)
+{
+    const struct value *v = values_find(s, str(c->name));
+    text_z(out, "<td>");
+    if (!v)
+        text_z(out, "-");
+    else if (c->how == BYTES)
+        add_bytes(out, v->value);
+    else if (c->how == P50 || c->how == P99)
+        add_quantile(out, v, c->how == P50 ? 50 : 99);
+    else
+        text_f(out, "%lld", (long long)(c->part ? value_part(v, str(c->part)) : v->value));
+    text_z(out, "</td>");
 }
 
 /* "2 d 03:04:05" */
@@ -66,25 +187,31 @@ static size_t count_up(const struct table *t)
 static void add_server(struct text *out, const struct table *t)
 {
     const struct values *s = &t->server, *sum = &t->totals;
-    text_f(out, "<h1>cserver</h1>\n<p>Generation %lld, up ", (long long)number(s, "generation"));
+    text_z(out, "<h1>cserver ");
+    text_html(out, t->version);
+    text_f(out, "</h1>\n<p>Generation %lld, up ", (long long)number(s, "config_generation"));
     add_time(out, number(s, "uptime_seconds"));
     text_f(out, ". Live workers: %zu, open connections: %lld, requests: %lld.</p>\n", count_up(t),
            (long long)number(sum, "connections"), (long long)number(sum, "requests_total"));
-    text_f(out, "<p>Reloads: %lld, refused: %lld, crashed workers: %lld.</p>\n",
+    text_f(out,
+           "<p>Reloads: %lld, refused: %lld. Crashed workers: %lld, recycled: %lld. Stalls: %lld, "
+           "killed for one: %lld.</p>\n",
            (long long)number(sum, "reloads_total"), (long long)number(sum, "reloads_failed_total"),
-           (long long)number(sum, "worker_crashes_total"));
+           (long long)number(sum, "worker_crashes_total"),
+           (long long)number(sum, "workers_recycled_total"), (long long)number(sum, "stalls_total"),
+           (long long)number(sum, "stall_kills_total"));
     if (number(s, "degraded"))
         text_z(out, "<p class=\"bad\">Degraded: workers keep failing to start.</p>\n");
 }
 
 static void add_workers(struct text *out, const struct table *t)
 {
-    text_z(out,
-           "<h2>Workers</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>worker</th><th>pid</th>"
-           "<th>state</th><th>generation</th><th>incarnation</th>");
-    for (int i = 0; i < COLUMNS; i++)
-        text_f(out, "<th>%s</th>", columns[i].title);
-    text_z(out, "</tr></thead>\n<tbody>\n");
+    static const struct column open = COLUMN("open", "connections"),
+                               most = COLUMN("most", "connections_max");
+    begin_table(out, "Workers", "worker");
+    text_z(out, "<th>pid</th><th>state</th><th>generation</th><th>incarnation</th><th>open</th>"
+                "<th>most</th>");
+    begin_lines(out);
     for (size_t i = 0; i < t->workers.n; i++) {
         const struct group *w = &t->workers.v[i];
         if (!w->up)
@@ -95,53 +222,107 @@ static void add_workers(struct text *out, const struct table *t)
         cell(out, w->state);
         cell(out, w->generation);
         cell(out, w->incarnation);
-        for (int c = 0; c < COLUMNS; c++)
-            number_cell(out, &w->values, (cs_str){columns[c].name, strlen(columns[c].name)});
+        value_cell(out, &w->values, &open);
+        value_cell(out, &w->values, &most);
         text_z(out, "</tr>\n");
     }
-    text_z(out, "</tbody></table></div>\n");
+    end_table(out);
 }
 
-/* One line for each number of the workers: all together, and each that lives. */
-static void add_counters(struct text *out, const struct table *t)
+static void add_listeners(struct text *out, const struct table *t)
 {
-    text_z(
-        out,
-        "<h2>Counters</h2>\n<div class=\"scroll\"><table>\n<thead><tr><th>name</th><th>all</th>");
-    for (size_t i = 0; i < t->workers.n; i++)
-        if (t->workers.v[i].up)
-            text_f(out, "<th>%.*s</th>", CS_F(t->workers.v[i].name));
-    text_z(out, "</tr></thead>\n<tbody>\n");
-    for (size_t i = 0; i < t->totals.n; i++) {
-        const cs_str name = t->totals.v[i].name;
+    static const struct column waiting = COLUMN("waiting", "queue"),
+                               most = COLUMN("most", "backlog");
+    begin_table(out, "Listeners", "address");
+    text_z(out, "<th>name</th><th>policy</th><th>waiting</th><th>most</th>");
+    begin_lines(out);
+    for (size_t i = 0; i < t->listeners.n; i++) {
+        const struct group *l = &t->listeners.v[i];
         text_z(out, "<tr>");
-        cell(out, name);
-        text_f(out, "<td>%lld</td>", (long long)t->totals.v[i].value);
-        for (size_t w = 0; w < t->workers.n; w++)
-            if (t->workers.v[w].up)
-                number_cell(out, &t->workers.v[w].values, name);
+        cell(out, l->name);
+        cell(out, l->listener);
+        cell(out, l->policy);
+        value_cell(out, &l->values, &waiting);
+        value_cell(out, &l->values, &most);
         text_z(out, "</tr>\n");
     }
-    text_z(out, "</tbody></table></div>\n");
+    end_table(out);
+}
+
+static void sheet_line(struct text *out, const struct sheet *sheet, const struct values *s)
+{
+    for (const struct column *c = sheet->columns; c->title; c++)
+        value_cell(out, s, c);
+    text_z(out, "</tr>\n");
+}
+
+/* The workers that live, and all together, those that have gone too. */
+static void add_sheet(struct text *out, const struct table *t, const struct sheet *sheet)
+{
+    begin_table(out, sheet->title, "worker");
+    for (const struct column *c = sheet->columns; c->title; c++)
+        text_f(out, "<th>%s</th>", c->title);
+    begin_lines(out);
+    for (size_t i = 0; i < t->workers.n; i++) {
+        if (!t->workers.v[i].up)
+            continue;
+        text_z(out, "<tr>");
+        cell(out, t->workers.v[i].name);
+        sheet_line(out, sheet, &t->workers.v[i].values);
+    }
+    text_z(out, "<tr class=\"all\"><td>all</td>");
+    sheet_line(out, sheet, &t->totals);
+    end_table(out);
+}
+
+static _Bool is_on_a_sheet(cs_str name)
+{
+    for (size_t i = 0; i < SHEETS; i++)
+        for (const struct column *c = sheets[i].columns; c->title; c++)
+            if (name.n == strlen(c->name) && !memcmp(name.p, c->name, name.n))
+                return 1;
+    return 0;
+}
+
+static _Bool is_limit(cs_str name)
+{
+    return name.n > 8 && (!memcmp(name.p, "limit_", 6) || !memcmp(name.p, "timeout_", 8));
+}
+
+/* Counters that no other table shows: one line each, for all workers together. */
+static void add_rest(struct text *out, const struct table *t, const char *title, _Bool limits)
+{
+    begin_table(out, title, "counter");
+    text_z(out, "<th>all</th>");
+    begin_lines(out);
+    for (size_t i = 0; i < t->totals.n; i++) {
+        const struct value *v = &t->totals.v[i];
+        if (v->gauge || is_on_a_sheet(v->name) || is_limit(v->name) != limits)
+            continue;
+        text_z(out, "<tr>");
+        cell(out, values_short_name(&t->totals, v));
+        text_f(out, "<td>%lld</td></tr>\n", (long long)v->value);
+    }
+    end_table(out);
 }
 
 static void add_modules(struct text *out, const struct table *t)
 {
     if (!t->modules.n)
         return;
-    text_z(out,
-           "<h2>Modules</h2>\n<table>\n<thead><tr><th>module</th><th>name</th><th>value</th></tr>"
-           "</thead>\n<tbody>\n");
+    begin_table(out, "Modules", "module");
+    text_z(out, "<th>counter</th><th>all</th>");
+    begin_lines(out);
     for (size_t i = 0; i < t->modules.n; i++) {
         const struct group *m = &t->modules.v[i];
         for (size_t k = 0; k < m->values.n; k++) {
             text_z(out, "<tr>");
             cell(out, m->name);
-            cell(out, m->values.v[k].name);
+            cell(out, values_short_name(&m->values, &m->values.v[k]));
             text_f(out, "<td>%lld</td></tr>\n", (long long)m->values.v[k].value);
         }
     }
-    text_z(out, "</tbody></table>\n");
+    end_table(out);
 }
 
 void view_page(const struct table *t, int64_t refresh, struct text *out)
@@ -155,8 +336,16 @@ void view_page(const struct table *t, int64_t refresh, struct text *out)
     text_z(out, style);
     text_z(out, "</style>\n</head>\n<body>\n");
     add_server(out, t);
+    text_z(out, "<main>\n");
     add_workers(out, t);
-    add_counters(out, t);
+    add_listeners(out, t);
+    for (size_t i = 0; i < SHEETS; i++)
+        add_sheet(out, t, &sheets[i]);
+    add_rest(out, t, "Limits and timeouts", 1);
+    add_rest(out, t, "More", 0);
     add_modules(out, t);
-    text_z(out, "<p>The same as <a href=\"?json\">JSON</a>.</p>\n</body>\n</html>\n");
+    text_z(out, "</main>\n<p>Lines named <b>all</b> hold workers that have gone too. p50 and p99 "
+                "are rounded "
+                "up to a power of two.</p>\n<p>The same as <a "
+                "href=\"?json\">JSON</a>.</p>\n</body>\n</html>\n");
 }

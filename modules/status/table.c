@@ -52,28 +52,120 @@ const struct value *values_find(const struct values *s, cs_str name)
     return NULL;
 }
 
-cs_str values_short_name(const struct values *s, cs_str name)
+static cs_str without_suffix(cs_str s, cs_str suffix)
 {
-    const cs_str tail = CS_S("_total");
-    if (name.n <= tail.n || memcmp(name.p + name.n - tail.n, tail.p, tail.n))
-        return name;
-    const cs_str shorter = {name.p, name.n - tail.n};
-    return values_find(s, shorter) ? name : shorter;
+    if (s.n <= suffix.n || memcmp(s.p + s.n - suffix.n, suffix.p, suffix.n))
+        return s;
+    return (cs_str){s.p, s.n - suffix.n};
+}
+
+cs_str values_short_name(const struct values *s, const struct value *v)
+{
+    const cs_str shorter = without_suffix(v->name, v->nbounds ? CS_S("_seconds") : CS_S("_total"));
+    return shorter.n < v->name.n && values_find(s, shorter) ? v->name : shorter;
+}
+
+int64_t value_quantile(const struct value *v, int percent)
+{
+    const uint64_t all = (uint64_t)v->value;
+    const uint64_t rank =
+        all / 100 * (uint64_t)percent + (all % 100 * (uint64_t)percent + 99) / 100;
+    uint64_t seen = 0;
+    if (!all)
+        return -1;
+    for (size_t i = 0; i < v->nbounds; i++) {
+        seen += v->counts[i];
+        if (seen >= rank)
+            return (int64_t)(v->bounds[i] * 1e6 + 0.5);
+    }
+    return INT64_MAX;
+}
+
+int64_t value_part(const struct value *v, cs_str name)
+{
+    for (size_t i = 0; i < v->nparts; i++)
+        if (equal(v->parts[i].name, name))
+            return v->parts[i].value;
+    return 0;
+}
+
+static cs_str label(const cs_metric *m, cs_str key)
+{
+    for (size_t i = 0; i + 1 < m->nlabels; i += 2)
+        if (equal(m->labels[i], key))
+            return m->labels[i + 1];
+    return (cs_str){NULL, 0};
+}
+
+/* The key of the label that does not tell whose value it is. */
+static cs_str other_label(const cs_metric *m)
+{
+    static const cs_str owners[] = {{"worker", 6}, {"module", 6}, {"listener", 8}, {"address", 7}};
+    for (size_t i = 0; i + 1 < m->nlabels; i += 2) {
+        size_t k = 0;
+        while (k < sizeof owners / sizeof *owners && !equal(m->labels[i], owners[k]))
+            k++;
+        if (k == sizeof owners / sizeof *owners)
+            return m->labels[i];
+    }
+    return (cs_str){NULL, 0};
+}
+
+static void add_part(struct table *t, struct value *v, cs_str key, const cs_metric *m)
+{
+    const cs_str name = label(m, key);
+    for (size_t i = 0; i < v->nparts; i++) {
+        if (!equal(v->parts[i].name, name))
+            continue;
+        v->parts[i].value += m->value;
+        return;
+    }
+    struct part *parts = grown(t, v->parts, v->nparts, &v->room, sizeof *parts);
+    if (!parts)
+        return;
+    if (!v->nparts)
+        v->label = copied(t, key);
+    v->parts = parts;
+    v->parts[v->nparts++] = (struct part){copied(t, name), m->value};
+}
+
+static void add_buckets(struct table *t, struct value *v, const cs_metric *m)
+{
+    if (!v->nbounds) {
+        double *bounds = cs_alloc(t->r, m->nbounds * sizeof *bounds);
+        v->counts = cs_alloc(t->r, (m->nbounds + 1) * sizeof *v->counts);
+        if (!bounds || !v->counts) {
+            t->failed = 1;
+            return;
+        }
+        memcpy(bounds, m->bounds, m->nbounds * sizeof *bounds);
+        v->bounds = bounds;
+        v->nbounds = m->nbounds;
+    }
+    for (size_t i = 0; i <= v->nbounds && i <= m->nbounds; i++)
+        v->counts[i] += m->counts[i];
+    v->sum += m->sum;
 }
 
 static void values_add(struct table *t, struct values *s, cs_str name, const cs_metric *m)
 {
-    for (size_t i = 0; i < s->n; i++) {
-        if (!equal(s->v[i].name, name))
-            continue;
-        s->v[i].value += m->value;
-        return;
+    size_t i = 0;
+    while (i < s->n && !equal(s->v[i].name, name))
+        i++;
+    if (i == s->n) {
+        struct value *v = grown(t, s->v, s->n, &s->room, sizeof *v);
+        if (!v)
+            return;
+        s->v = v;
+        s->v[s->n++] = (struct value){.name = copied(t, name), .gauge = m->kind == CS_METRIC_GAUGE};
     }
-    struct value *v = grown(t, s->v, s->n, &s->room, sizeof *v);
-    if (!v)
-        return;
-    s->v = v;
-    s->v[s->n++] = (struct value){copied(t, name), m->value, m->kind == CS_METRIC_GAUGE};
+    struct value *v = &s->v[i];
+    const cs_str key = other_label(m);
+    v->value += m->value;
+    if (key.n)
+        add_part(t, v, key, m);
+    if (m->kind == CS_METRIC_HISTOGRAM && m->nbounds)
+        add_buckets(t, v, m);
 }
 
 /* The group of that name, made when there is none; NULL: out of memory. */
@@ -90,29 +182,38 @@ static struct group *groups_at(struct table *t, struct groups *g, cs_str name)
     return &g->v[g->n++];
 }
 
-static cs_str label(const cs_metric *m, cs_str key)
+static void describe_worker(struct table *t, struct group *g, const cs_metric *m)
 {
-    for (size_t i = 0; i + 1 < m->nlabels; i += 2)
-        if (equal(m->labels[i], key))
-            return m->labels[i + 1];
-    return (cs_str){NULL, 0};
+    g->up = 1;
+    g->pid = copied(t, label(m, CS_S("pid")));
+    g->state = copied(t, label(m, CS_S("state")));
+    g->generation = copied(t, label(m, CS_S("generation")));
+    g->incarnation = copied(t, label(m, CS_S("incarnation")));
 }
 
 static void add_worker(struct table *t, cs_str number, cs_str name, const cs_metric *m)
 {
     struct group *g = groups_at(t, &t->workers, number);
-    if (!g)
+    if (!g || equal(name, CS_S("worker_up")))
         return;
-    if (!equal(name, CS_S("worker_up"))) {
-        values_add(t, &g->values, name, m);
-        values_add(t, &t->totals, name, m);
+    if (equal(name, CS_S("worker_info"))) {
+        describe_worker(t, g, m);
         return;
     }
-    g->up = m->value != 0;
-    g->pid = copied(t, label(m, CS_S("pid")));
-    g->state = copied(t, label(m, CS_S("state")));
-    g->generation = copied(t, label(m, CS_S("generation")));
-    g->incarnation = copied(t, label(m, CS_S("incarnation")));
+    values_add(t, &g->values, name, m);
+    values_add(t, &t->totals, name, m);
+}
+
+static void add_listener(struct table *t, cs_str address, cs_str name, const cs_metric *m)
+{
+    struct group *g = groups_at(t, &t->listeners, address);
+    if (!g)
+        return;
+    g->listener = copied(t, label(m, CS_S("listener")));
+    if (equal(name, CS_S("listen_info")))
+        g->policy = copied(t, label(m, CS_S("policy")));
+    else
+        values_add(t, &g->values, without_prefix(name, CS_S("listen_")), m);
 }
 
 static void add_module(struct table *t, cs_str module, cs_str name, const cs_metric *m)
@@ -129,8 +230,13 @@ static int on_metric(const cs_metric *m, void *arg)
     const cs_str full = {m->name, strlen(m->name)};
     const cs_str name = without_prefix(full, CS_S("cserver_"));
     const cs_str worker = label(m, CS_S("worker")), module = label(m, CS_S("module"));
+    const cs_str address = label(m, CS_S("address"));
     if (module.n)
         add_module(t, module, full, m);
+    else if (address.n)
+        add_listener(t, address, name, m);
+    else if (equal(name, CS_S("build_info")))
+        t->version = copied(t, label(m, CS_S("version")));
     else if (worker.n)
         add_worker(t, worker, name, m);
     else

@@ -1,9 +1,15 @@
+/* metrics.c - family by family: text formats for metrics want all that has one name together. */
 #include "serve/metrics.h"
 
 #include "base/clock.h"
+#include "config.h"
 #include "ipc/board.h"
+#include "os/netstat.h"
 
 #include <stdio.h>
+
+#define TEXT(x)       #x
+#define VERSION(a, b) TEXT(a) "." TEXT(b)
 
 struct publisher {
     int (*each)(const cs_metric *m, void *arg);
@@ -11,52 +17,27 @@ struct publisher {
     int rc;
 };
 
-static void put(struct publisher *p, const char *name, const char *help, int gauge, int64_t value,
-                const cs_str *labels, size_t nlabels)
+static void put(struct publisher *p, cs_metric m)
 {
-    if (p->rc)
-        return;
-    cs_metric m = {.size = sizeof m,
-                   .kind = gauge ? CS_METRIC_GAUGE : CS_METRIC_COUNTER,
-                   .name = name,
-                   .help = help,
-                   .nlabels = nlabels,
-                   .labels = labels,
-                   .value = value};
-    p->rc = p->each(&m, p->arg);
+    m.size = sizeof m;
+    if (!p->rc)
+        p->rc = p->each(&m, p->arg);
 }
 
-static int64_t load64(const _Atomic uint64_t *v)
+static void gauge(struct publisher *p, const char *name, const char *help, int64_t value)
 {
-    return (int64_t)atomic_load_explicit(v, memory_order_relaxed);
+    put(p, (cs_metric){.kind = CS_METRIC_GAUGE, .name = name, .help = help, .value = value});
 }
 
-static void put_server(struct serve *s, struct publisher *p)
+static void counter(struct publisher *p, const char *name, const char *help, uint64_t value)
 {
-    const struct ipc_header *h = s->region->header;
-    uint64_t now = clock_wall_us(), start = (uint64_t)load64(&h->started_wall_us);
-    put(p, "cserver_generation", "Settings generation that is live; grows with each reload.", 1,
-        atomic_load(&h->generation), NULL, 0);
-    put(p, "cserver_uptime_seconds", "Seconds since the master started.", 1,
-        now > start ? (int64_t)((now - start) / 1000000) : 0, NULL, 0);
-    put(p, "cserver_workers", "Workers of the live generation.", 1, s->plan->workers, NULL, 0);
-    put(p, "cserver_degraded", "1 while workers keep failing to start.", 1,
-        atomic_load(&h->degraded), NULL, 0);
-    put(p, "cserver_reloads_total", "Reloads that went live.", 0, load64(&h->reloads), NULL, 0);
-    put(p, "cserver_reloads_failed_total", "Reloads that were refused or rolled back.", 0,
-        load64(&h->reloads_failed), NULL, 0);
-    put(p, "cserver_worker_spawns_total", "Worker processes started.", 0, load64(&h->spawns), NULL,
-        0);
-    put(p, "cserver_worker_crashes_total", "Worker processes that ended unasked.", 0,
-        load64(&h->crashes), NULL, 0);
-    int32_t owner = atomic_load_explicit(&s->region->turn->owner, memory_order_relaxed);
-    put(p, "cserver_turn_owner", "Worker that holds the accept turn, 0 = nobody.", 1,
-        owner < IPC_SLOT_WORKERS ? 0 : owner - IPC_SLOT_WORKERS + 1, NULL, 0);
+    put(p, (cs_metric){
+               .kind = CS_METRIC_COUNTER, .name = name, .help = help, .value = (int64_t)value});
 }
 
-static bool ever_used(const struct ipc_slot *slot)
+static uint64_t load64(const _Atomic uint64_t *v)
 {
-    return atomic_load_explicit(&slot->incarnation, memory_order_relaxed) != 0;
+    return atomic_load_explicit(v, memory_order_relaxed);
 }
 
 static cs_str number(char *out, size_t room, long long v)
@@ -64,53 +45,331 @@ static cs_str number(char *out, size_t room, long long v)
     return (cs_str){out, (size_t)snprintf(out, room, "%lld", v)};
 }
 
-static void put_worker(struct serve *s, struct publisher *p, unsigned i)
+/* ---- The server ------------------------------------------------------------------------------ */
+
+static void put_build(struct publisher *p)
 {
-    const struct ipc_slot *slot = &s->region->slots[i];
-    char worker[16], pid[16], generation[16], incarnation[16];
-    enum ipc_state state = (enum ipc_state)atomic_load(&slot->state);
-    cs_str labels[] = {CS_S("worker"),
-                       number(worker, sizeof worker, (long long)i - IPC_SLOT_WORKERS + 1),
-                       CS_S("pid"),
-                       number(pid, sizeof pid, atomic_load(&slot->pid)),
-                       CS_S("state"),
-                       str_of(board_state_name(state)),
-                       CS_S("generation"),
-                       number(generation, sizeof generation, atomic_load(&slot->generation)),
-                       CS_S("incarnation"),
-                       number(incarnation, sizeof incarnation, atomic_load(&slot->incarnation))};
-    put(p, "cserver_worker_up", "1 while the worker's process lives.", 1, state != IPC_FREE, labels,
-        10);
-    put(p, "cserver_connections", "Open connections.", 1, atomic_load(&slot->active), labels, 2);
-    for (int c = 0; c < IPC_COUNTERS; c++) {
-        const struct board_counter *name = board_counter((enum ipc_counter)c);
-        put(p, name->name, name->help, 0,
-            (int64_t)board_get(s->region, (int)i, (enum ipc_counter)c), labels, 2);
+    const cs_str labels[] = {CS_S("version"), CS_S(CSERVER_VERSION), CS_S("abi"),
+                             CS_S(VERSION(CS_ABI_MAJOR, CS_ABI_MINOR))};
+    put(p, (cs_metric){.kind = CS_METRIC_GAUGE,
+                       .name = "cserver_build_info",
+                       .help = "Version of the server and of its module interface; always 1.",
+                       .nlabels = 4,
+                       .labels = labels,
+                       .value = 1});
+}
+
+static void put_server(struct serve *s, struct publisher *p)
+{
+    const struct ipc_header *h = s->region->header;
+    uint64_t now = clock_wall_us(), start = load64(&h->started_wall_us);
+    gauge(p, "cserver_uptime_seconds", "Seconds since the master started.",
+          now > start ? (int64_t)((now - start) / 1000000) : 0);
+    gauge(p, "cserver_config_generation", "Settings that are live; grows with each reload.",
+          atomic_load(&h->generation));
+    counter(p, "cserver_reloads_total", "Reloads that went live.", load64(&h->reloads));
+    counter(p, "cserver_reloads_failed_total", "Reloads that were refused or rolled back.",
+            load64(&h->reloads_failed));
+    gauge(p, "cserver_workers", "Workers of the live generation.", s->plan->workers);
+    gauge(p, "cserver_degraded", "1 while workers keep failing to start.",
+          atomic_load(&h->degraded));
+    counter(p, "cserver_worker_spawns_total", "Worker processes started.", load64(&h->spawns));
+    counter(p, "cserver_worker_crashes_total", "Worker processes that ended unasked.",
+            load64(&h->crashes));
+    counter(p, "cserver_workers_recycled_total",
+            "Workers that were replaced because they had had their share of requests.",
+            load64(&h->recycled));
+    int32_t owner = atomic_load_explicit(&s->region->turn->owner, memory_order_relaxed);
+    gauge(p, "cserver_turn_owner", "Worker that holds the accept turn, 0 = nobody.",
+          owner < IPC_SLOT_WORKERS ? 0 : owner - IPC_SLOT_WORKERS + 1);
+    counter(p, "cserver_stalls_total",
+            "Times that connections waited while nobody accepted, for a second or more.",
+            load64(&h->stalls));
+    counter(p, "cserver_stall_kills_total", "Workers killed because accepting had stalled.",
+            load64(&h->stall_kills));
+}
+
+/* ---- Listeners ------------------------------------------------------------------------------- */
+
+struct listener_family {
+    const char *name, *help;
+    int (*ask)(int fd); /* NULL: the policy, as a label */
+};
+
+static const char *policy_name(enum conf_policy policy)
+{
+    switch (policy) {
+    case CONF_POLICY_EXCLUSIVE:
+        return "exclusive";
+    case CONF_POLICY_REUSEPORT:
+        return "reuseport";
+    default:
+        return "turn";
     }
 }
 
-static void put_module_counters(struct serve *s, struct publisher *p)
+/* Of all sockets of the address. */
+static int64_t ask_all(const struct serve_listener *l, int (*ask)(int fd))
 {
-    for (unsigned i = 0; i < IPC_MODULE_COUNTERS; i++) {
-        const struct ipc_counter_name *n = &s->region->names[i];
-        if (!atomic_load(&n->used))
-            break;
-        const char *dot = strchr(n->name, '.');
-        cs_str module = {n->name, dot ? (size_t)(dot - n->name) : 0};
-        char name[IPC_COUNTER_NAME + 8];
-        snprintf(name, sizeof name, "%.*s_%s", CS_F(module), dot ? dot + 1 : n->name);
-        cs_str labels[] = {CS_S("module"), module};
-        put(p, name, n->help, 0, (int64_t)board_module_sum(s->region, i), labels, 2);
+    int64_t sum = 0;
+    for (size_t i = 0; i < l->nfds; i++) {
+        int n = ask(l->fds[i]);
+        sum += n > 0 ? n : 0;
     }
+    return sum;
+}
+
+static void put_listener(const struct serve_listener *l, const struct listener_family *f,
+                         struct publisher *p)
+{
+    const cs_str labels[] = {CS_S("listener"), l->conf->head.label, CS_S("address"),
+                             str_of(l->text),  CS_S("policy"),      str_of(policy_name(l->policy))};
+    if (f->ask && l->addr.u.sa.sa_family == AF_UNIX)
+        return;
+    put(p, (cs_metric){.kind = CS_METRIC_GAUGE,
+                       .name = f->name,
+                       .help = f->help,
+                       .nlabels = f->ask ? 4 : 6,
+                       .labels = labels,
+                       .value = f->ask ? ask_all(l, f->ask) : 1});
+}
+
+static void put_listeners(struct serve *s, struct publisher *p)
+{
+    static const struct listener_family families[] = {
+        {"cserver_listen_info", "How the workers share a listener; always 1.", NULL},
+        {"cserver_listen_queue",
+         "Connections that wait to be accepted. TCP only: of a unix socket the kernel does not "
+         "tell.",
+         sock_queued},
+        {"cserver_listen_backlog", "Connections that may wait to be accepted. TCP only.",
+         sock_queue_room},
+    };
+    for (size_t f = 0; f < sizeof families / sizeof families[0]; f++)
+        for (size_t i = 0; i < s->plan->nlisteners; i++)
+            put_listener(&s->plan->listeners[i], &families[f], p);
+}
+
+static void put_host(struct publisher *p)
+{
+    struct netstat_listen n;
+    if (netstat_listen(&n))
+        return;
+    counter(p, "cserver_host_tcp_listen_overflows_total",
+            "Connections that found an accept queue full, of all programs in the server's network "
+            "namespace.",
+            n.overflows);
+    counter(p, "cserver_host_tcp_listen_drops_total",
+            "Connections that listeners lost, for a full queue or other reasons, of all programs "
+            "in the server's network namespace.",
+            n.drops);
+}
+
+/* ---- Workers --------------------------------------------------------------------------------- */
+
+#define MOST_LABELS 10
+
+/* A slot as the metrics name it. */
+struct worker {
+    unsigned slot;
+    char digits[16];
+    cs_str labels[MOST_LABELS]; /* begin with the worker; others may stand behind it */
+};
+
+#define BEFORE_THE_FIRST                                                                           \
+    {                                                                                              \
+        .slot = IPC_SLOT_WORKERS - 1                                                               \
+    }
+
+/* The next slot that has ever had a worker: what it has counted stays, whoever lives. */
+static bool next_worker(const struct region *r, struct worker *w)
+{
+    do
+        w->slot++;
+    while (w->slot < r->nslots &&
+           !atomic_load_explicit(&r->slots[w->slot].incarnation, memory_order_relaxed));
+    if (w->slot >= r->nslots)
+        return false;
+    w->labels[0] = CS_S("worker");
+    w->labels[1] = number(w->digits, sizeof w->digits, (long long)w->slot - IPC_SLOT_WORKERS + 1);
+    return true;
+}
+
+static int64_t is_up(const struct ipc_slot *slot)
+{
+    return atomic_load_explicit(&slot->state, memory_order_relaxed) != IPC_FREE;
+}
+
+static int64_t active(const struct ipc_slot *slot)
+{
+    return atomic_load_explicit(&slot->active, memory_order_relaxed);
+}
+
+static int64_t max(const struct ipc_slot *slot)
+{
+    return atomic_load_explicit(&slot->max, memory_order_relaxed);
+}
+
+static void put_gauges(const struct region *r, struct publisher *p, const char *name,
+                       const char *help, int64_t (*value)(const struct ipc_slot *slot))
+{
+    for (struct worker w = BEFORE_THE_FIRST; next_worker(r, &w);)
+        put(p, (cs_metric){.kind = CS_METRIC_GAUGE,
+                           .name = name,
+                           .help = help,
+                           .nlabels = 2,
+                           .labels = w.labels,
+                           .value = value(&r->slots[w.slot])});
+}
+
+/* Of those that live: what it says would be another series with each incarnation. */
+static void put_info(const struct region *r, struct publisher *p)
+{
+    for (struct worker w = BEFORE_THE_FIRST; next_worker(r, &w);) {
+        const struct ipc_slot *slot = &r->slots[w.slot];
+        char pid[16], generation[16], incarnation[16];
+        enum ipc_state state = (enum ipc_state)atomic_load(&slot->state);
+        if (state == IPC_FREE)
+            continue;
+        w.labels[2] = CS_S("pid");
+        w.labels[3] = number(pid, sizeof pid, atomic_load(&slot->pid));
+        w.labels[4] = CS_S("state");
+        w.labels[5] = str_of(board_state_name(state));
+        w.labels[6] = CS_S("generation");
+        w.labels[7] = number(generation, sizeof generation, atomic_load(&slot->generation));
+        w.labels[8] = CS_S("incarnation");
+        w.labels[9] = number(incarnation, sizeof incarnation, atomic_load(&slot->incarnation));
+        put(p, (cs_metric){.kind = CS_METRIC_GAUGE,
+                           .name = "cserver_worker_info",
+                           .help = "The process of a worker; always 1.",
+                           .nlabels = 10,
+                           .labels = w.labels,
+                           .value = 1});
+    }
+}
+
+/* The counters from..to - 1, which have one name. */
+static void put_counters(const struct region *r, struct publisher *p, int from, int to)
+{
+    for (struct worker w = BEFORE_THE_FIRST; next_worker(r, &w);)
+        for (int c = from; c < to; c++) {
+            const struct board_counter *b = board_counter((enum ipc_counter)c);
+            w.labels[2] = str_of(b->label);
+            w.labels[3] = str_of(b->label_value);
+            put(p, (cs_metric){.kind = CS_METRIC_COUNTER,
+                               .name = b->name,
+                               .help = b->help,
+                               .nlabels = b->label ? 4 : 2,
+                               .labels = w.labels,
+                               .value = (int64_t)board_get(r, (int)w.slot, (enum ipc_counter)c)});
+        }
+}
+
+static void put_all_counters(const struct region *r, struct publisher *p)
+{
+    for (int from = 0, to; from < IPC_COUNTERS; from = to) {
+        const char *name = board_counter((enum ipc_counter)from)->name;
+        for (to = from + 1; to < IPC_COUNTERS; to++)
+            if (strcmp(board_counter((enum ipc_counter)to)->name, name) != 0)
+                break;
+        put_counters(r, p, from, to);
+    }
+}
+
+/* The number of all is that of the buckets as read here: the worker goes on counting meanwhile. */
+static void put_histogram(const struct region *r, struct publisher *p, enum ipc_histogram h,
+                          const double *bounds)
+{
+    const struct board_histogram *b = board_histogram(h);
+    for (struct worker w = BEFORE_THE_FIRST; next_worker(r, &w);) {
+        const struct ipc_buckets *buckets = &r->slots[w.slot].histograms[h];
+        uint64_t counts[IPC_BUCKETS], all = 0;
+        for (int i = 0; i < IPC_BUCKETS; i++)
+            all += counts[i] = load64(&buckets->count[i]);
+        put(p, (cs_metric){.kind = CS_METRIC_HISTOGRAM,
+                           .name = b->name,
+                           .help = b->help,
+                           .nlabels = 2,
+                           .labels = w.labels,
+                           .value = (int64_t)all,
+                           .nbounds = IPC_BUCKETS - 1,
+                           .bounds = bounds,
+                           .counts = counts,
+                           .sum = (double)load64(&buckets->sum_us) / 1e6});
+    }
+}
+
+static void put_histograms(const struct region *r, struct publisher *p)
+{
+    double bounds[IPC_BUCKETS - 1];
+    for (int i = 0; i < IPC_BUCKETS - 1; i++)
+        bounds[i] = (double)(1u << i) / 1e6;
+    for (int h = 0; h < IPC_HISTOGRAMS; h++)
+        put_histogram(r, p, (enum ipc_histogram)h, bounds);
+}
+
+/* ---- Modules --------------------------------------------------------------------------------- */
+
+/* "module.counter" becomes module_counter. */
+static void family_of(const char *name, char out[IPC_COUNTER_NAME])
+{
+    snprintf(out, IPC_COUNTER_NAME, "%s", name);
+    char *dot = strchr(out, '.');
+    if (dot)
+        *dot = '_';
+}
+
+static unsigned module_counters(const struct region *r)
+{
+    unsigned n = 0;
+    while (n < IPC_MODULE_COUNTERS && atomic_load_explicit(&r->names[n].used, memory_order_acquire))
+        n++;
+    return n;
+}
+
+/* Counters a.b_c and a_b.c are one family, so each puts those of its name that come after it. */
+static void put_family(const struct region *r, struct publisher *p, unsigned first, unsigned n)
+{
+    char family[IPC_COUNTER_NAME], name[IPC_COUNTER_NAME];
+    family_of(r->names[first].name, family);
+    for (unsigned i = 0; i < n; i++) {
+        const char *full = r->names[i].name, *dot = strchr(full, '.');
+        const cs_str labels[] = {CS_S("module"), {full, dot ? (size_t)(dot - full) : 0}};
+        family_of(full, name);
+        if (strcmp(family, name) != 0)
+            continue;
+        if (i < first)
+            return;
+        put(p, (cs_metric){.kind = CS_METRIC_COUNTER,
+                           .name = family,
+                           .help = r->names[first].help,
+                           .nlabels = 2,
+                           .labels = labels,
+                           .value = (int64_t)board_module_sum(r, i)});
+    }
+}
+
+static void put_modules(const struct region *r, struct publisher *p)
+{
+    unsigned n = module_counters(r);
+    for (unsigned i = 0; i < n; i++)
+        put_family(r, p, i, n);
 }
 
 int metrics_each(struct serve *s, int (*each)(const cs_metric *m, void *arg), void *arg)
 {
     struct publisher p = {.each = each, .arg = arg};
+    const struct region *r = s->region;
+    put_build(&p);
     put_server(s, &p);
-    for (unsigned i = IPC_SLOT_WORKERS; i < s->region->nslots; i++)
-        if (ever_used(&s->region->slots[i]))
-            put_worker(s, &p, i);
-    put_module_counters(s, &p);
+    put_listeners(s, &p);
+    put_host(&p);
+    put_gauges(r, &p, "cserver_worker_up", "1 while the worker's process lives.", is_up);
+    put_info(r, &p);
+    put_gauges(r, &p, "cserver_connections", "Open connections.", active);
+    put_gauges(r, &p, "cserver_connections_max", "Most connections that the worker takes.", max);
+    put_all_counters(r, &p);
+    put_histograms(r, &p);
+    put_modules(r, &p);
     return p.rc;
 }

@@ -1,4 +1,5 @@
-/* metrics.h - every value the server publishes, one by one: what a status page shows. */
+/* metrics.h - every value the server publishes, one by one, those of one name together: what a status page
+ * shows. Counters of all slots that ever had a worker, gauges of the dead are 0. */
 #ifndef SERVE_METRICS_H
 #define SERVE_METRICS_H
 
