@@ -127,6 +127,7 @@ struct ipc_slot {
     _Atomic int32_t active; /* open connections */
     _Atomic int32_t max;    /* most it takes */
     _Atomic uint32_t fit;   /* enum ipc_fit */
+    _Atomic uint32_t takes; /* 1: it has listeners that are taken turns at. w: turn_init, then the process */
     _Atomic uint32_t
         lost; /* 1: kicked long ago and still asleep (stopped?), so nobody kicks it for the turn;
                                w: master sets it, the process clears it when it wakes */

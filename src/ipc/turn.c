@@ -1,13 +1,18 @@
 /* turn.c - who may accept. tests/model/turn.pml is this file for the model checker: a change here is made there first.
  *
- * Two pairs of steps need one total order, so both sides use seq_cst; in each pair at least one side sees what the other did:
+ * Three pairs of steps need one total order, so both sides use seq_cst; in each pair at least one side sees what the other did:
  *
- *   parking       store park = PARK, fence, try the lock   (turn_park)
- *   giving        unlock, fence, load park                 (turn_give)
+ *   parking       store park = PARK, fence, try the lock        (turn_park)
+ *   giving        unlock, fence, load park                      (turn_give)
  *
- *   being kicked  store park = RUN, load kick              (turn_wake)
- *   kicking       exchange kick, load park again           (kick_next)
- */
+ *   being kicked  store park = RUN, load kick                   (turn_wake)
+ *   kicking       exchange kick, load park again                (kick)
+ *
+ *   parking FULL  store park = PARK, fence, load all fit        (turn_park, turn_may)
+ *   not FIT now   store fit, fence, load all fit and park       (turn_fit, turn_give)
+ *
+ * Generations whose workers take turns and generations whose workers do not (`takes`) are strangers to each other: a
+ * kick for the turn would be lost on the latter. */
 #include "ipc/turn.h"
 
 #include "base/clock.h"
@@ -15,6 +20,7 @@
 #include "os/fd.h"
 
 #define LIGHT_MARGIN 16
+#define ANY_LOAD     INT64_MAX
 
 static bool is_broken(const struct region *r)
 {
@@ -23,15 +29,23 @@ static bool is_broken(const struct region *r)
 
 void turn_init(struct turn *t, struct region *r, int slot)
 {
-    *t = (struct turn){.region = r, .me = region_slot(r, slot), .slot = slot};
+    *t = (struct turn){.region = r, .me = region_slot(r, slot), .slot = slot, .takes = true};
     t->shared = is_broken(r);
     /* Who kicked the predecessor may have died before it rang; nobody rings where the flag is set.
      */
     atomic_store(&t->me->kick, 0);
+    atomic_store(&t->me->lost, 0);
+    atomic_store(&t->me->takes, 1);
     uint32_t used = atomic_load(&r->turn->used);
     while (used <= (uint32_t)slot &&
            !atomic_compare_exchange_weak(&r->turn->used, &used, (uint32_t)slot + 1)) {
     }
+}
+
+void turn_abstain(struct turn *t)
+{
+    t->takes = false;
+    atomic_store(&t->me->takes, 0);
 }
 
 /* The others sleep until they are kicked, and nobody will have a turn to give: all are woken to see
@@ -65,37 +79,24 @@ static void recovered(struct turn *t)
     }
 }
 
-static bool lock_is_ours(struct turn *t)
+static enum lock_result try_lock(struct turn *t)
 {
-    switch (lock_try(&t->region->turn->lock)) {
+    enum lock_result result = lock_try(&t->region->turn->lock);
+    switch (result) {
     case LOCK_TAKEN:
-        return true;
+        break;
     case LOCK_RECOVERED: /* it guards no data: there is nothing to repair */
         recovered(t);
-        return true;
+        break;
     case LOCK_BROKEN:
         fall_back(t);
-        return false;
+        break;
     case LOCK_BUSY:
         /* glibc tells only the first who tries a broken lock; the others find it busy for ever. */
         t->shared = is_broken(t->region);
-        return false;
+        break;
     }
-    return false;
-}
-
-bool turn_take(struct turn *t)
-{
-    if (t->have)
-        return true;
-    if (t->shared || !lock_is_ours(t))
-        return false;
-    struct ipc_turn *shared = t->region->turn;
-    atomic_store_explicit(&shared->owner, t->slot, memory_order_relaxed);
-    atomic_store_explicit(&shared->since_us, clock_us(), memory_order_relaxed);
-    region_add(t->me, IPC_TURN_TAKES, 1);
-    t->have = true;
-    return true;
+    return result;
 }
 
 static int active(const struct ipc_slot *s)
@@ -103,14 +104,24 @@ static int active(const struct ipc_slot *s)
     return atomic_load_explicit(&s->active, memory_order_relaxed);
 }
 
-static bool is_fit(const struct ipc_slot *s)
+static uint32_t fit_of(const struct ipc_slot *s)
 {
-    return atomic_load_explicit(&s->fit, memory_order_relaxed) != 0;
+    return atomic_load_explicit(&s->fit, memory_order_relaxed);
+}
+
+static bool is_lost(const struct ipc_slot *s)
+{
+    return atomic_load_explicit(&s->lost, memory_order_relaxed) != 0;
 }
 
 static bool is_parked(const struct ipc_slot *s)
 {
     return atomic_load(&s->park) == IPC_PARK;
+}
+
+static bool is_peer(const struct turn *t, const struct ipc_slot *s)
+{
+    return atomic_load_explicit(&s->takes, memory_order_relaxed) == t->takes;
 }
 
 /* Only slots that ever had a worker are looked at. A newborn that is missed here raised `used`
@@ -120,13 +131,63 @@ static int used_slots(const struct region *r)
     return (int)atomic_load(&r->turn->used);
 }
 
+static bool somebody_fit(const struct turn *t)
+{
+    for (int i = 0, used = used_slots(t->region); i < used; i++) {
+        const struct ipc_slot *s = region_slot(t->region, i);
+        if (fit_of(s) == IPC_FIT && !is_lost(s) && is_peer(t, s))
+            return true;
+    }
+    return false;
+}
+
+bool turn_last(const struct turn *t)
+{
+    return !somebody_fit(t);
+}
+
+bool turn_may(const struct turn *t)
+{
+    uint32_t fit = fit_of(t->me);
+    return fit == IPC_FIT || (fit == IPC_FULL && !somebody_fit(t));
+}
+
+static void count_wait(struct turn *t, uint64_t given, uint64_t now)
+{
+    if (given && now >= given)
+        region_time(t->me, IPC_GIVE_TO_TAKE, now - given);
+}
+
+bool turn_take(struct turn *t)
+{
+    struct ipc_turn *turn = t->region->turn;
+    if (t->have)
+        return true;
+    if (t->shared || !t->takes || !turn_may(t))
+        return false;
+    enum lock_result result = try_lock(t);
+    if (result != LOCK_TAKEN && result != LOCK_RECOVERED)
+        return false;
+    uint64_t now = clock_us_now();
+    if (result == LOCK_TAKEN)
+        count_wait(t, atomic_load_explicit(&turn->given_us, memory_order_relaxed), now);
+    atomic_store_explicit(&turn->owner, t->slot, memory_order_relaxed);
+    atomic_store_explicit(&turn->since_us, now, memory_order_relaxed);
+    atomic_store_explicit(&turn->given_us, 0, memory_order_relaxed);
+    region_add(t->me, IPC_TURN_TAKES, 1);
+    t->have = true;
+    t->event_us = 0;
+    return true;
+}
+
 /* The most connections with which a worker counts as light. */
-static int64_t light_limit(const struct region *r)
+static int64_t light_limit(const struct turn *t)
 {
     int64_t sum = 0, n = 0;
-    for (int i = 0, used = used_slots(r); i < used; i++) {
-        if (is_fit(&r->slots[i])) {
-            sum += active(&r->slots[i]);
+    for (int i = 0, used = used_slots(t->region); i < used; i++) {
+        const struct ipc_slot *s = region_slot(t->region, i);
+        if (fit_of(s) == IPC_FIT && !is_lost(s) && is_peer(t, s)) {
+            sum += active(s);
             n++;
         }
     }
@@ -134,23 +195,94 @@ static int64_t light_limit(const struct region *r)
     return mean + (mean / 4 > LIGHT_MARGIN ? mean / 4 : LIGHT_MARGIN);
 }
 
-/* Kicks the first fit sleeper behind us with at most `limit` connections. False if there is none.
- * When the sleeper turns out to be leaving, it may have missed the kick, so the next one is kicked
- * too. */
-static bool kick_next(struct turn *t, int64_t limit)
+static bool is_light(const struct ipc_slot *s, int64_t limit)
 {
-    const struct region *r = t->region;
-    int used = used_slots(r);
+    int32_t max = atomic_load_explicit(&s->max, memory_order_relaxed);
+    return active(s) <= limit && (max <= 0 || active(s) < max - max / 8);
+}
+
+/* ---- Kicks ---- */
+
+/* Whom to kick. */
+struct wanted {
+    enum ipc_fit fit;
+    int64_t limit; /* ANY_LOAD, or what counts as light */
+};
+
+static bool suits(const struct turn *t, const struct ipc_slot *s, const struct wanted *w)
+{
+    return is_parked(s) && fit_of(s) == (uint32_t)w->fit && !is_lost(s) && is_peer(t, s) &&
+           (w->limit == ANY_LOAD || is_light(s, w->limit));
+}
+
+/* False when the sleeper turns out to be leaving: it may have missed the kick. */
+static bool kick(struct turn *t, int at)
+{
+    struct ipc_slot *s = region_slot(t->region, at);
+    if (atomic_exchange(&s->kick, 1) == 0) {
+        fd_event_ring(t->region->bells[at]);
+        region_add(t->me, IPC_TURN_KICKS_SENT, 1);
+    }
+    return is_parked(s);
+}
+
+static bool kick_next(struct turn *t, const struct wanted *w)
+{
+    int used = used_slots(t->region);
     for (int i = 1; i < used; i++) {
         int at = (t->slot + i) % used;
-        struct ipc_slot *s = region_slot(r, at);
-        if (!is_parked(s) || !is_fit(s) || active(s) > limit)
-            continue;
-        if (atomic_exchange(&s->kick, 1) == 0) {
-            fd_event_ring(r->bells[at]);
-            region_add(t->me, IPC_TURN_KICKS_SENT, 1);
-        }
-        if (is_parked(s))
+        if (suits(t, region_slot(t->region, at), w) && kick(t, at))
+            return true;
+    }
+    return false;
+}
+
+/* Of those that have the same number, the next in the ring. */
+static int find_least(struct turn *t, const struct wanted *w)
+{
+    int best = -1, used = used_slots(t->region);
+    for (int i = 1; i < used; i++) {
+        int at = (t->slot + i) % used;
+        const struct ipc_slot *s = region_slot(t->region, at);
+        if (suits(t, s, w) && (best < 0 || active(s) < active(region_slot(t->region, best))))
+            best = at;
+    }
+    return best;
+}
+
+static bool kick_least(struct turn *t, const struct wanted *w)
+{
+    for (int tries = used_slots(t->region); tries > 0; tries--) {
+        int at = find_least(t, w);
+        if (at < 0)
+            return false;
+        if (kick(t, at))
+            return true;
+    }
+    return false;
+}
+
+static bool kick_one(struct turn *t, enum ipc_fit fit, int64_t limit)
+{
+    struct wanted w = {fit, limit};
+    return t->least ? kick_least(t, &w) : kick_next(t, &w);
+}
+
+/* The master may have been wrong about them, or late: they may sleep here unkicked. */
+static void kick_lost(struct turn *t)
+{
+    for (int i = 0, used = used_slots(t->region); i < used; i++) {
+        const struct ipc_slot *s = region_slot(t->region, i);
+        if (i != t->slot && is_lost(s) && is_parked(s) && fit_of(s) != IPC_UNFIT && is_peer(t, s))
+            kick(t, i);
+    }
+}
+
+static bool others_sleep(const struct turn *t)
+{
+    for (int i = 0, used = used_slots(t->region); i < used; i++) {
+        const struct ipc_slot *s = region_slot(t->region, i);
+        if (i != t->slot && is_parked(s) && fit_of(s) != IPC_UNFIT && is_peer(t, s))
             return true;
     }
     return false;
@@ -159,20 +291,32 @@ static bool kick_next(struct turn *t, int64_t limit)
 /* Under load nobody sleeps, and one look is all it costs. */
 static void kick_someone(struct turn *t)
 {
-    if (turn_others_parked(t) && !kick_next(t, light_limit(t->region)))
-        kick_next(t, INT64_MAX);
+    if (others_sleep(t) && !kick_one(t, IPC_FIT, light_limit(t)) &&
+        !kick_one(t, IPC_FIT, ANY_LOAD) && (somebody_fit(t) || !kick_one(t, IPC_FULL, ANY_LOAD)))
+        kick_lost(t);
 }
 
 void turn_give(struct turn *t)
 {
+    struct ipc_turn *turn = t->region->turn;
     if (!t->have)
         return;
+    uint64_t now = clock_us_now();
+    if (t->event_us)
+        region_time(t->me, IPC_HOLD, now > t->event_us ? now - t->event_us : 0);
     t->have = false;
-    atomic_store_explicit(&t->region->turn->owner, -1, memory_order_relaxed);
+    atomic_store_explicit(&turn->owner, -1, memory_order_relaxed);
+    atomic_store_explicit(&turn->given_us, now, memory_order_relaxed);
     region_add(t->me, IPC_TURN_GIVES, 1);
-    lock_give(&t->region->turn->lock);
+    lock_give(&turn->lock);
     atomic_thread_fence(memory_order_seq_cst);
     kick_someone(t);
+}
+
+void turn_event(struct turn *t)
+{
+    if (t->have && !t->event_us)
+        t->event_us = clock_us();
 }
 
 void turn_forward(struct turn *t)
@@ -181,10 +325,29 @@ void turn_forward(struct turn *t)
     kick_someone(t);
 }
 
+/* Who has the turn kicks when it gives it. */
+void turn_fit(struct turn *t, enum ipc_fit fit)
+{
+    uint32_t before = fit_of(t->me);
+    if (before == (uint32_t)fit)
+        return;
+    atomic_store(&t->me->fit, (uint32_t)fit);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (before == IPC_FIT && !t->have && !somebody_fit(t))
+        kick_someone(t);
+}
+
+static void be_found(struct turn *t)
+{
+    if (is_lost(t->me))
+        atomic_store_explicit(&t->me->lost, 0, memory_order_relaxed);
+}
+
 /* The lock is tried after this, with an order of its own: the fence keeps that try behind the
  * store. */
 void turn_park(struct turn *t)
 {
+    be_found(t);
     atomic_store(&t->me->park, IPC_PARK);
     atomic_thread_fence(memory_order_seq_cst);
 }
@@ -192,6 +355,7 @@ void turn_park(struct turn *t)
 void turn_wake(struct turn *t)
 {
     atomic_store(&t->me->park, IPC_RUN);
+    be_found(t);
 }
 
 bool turn_kicked(const struct turn *t)
@@ -199,17 +363,22 @@ bool turn_kicked(const struct turn *t)
     return atomic_load(&t->me->kick) != 0;
 }
 
-void turn_heard(struct turn *t)
+void turn_answer(struct turn *t)
 {
-    if (atomic_exchange(&t->me->kick, 0))
+    bool kicked = atomic_exchange(&t->me->kick, 0) != 0;
+    if (kicked)
         region_add(t->me, IPC_TURN_KICKS_RECEIVED, 1);
+    if (!turn_may(t))
+        turn_forward(t);
+    else if (!turn_take(t) && kicked && t->takes && !t->shared)
+        region_add(t->me, IPC_TURN_KICKS_FUTILE, 1);
 }
 
 bool turn_others_parked(const struct turn *t)
 {
     for (int i = 0, used = used_slots(t->region); i < used; i++) {
         const struct ipc_slot *s = region_slot(t->region, i);
-        if (i != t->slot && is_parked(s) && is_fit(s))
+        if (i != t->slot && is_parked(s) && fit_of(s) == IPC_FIT && !is_lost(s) && is_peer(t, s))
             return true;
     }
     return false;
@@ -217,7 +386,7 @@ bool turn_others_parked(const struct turn *t)
 
 bool turn_overloaded(const struct turn *t)
 {
-    return active(t->me) > light_limit(t->region);
+    return fit_of(t->me) != IPC_FIT || !is_light(t->me, light_limit(t));
 }
 
 /* Not only the parked ones: a dead kicker may have set the flag of a worker that was just leaving

@@ -62,6 +62,13 @@ bool fd_event_drain(int fd)
     return read(fd, &count, sizeof(count)) == (ssize_t)sizeof(count);
 }
 
+bool fd_listens(int fd)
+{
+    int on = 0;
+    socklen_t n = sizeof(on);
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &n) == 0 && on;
+}
+
 int fd_pair(int type, int out[2])
 {
     return socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, out) < 0 ? -errno : 0;

@@ -13,6 +13,8 @@ int fd_event_new(void);
 void fd_event_ring(int fd);
 /* Resets it; true if it had been rung. */
 bool fd_event_drain(int fd);
+/* Is it a socket that listens? */
+bool fd_listens(int fd);
 /* A connected pair of SOCK_SEQPACKET (or SOCK_STREAM) sockets, non-blocking, close-on-exec. */
 int fd_pair(int type, int out[2]);
 /* Writes everything, waiting where needed: for blocking descriptors. 0 or -errno. */

@@ -6,102 +6,243 @@
 #include "os/fd.h"
 #include "os/sock.h"
 #include "serve/conn.h"
+#include "serve/shed.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
-#define PAUSE_MS 100
-#define TELL_MS  10000
+#define PAUSE_MS  100
+#define TELL_MS   10000
+#define MIN_SHARE 8 /* so many accepts before a worker compares itself with the others */
 
-/* A listener that is not armed stays registered with an interest that never comes true: arming is
+/* A listener whose turn it is not stays registered with an interest that never comes true: arming is
  * then one call, and it looks at the queue at once. */
 #define DISARMED EPOLLPRI
+
+/* Can only be set by a fresh registration, which goes to the tail of the kernel's queue. */
+#define SHARED (EPOLLIN | EPOLLEXCLUSIVE)
 
 static void on_listener(struct loop_io *io, uint32_t events);
 static void on_bell(struct loop_io *io, uint32_t events);
 static void on_pause_over(struct timer *t);
 
+/* ---- Beginning ---- */
+
+static void add_point(struct serve *s, unsigned listener, unsigned socket)
+{
+    const struct serve_listener *l = &s->plan->listeners[listener];
+    s->points[s->npoints++] =
+        (struct accept_point){.io = {.on_ready = on_listener, .fd = l->fds[socket]},
+                              .listener = l,
+                              .index = listener,
+                              .socket = socket};
+}
+
+static void find_listening(struct serve *s)
+{
+    for (size_t i = 0; i < s->npoints; i++)
+        if (!s->points[i].listens)
+            s->points[i].listens = fd_listens(s->points[i].io.fd);
+}
+
+static void make_points(struct serve *s)
+{
+    const struct serve_plan *plan = s->plan;
+    size_t n = 0;
+    for (size_t i = 0; i < plan->nlisteners; i++)
+        n += plan->listeners[i].nfds;
+    s->points = mem_alloc((n + 1) * sizeof *s->points);
+    for (size_t i = 0; i < plan->nlisteners; i++)
+        for (size_t k = 0; k < plan->listeners[i].nfds; k++)
+            add_point(s, (unsigned)i, (unsigned)k);
+}
+
+static bool has_policy(const struct serve_plan *plan, enum conf_policy policy)
+{
+    for (size_t i = 0; i < plan->nlisteners; i++)
+        if (plan->listeners[i].policy == policy)
+            return true;
+    return false;
+}
+
+/* Workers that began together do not all want a successor at the same time. */
+static uint64_t recycle_at(const struct serve *s)
+{
+    uint64_t wish = (uint64_t)s->plan->conf->server.recycle_after;
+    uint64_t position = atomic_load(&s->slot->position);
+    if (!wish)
+        return 0;
+    uint64_t lot = wish - wish / 10 + wish / 5 * (position * 618 % 1000) / 1000;
+    return atomic_load(&s->slot->counters[IPC_REQUESTS]) + (lot ? lot : 1);
+}
+
 int accept_init(struct serve *s)
 {
-    struct serve_plan *plan = s->plan;
     turn_init(&s->turn, s->region, s->slot_index);
+    s->turn.least = s->plan->conf->accept.pick == CONF_PICK_LEAST;
+    if (!has_policy(s->plan, CONF_POLICY_TURN))
+        turn_abstain(&s->turn);
+    s->shares = has_policy(s->plan, CONF_POLICY_EXCLUSIVE);
+    s->epoch = atomic_load(&s->region->turn->epoch);
     list_init(&s->fresh);
     timer_init(&s->pause, on_pause_over);
+    s->recycle_at = recycle_at(s);
+    s->spare_fd = fd_event_new();
     s->bell = (struct loop_io){.on_ready = on_bell, .fd = s->region->bells[s->slot_index]};
-    int rc = loop_set(s->loop, &s->bell, EPOLLIN);
-    s->points = mem_alloc((plan->nlisteners + 1) * sizeof *s->points);
-    for (size_t i = 0; i < plan->nlisteners && !rc; i++) {
-        struct accept_point *p = &s->points[i];
-        p->listener = &plan->listeners[i];
-        p->index = (unsigned)i;
-        p->io = (struct loop_io){.on_ready = on_listener, .fd = p->listener->fds[0]};
-        rc = loop_set(s->loop, &p->io, DISARMED);
-    }
-    return rc;
-}
-
-static void set_fit(struct serve *s)
-{
-    bool fit = s->open && !s->draining && !timer_is_set(&s->pause);
-    atomic_store(&s->slot->fit, fit ? IPC_FIT : IPC_UNFIT);
-}
-
-static bool is_fit(const struct serve *s)
-{
-    return atomic_load_explicit(&s->slot->fit, memory_order_relaxed) != 0;
+    make_points(s);
+    find_listening(s);
+    return loop_set(s->loop, &s->bell, EPOLLIN);
 }
 
 void accept_open(struct serve *s)
 {
     s->open = true;
+    s->look_again = true;
     atomic_store(&s->slot->max, (int32_t)s->max_conns);
-    set_fit(s);
+    accept_refit(s);
 }
 
-static void arm(struct serve *s, bool on)
+void accept_refit(struct serve *s)
 {
-    uint32_t events = on ? EPOLLIN : DISARMED;
-    if (on && s->turn.shared)
-        events |= EPOLLEXCLUSIVE;
-    if (s->armed == on)
+    bool rests = !s->open || s->draining || timer_is_set(&s->pause);
+    turn_fit(&s->turn, rests ? IPC_UNFIT : s->nconns < s->max_conns ? IPC_FIT : IPC_FULL);
+}
+
+static enum ipc_fit fitness(const struct serve *s)
+{
+    return (enum ipc_fit)atomic_load_explicit(&s->slot->fit, memory_order_relaxed);
+}
+
+/* ---- Arming ---- */
+
+static bool is_shared(const struct serve *s, const struct accept_point *p)
+{
+    return p->listener->policy == CONF_POLICY_EXCLUSIVE ||
+           (p->listener->policy == CONF_POLICY_TURN && s->turn.shared);
+}
+
+static bool is_owner(const struct serve *s, const struct accept_point *p)
+{
+    const struct ipc_slot *first = region_slot(s->region, IPC_SLOT_WORKERS);
+    return atomic_load(&first[p->socket].socket_owner) == s->slot_index;
+}
+
+/* The events that a point is to be registered for; 0 = none. A socket that is only bound would report an end that
+ * never ends. */
+static uint32_t interest(const struct serve *s, const struct accept_point *p,
+                         const struct accept_arming *a)
+{
+    if (!p->listens || !a->open)
+        return 0;
+    if (is_shared(s, p))
+        return a->may ? SHARED : 0;
+    if (p->listener->policy == CONF_POLICY_REUSEPORT)
+        return is_owner(s, p) ? EPOLLIN : 0;
+    return a->turn ? EPOLLIN : DISARMED;
+}
+
+static void arm_point(struct serve *s, struct accept_point *p, uint32_t events)
+{
+    struct loop_io *io = &p->io;
+    bool afresh = s->look_again && events == SHARED;
+    int rc = 0;
+    if ((events != io->events && (events | io->events) & EPOLLEXCLUSIVE) || afresh)
+        rc = loop_set(s->loop, io, 0);
+    if (!rc)
+        rc = loop_set(s->loop, io, events);
+    if (rc)
+        log_error("listener %s cannot be watched: %s", p->listener->text, strerror(-rc));
+}
+
+static void arm(struct serve *s)
+{
+    struct accept_arming now = {.turn = s->turn.have,
+                                .shared = s->turn.shared,
+                                .may = turn_may(&s->turn),
+                                .open = fitness(s) != IPC_UNFIT};
+    const struct accept_arming *old = &s->armed;
+    if (!s->look_again && now.turn == old->turn && now.shared == old->shared &&
+        now.may == old->may && now.open == old->open)
         return;
-    s->armed = on;
-    for (size_t i = 0; i < s->plan->nlisteners; i++) {
-        struct loop_io *io = &s->points[i].io;
-        /* EPOLLEXCLUSIVE can only be set by a fresh registration. */
-        if (s->turn.shared)
-            loop_set(s->loop, io, 0);
-        int rc = loop_set(s->loop, io, events);
-        if (rc)
-            log_error("listener %s cannot be watched: %s", s->points[i].listener->text,
-                      strerror(-rc));
+    for (size_t i = 0; i < s->npoints; i++)
+        arm_point(s, &s->points[i], interest(s, &s->points[i], &now));
+    s->armed = now;
+    s->look_again = false;
+}
+
+/* More sockets may listen now, or belong to us. */
+static void see_epoch(struct serve *s)
+{
+    uint32_t epoch = atomic_load(&s->region->turn->epoch);
+    if (epoch == s->epoch)
+        return;
+    s->epoch = epoch;
+    s->look_again = true;
+    find_listening(s);
+}
+
+static bool shares(const struct serve *s)
+{
+    return s->shares || s->turn.shared;
+}
+
+/* Workers that accept from the same sockets, and all that they have accepted. */
+static unsigned survey(const struct serve *s, uint64_t *accepts)
+{
+    unsigned n = 0, used = atomic_load(&s->region->turn->used);
+    *accepts = 0;
+    for (unsigned i = IPC_SLOT_WORKERS; i < used; i++) {
+        const struct ipc_slot *slot = &s->region->slots[i];
+        *accepts += atomic_load_explicit(&slot->counters[IPC_ACCEPTS], memory_order_relaxed);
+        n += atomic_load_explicit(&slot->fit, memory_order_relaxed) == IPC_FIT;
     }
+    return n;
+}
+
+/* The kernel wakes whoever stands first in its queue, again and again: who has had clearly more than a fair share
+ * goes to the tail. */
+static void see_share(struct serve *s)
+{
+    uint64_t all,
+        mine = atomic_load_explicit(&s->slot->counters[IPC_ACCEPTS], memory_order_relaxed);
+    if (mine - s->share.mine < MIN_SHARE || !shares(s))
+        return;
+    unsigned n = survey(s, &all);
+    if (4 * n * (mine - s->share.mine) > 5 * (all - s->share.all)) {
+        s->share = (struct accept_share){mine, all};
+        s->look_again = true;
+    }
+}
+
+static void see_recycling(struct serve *s)
+{
+    uint64_t requests =
+        atomic_load_explicit(&s->slot->counters[IPC_REQUESTS], memory_order_relaxed);
+    if (!s->recycle_at || requests < s->recycle_at)
+        return;
+    s->recycle_at = 0;
+    atomic_store(&s->slot->recycle, 1);
+    fd_event_ring(s->region->master_bell);
 }
 
 /* The order of these steps is the protocol: see ipc/turn.h. */
 void accept_before_wait(struct serve *s)
 {
     struct turn *t = &s->turn;
-    bool fit = is_fit(s);
-    if (fit && !t->shared && !turn_overloaded(t))
+    see_recycling(s);
+    if (!s->draining) {
+        see_epoch(s);
+        see_share(s);
+    }
+    if (!turn_overloaded(t))
         turn_take(t);
-    bool mine = t->have || (t->shared && fit);
-    arm(s, mine);
     turn_park(t);
-    if (!mine && fit && turn_take(t))
-        arm(s, true);
+    turn_take(t);
+    if (!s->draining)
+        arm(s);
 }
 
-/* Anybody else who could take the turn? A worker alone keeps it. */
-static bool alone(const struct serve *s)
-{
-    const struct region *r = s->region;
-    unsigned used = atomic_load_explicit(&r->turn->used, memory_order_relaxed);
-    for (unsigned i = IPC_SLOT_WORKERS; i < used; i++)
-        if ((int)i != s->slot_index && atomic_load_explicit(&r->slots[i].fit, memory_order_relaxed))
-            return false;
-    return true;
-}
+/* ---- Accepting ---- */
 
 static void start_pause(struct serve *s, const char *why)
 {
@@ -112,55 +253,79 @@ static void start_pause(struct serve *s, const char *why)
         s->pause_told = now;
     }
     timer_set(&s->loop->timers, &s->pause, PAUSE_MS);
-    set_fit(s);
+    accept_refit(s);
 }
 
 static void on_pause_over(struct timer *t)
 {
-    set_fit(CONTAINER_OF(t, struct serve, pause));
+    struct serve *s = CONTAINER_OF(t, struct serve, pause);
+    if (s->spare_fd < 0)
+        s->spare_fd = fd_event_new();
+    accept_refit(s);
 }
 
-/* Full: the connection that has idled longest makes room; where none idles the newcomer gets a 503.
- */
-static bool make_place(struct serve *s, int fd)
+/* May we accept from it now? A full worker is the last resort; the sockets of reuseport have nobody else. */
+static bool may_accept(const struct serve *s, const struct accept_point *p)
 {
-    static const char busy[] =
-        "HTTP/1.1 503 Service Unavailable\r\nServer: cserver\r\nRetry-After: 1\r\n"
-        "Content-Length: 0\r\nConnection: close\r\n\r\n";
-    if (s->nconns < s->max_conns)
-        return true;
-    serve_count_one(s, IPC_LIMIT_CONNECTIONS);
-    struct list *oldest = list_first(&s->idle);
-    if (oldest) {
-        conn_close(CONTAINER_OF(oldest, struct conn, idle_node));
-        return true;
+    if (p->listener->policy == CONF_POLICY_REUSEPORT)
+        return fitness(s) != IPC_UNFIT;
+    return (s->turn.have || is_shared(s, p)) && turn_may(&s->turn);
+}
+
+static bool no_descriptors(int error)
+{
+    return error == -EMFILE || error == -ENFILE;
+}
+
+static int take_one(struct accept_point *p, struct sockaddr_storage *peer, socklen_t *peer_len)
+{
+    *peer_len = sizeof *peer;
+    return sock_accept(p->io.fd, peer, peer_len);
+}
+
+/* There are no descriptors left. The connection that idles longest gives us its own; where none idles the spare one
+ * serves to turn the newcomer away, unless another worker has room for it. */
+static int take_with_less(struct serve *s, struct accept_point *p, int error,
+                          struct sockaddr_storage *peer, socklen_t *peer_len)
+{
+    if (shed_idle(s)) {
+        int fd = take_one(p, peer, peer_len);
+        if (!no_descriptors(fd))
+            return fd;
+        error = fd;
     }
-    struct stream stream = {.fd = fd};
-    char waste[4096];
-    stream_recv(&stream, waste, sizeof waste); /* what is left unread would reset the answer */
-    stream_send(&stream, &(struct iovec){(void *)(uintptr_t)busy, sizeof busy - 1}, 1);
-    stream_shut(&stream);
-    stream_close(&stream);
-    return false;
+    start_pause(s, strerror(-error));
+    if (s->spare_fd < 0 || (p->listener->policy != CONF_POLICY_REUSEPORT && !turn_last(&s->turn)))
+        return error;
+    fd_close(&s->spare_fd);
+    int fd = take_one(p, peer, peer_len);
+    if (fd >= 0) {
+        serve_count_one(s, IPC_ACCEPTS);
+        shed_newcomer(s, fd);
+    }
+    s->spare_fd = fd_event_new();
+    return error;
 }
 
 /* Accepts one connection; it is looked at when the turn has been passed on. False: no more. */
 static bool accept_one(struct serve *s, struct accept_point *p)
 {
     struct sockaddr_storage peer;
-    socklen_t peer_len = sizeof peer;
-    int fd = sock_accept(p->io.fd, &peer, &peer_len);
-    if (fd == -EMFILE || fd == -ENFILE || fd == -ENOMEM || fd == -ENOBUFS) {
+    socklen_t peer_len;
+    int fd = take_one(p, &peer, &peer_len);
+    if (no_descriptors(fd))
+        fd = take_with_less(s, p, fd, &peer, &peer_len);
+    if (fd == -ENOMEM || fd == -ENOBUFS)
         start_pause(s, strerror(-fd));
-        return false;
-    }
     if (fd == -EAGAIN)
         serve_count_one(s, IPC_ACCEPT_EMPTY);
     if (fd < 0)
         return false;
     serve_count_one(s, IPC_ACCEPTS);
-    if (!make_place(s, fd))
+    if (s->nconns >= s->max_conns && !shed_idle(s)) {
+        shed_newcomer(s, fd);
         return true;
+    }
     struct conn *c = conn_new(s, fd, p->index, (const struct sockaddr *)&peer, peer_len);
     list_add_tail(&s->fresh, &c->idle_node);
     return true;
@@ -168,58 +333,95 @@ static bool accept_one(struct serve *s, struct accept_point *p)
 
 /* How many to take at once. An accept that finds nothing is dear, so the queue is asked first where
  * that can be done. */
-static int batch_of(struct serve *s, struct accept_point *p)
+static int batch_of(const struct serve *s, const struct accept_point *p)
 {
     int64_t most = s->plan->conf->accept.batch;
-    if (most == 1 || (s->plan->conf->accept.spread && turn_others_parked(&s->turn)))
+    int64_t room = s->nconns < s->max_conns ? s->max_conns - s->nconns : 1;
+    bool others = p->listener->policy != CONF_POLICY_REUSEPORT;
+    if (most > room)
+        most = room;
+    if (most == 1 || p->listener->addr.u.sa.sa_family == AF_UNIX ||
+        (s->plan->conf->accept.spread && others && turn_others_parked(&s->turn)))
         return 1;
     int queued = sock_queued(p->io.fd);
     return queued < 1 ? 1 : queued < most ? queued : (int)most;
 }
 
-static void hear_bell(struct serve *s)
+static void serve_point(struct serve *s, struct accept_point *p)
 {
-    struct turn *t = &s->turn;
-    fd_event_drain(s->bell.fd);
-    turn_heard(t);
-    if (is_fit(s))
-        turn_take(t);
-    else
-        turn_forward(t);
-}
-
-/* Accepts from every ready listener. True when any was ready. */
-static bool take_batch(struct serve *s)
-{
-    bool any = false;
-    for (int i = 0; i < s->loop->nready; i++) {
-        uint32_t events;
-        struct loop_io *io = loop_ready(s->loop, i, &events);
-        if (!io || io->on_ready != on_listener)
-            continue;
-        loop_take(s->loop, i);
-        if (!s->turn.have && !s->turn.shared)
-            continue;
-        struct accept_point *p = CONTAINER_OF(io, struct accept_point, io);
-        any = true;
-        int n = batch_of(s, p);
-        while (n-- > 0 && accept_one(s, p))
-            ;
+    p->ready = false;
+    turn_event(&s->turn);
+    if (!may_accept(s, p)) {
+        s->refused = true;
+        return;
     }
-    return any;
+    int n = batch_of(s, p);
+    while (n-- > 0 && may_accept(s, p) && accept_one(s, p))
+        ;
 }
 
-static bool take_bell(struct serve *s)
+static void serve_points(struct serve *s)
 {
+    size_t first = s->first_point++ % s->npoints;
+    for (size_t i = 0; i < s->npoints; i++) {
+        struct accept_point *p = &s->points[(first + i) % s->npoints];
+        if (p->ready)
+            serve_point(s, p);
+    }
+}
+
+/* ---- What has woken us ---- */
+
+struct cause {
+    bool bell, listener, connection, other;
+};
+
+static struct cause look_at_batch(struct serve *s)
+{
+    struct cause c = {0};
     for (int i = 0; i < s->loop->nready; i++) {
         uint32_t events;
         struct loop_io *io = loop_ready(s->loop, i, &events);
+        if (!io)
+            continue;
         if (io == &s->bell) {
+            c.bell = true;
             loop_take(s->loop, i);
-            return true;
+        } else if (io->on_ready == on_listener) {
+            c.listener = CONTAINER_OF(io, struct accept_point, io)->ready = true;
+            loop_take(s->loop, i);
+        } else if (conn_is_io(io)) {
+            c.connection = true;
+        } else {
+            c.other = true;
         }
     }
-    return false;
+    return c;
+}
+
+static bool timer_due(const struct serve *s)
+{
+    return timer_next(&s->loop->timers, clock_ms()) == 0;
+}
+
+/* Tasks that wait for this turn of the loop are business of connections. */
+static enum ipc_counter name_of(const struct serve *s, const struct cause *c, bool kicked)
+{
+    if (kicked)
+        return IPC_WAKEUPS_KICK;
+    if (c->listener)
+        return IPC_WAKEUPS_LISTENER;
+    if (c->connection || !list_empty(&s->loop->tasks))
+        return IPC_WAKEUPS_CONNECTION;
+    if (c->bell || c->other)
+        return IPC_WAKEUPS_BELL;
+    return timer_due(s) ? IPC_WAKEUPS_TIMER : IPC_WAKEUPS_NOTHING;
+}
+
+/* Will this turn of the loop run anything of ours or of a module? */
+static bool handlers_follow(const struct serve *s, const struct cause *c)
+{
+    return c->listener || c->connection || c->other || !list_empty(&s->loop->tasks) || timer_due(s);
 }
 
 static void begin_fresh(struct serve *s)
@@ -232,26 +434,38 @@ static void begin_fresh(struct serve *s)
     }
 }
 
-/* Will this turn of the loop run anything of ours or of a module? */
-static bool handlers_follow(const struct serve *s, bool rung)
+static void hear_bell(struct serve *s)
 {
-    return s->loop->nready > (int)rung || !list_empty(&s->loop->tasks) ||
-           timer_next(&s->loop->timers, clock_ms()) == 0;
+    fd_event_drain(s->bell.fd);
+    turn_answer(&s->turn);
+    if (shares(s))
+        s->look_again = true;
+}
+
+/* No handler may run while this process holds the turn. The bell alone is no reason to pass on what it has just
+ * brought. */
+static void pass_on(struct serve *s, const struct cause *c)
+{
+    struct turn *t = &s->turn;
+    if (t->have && (!turn_may(t) || handlers_follow(s, c)))
+        turn_give(t);
+    else if (s->refused)
+        turn_forward(t);
+    s->refused = false;
 }
 
 void accept_after_wait(struct serve *s)
 {
     struct turn *t = &s->turn;
     turn_wake(t);
-    serve_count_one(s, IPC_WAKEUPS_CONNECTION);
-    bool rung = take_bell(s);
-    if (rung || turn_kicked(t))
+    bool kicked = turn_kicked(t);
+    struct cause c = look_at_batch(s);
+    serve_count_one(s, name_of(s, &c, kicked));
+    if (c.bell || kicked)
         hear_bell(s);
-    take_batch(s);
-    /* No handler may run while this process holds the turn, unless nobody else could take it. The bell alone is no reason to pass
-     * on what it has just brought. */
-    if (t->have && (!is_fit(s) || (handlers_follow(s, rung) && !alone(s))))
-        turn_give(t);
+    if (c.listener)
+        serve_points(s);
+    pass_on(s, &c);
     begin_fresh(s);
 }
 
@@ -267,21 +481,25 @@ static void on_bell(struct loop_io *io, uint32_t events)
     (void)events;
 }
 
+/* ---- The end ---- */
+
+/* Who kicked us before we became unfit relies on us. */
 void accept_stop(struct serve *s)
 {
     s->draining = true;
     timer_clear(&s->loop->timers, &s->pause);
-    set_fit(s);
-    arm(s, false);
-    if (s->turn.have)
-        turn_give(&s->turn);
-    for (size_t i = 0; i < s->plan->nlisteners; i++)
+    accept_refit(s);
+    turn_give(&s->turn);
+    if (turn_kicked(&s->turn))
+        hear_bell(s);
+    for (size_t i = 0; i < s->npoints; i++)
         loop_del(s->loop, &s->points[i].io);
 }
 
 void accept_free(struct serve *s)
 {
     loop_del(s->loop, &s->bell);
+    fd_close(&s->spare_fd);
     free(s->points);
     s->points = NULL;
 }

@@ -90,6 +90,7 @@ static void on_module_timer(struct timer *t)
         timer_set(&here->loop->timers, t, m->every_ms);
     else
         end_timer(m);
+    serve_enter_module(here);
     cb(arg);
 }
 
@@ -278,6 +279,7 @@ static void on_request_timer(struct timer *t)
     struct request *r = q->request;
     q->next_spare = r->spare_timers;
     r->spare_timers = q;
+    serve_enter_module(here);
     q->cb(request_public(r), q->arg);
 }
 

@@ -59,6 +59,7 @@ static int collect(struct request *r, cs_str data)
 
 static int tell(struct request *r, cs_str data, int last)
 {
+    serve_enter_module(r->serve);
     int rc = r->on_data(request_public(r), data, last, r->on_data_arg);
     if (timer_is_set(&r->patience)) /* it is at work */
         timer_set(&r->serve->loop->timers, &r->patience,

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "os/sock.h"
+#include "serve/accept.h"
 #include "serve/body.h"
 #include "serve/request.h"
 #include "serve/respond.h"
@@ -23,6 +24,18 @@ static void on_timer(struct timer *t);
 static void on_task(struct loop_task *t);
 static void on_burial(struct loop_task *t);
 static void run(struct conn *c);
+
+bool conn_is_io(const struct loop_io *io)
+{
+    return io->on_ready == on_ready;
+}
+
+static void count_open(struct serve *s, unsigned n)
+{
+    s->nconns = n;
+    atomic_store_explicit(&s->slot->active, (int32_t)n, memory_order_relaxed);
+    accept_refit(s);
+}
 
 struct conn *conn_new(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer,
                       socklen_t peer_len)
@@ -45,8 +58,7 @@ struct conn *conn_new(struct serve *s, int fd, unsigned listener, const struct s
         memcpy(&c->peer, peer, peer_len);
         c->peer_len = peer_len;
     }
-    s->nconns++;
-    atomic_store_explicit(&s->slot->active, (int32_t)s->nconns, memory_order_relaxed);
+    count_open(s, s->nconns + 1);
     serve_count_one(s, IPC_CONNECTIONS);
     return c;
 }
@@ -86,8 +98,7 @@ void conn_close(struct conn *c)
     }
     inbuf_release(s, c->in);
     c->in = NULL;
-    s->nconns--;
-    atomic_store_explicit(&s->slot->active, (int32_t)s->nconns, memory_order_relaxed);
+    count_open(s, s->nconns - 1);
     loop_later(s->loop, &c->burial);
 }
 

@@ -79,6 +79,9 @@ struct conn {
 struct conn *conn_new(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer,
                       socklen_t peer_len);
 
+/* Is it the event of a connection? */
+bool conn_is_io(const struct loop_io *io);
+
 /* Reads what is there and goes on with everything that can go on. */
 void conn_begin(struct conn *c);
 

@@ -15,11 +15,24 @@ struct request;
 
 #define SERVE_TOKENS 256 /* buckets */
 
-/* A listener as this worker watches it. */
+/* One socket of a listener as this worker watches it. */
 struct accept_point {
     struct loop_io io;
     const struct serve_listener *listener;
-    unsigned index; /* in plan->listeners */
+    unsigned index;  /* of the listener, in plan->listeners */
+    unsigned socket; /* in listener->fds */
+    bool listens;    /* not only bound */
+    bool ready;      /* in this turn of the loop */
+};
+
+/* What decides which points are armed: as long as it stays the same, nothing need be done. */
+struct accept_arming {
+    bool turn, shared, may, open;
+};
+
+/* The share of this worker since it last went to the tail of the kernel's queues. */
+struct accept_share {
+    uint64_t mine, all; /* accepts at that time */
 };
 
 struct serve {
@@ -34,11 +47,22 @@ struct serve {
 
     struct turn turn;
     struct accept_point *points;
+    size_t npoints, first_point; /* first_point: which is served first, one further each time */
     struct loop_io bell;
+    struct accept_arming armed;
+    struct accept_share share;
+    uint32_t epoch; /* of the sockets' owners, as seen last */
+    bool shares;    /* some listener has policy exclusive */
+    bool
+        look_again; /* at what is shared: a wake-up may have gone to somebody who could not use it */
+    bool refused;   /* something is there that this worker may not accept */
     struct timer pause;  /* accepting rests: out of descriptors */
     uint64_t pause_told; /* when the log was told of it, in ms */
+    int spare_fd;        /* given up to answer one more connection when there are no others */
     struct list fresh;   /* accepted in this turn of the loop, not yet looked at */
-    bool open, armed, draining;
+    uint64_t
+        recycle_at; /* number of requests after which a successor may come; 0 = never, or told */
+    bool open, draining;
 
     struct list conns; /* all, in no order */
     struct list idle;  /* waiting for a next request, the one that waits longest first */
@@ -62,6 +86,12 @@ cs_str serve_date(struct serve *s);
 static inline void serve_count_one(struct serve *s, enum ipc_counter c)
 {
     region_add(s->slot, c, 1);
+}
+
+/* Invariant of the accept turn: whatever calls into a module comes past here. */
+static inline void serve_enter_module(const struct serve *s)
+{
+    check(!s->turn.have);
 }
 
 #endif

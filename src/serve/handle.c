@@ -70,6 +70,7 @@ void handle_run(struct request *r)
     for (; r->link < r->route->nlinks; r->link++) {
         if (must_collect(r))
             return;
+        serve_enter_module(r->serve);
         int rc = module_of(r)->handler(request_public(r));
         if (!judge(r, rc))
             return;

@@ -182,6 +182,7 @@ void request_drained(struct request *r)
     if (!cb || r->out.queued || r->complete)
         return;
     r->on_drain = NULL;
+    serve_enter_module(r->serve);
     cb(request_public(r), r->on_drain_arg);
 }
 
@@ -237,6 +238,8 @@ void request_end(struct request *r)
     for (struct request_timer *t = r->timers; t; t = t->next)
         timer_clear(timers, &t->timer);
     out_drop(&r->out);
+    if (r->closers)
+        serve_enter_module(r->serve);
     for (struct request_closer *c = r->closers; c; c = c->next)
         c->cb(c->arg);
     inbuf_release(r->serve, r->in);

@@ -16,18 +16,34 @@
 
 #define ARENA_CHUNK     (8 * 1024)
 #define ARENA_SPARES    256
-#define FDS_FOR_OURSELF 64 /* listeners, bells, logs, roots, files being sent ... */
+#define FDS_FOR_OURSELF 64 /* epoll, logs, files of modules ... */
 
-static unsigned connection_limit(const struct serve *s)
+/* Before the plan has its sockets, as the settings want them. */
+static size_t listening_fds(const struct serve_plan *p, unsigned max_workers)
 {
-    size_t fds = fd_limit_raise();
-    size_t room = fds > 4 * FDS_FOR_OURSELF ? fds - fds / 8 - FDS_FOR_OURSELF : fds / 2;
-    int64_t wish = s->limits->max_connections;
-    if (wish && (uint64_t)wish > room)
-        log_warn(
-            "[limits] max_connections = %lld is more than the %zu that RLIMIT_NOFILE (%zu) allows",
-            (long long)wish, room, fds);
-    return (unsigned)(wish && (uint64_t)wish < room ? (size_t)wish : room);
+    size_t n = 0;
+    for (size_t i = 0; i < p->nlisteners; i++)
+        n += p->listeners[i].nfds;
+    if (n)
+        return n;
+    for (size_t i = 0; i < p->conf->nlistens; i++) {
+        const struct conf_listen *l = &p->conf->listens[i];
+        int64_t policy = l->policy == CONF_POLICY_DEFAULT ? p->conf->accept.policy : l->policy;
+        n += l->address.n * (policy == CONF_POLICY_REUSEPORT ? max_workers : 1);
+    }
+    return n;
+}
+
+unsigned serve_connection_limit(const struct serve_plan *plan, unsigned max_workers, size_t *nofile)
+{
+    size_t fds = fd_limit_raise(), bells = IPC_SLOT_WORKERS + 3 * (size_t)max_workers;
+    size_t own = FDS_FOR_OURSELF + bells + listening_fds(plan, max_workers) + plan->nroots;
+    size_t room = fds > 4 * own ? fds - fds / 8 - own : fds / 2;
+    uint64_t wish = (uint64_t)plan->conf->limits.max_connections;
+    *nofile = fds;
+    if (wish && wish < room)
+        room = (size_t)wish;
+    return room < INT32_MAX ? (unsigned)room : INT32_MAX;
 }
 
 /* Ids of two workers, or of two lives of one, must not meet. */
@@ -53,6 +69,7 @@ int serve_new(struct serve **out, struct serve_plan *plan, struct loop *loop, st
               int slot)
 {
     struct serve *s = mem_alloc(sizeof *s);
+    size_t nofile;
     *out = s;
     s->plan = plan;
     s->limits = &plan->conf->limits;
@@ -65,7 +82,7 @@ int serve_new(struct serve **out, struct serve_plan *plan, struct loop *loop, st
     arena_pool_init(&s->arenas, ARENA_CHUNK, ARENA_SPARES);
     s->next_id = random_start();
     s->date_at = -1;
-    s->max_conns = connection_limit(s);
+    s->max_conns = serve_connection_limit(plan, region->header->max_workers, &nofile);
     set_self(s);
     s->access =
         access_log_new(plan->access_fd, (enum conf_access_format)plan->conf->server.access_format);

@@ -19,6 +19,11 @@
 
 struct serve;
 
+/* How many connections one worker takes: [limits] max_connections, or what RLIMIT_NOFILE (*nofile) allows when that is
+ * less. max_workers: of the shared memory. Raises the soft limit to the hard one. */
+unsigned serve_connection_limit(const struct serve_plan *plan, unsigned max_workers,
+                                size_t *nofile);
+
 /* A worker's state, once per process, after the fork and after privileges are dropped. Runs the
  * modules' worker_start hooks; -1 (logged, with the module's name) when one fails. */
 int serve_new(struct serve **out, struct serve_plan *plan, struct loop *loop, struct region *region,

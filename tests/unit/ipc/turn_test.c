@@ -40,7 +40,7 @@ static int set_up(void **state)
         return -1;
     for (int i = 0; i < WORKERS; i++) {
         turn_init(&turns[i], &region, W0 + i);
-        atomic_store(&turns[i].me->fit, 1);
+        atomic_store(&turns[i].me->fit, IPC_FIT);
         atomic_store(&turns[i].me->state, IPC_READY);
     }
     return 0;
@@ -140,7 +140,7 @@ static void arrange(const struct give_row *row)
         struct ipc_slot *s = turns[i].me;
         atomic_store(&s->park, row->parked[i] == 'r' ? IPC_RUN : IPC_PARK);
         atomic_store(&s->kick, row->parked[i] == 'k');
-        atomic_store(&s->fit, row->parked[i] != 'u');
+        atomic_store(&s->fit, row->parked[i] != 'u' ? IPC_FIT : IPC_UNFIT);
         atomic_store(&s->active, row->active[i]);
     }
 }
@@ -198,11 +198,12 @@ static void test_heard(void **state)
     assert_int_equal(atomic_load(&turns[1].me->park), IPC_RUN);
     assert_true(turn_kicked(&turns[1]));
     assert_int_equal(rung(), 1u << 1);
-    turn_heard(&turns[1]);
-    turn_heard(&turns[1]);
+    turn_answer(&turns[1]);
+    assert_true(turns[1].have);
+    turn_answer(&turns[1]);
     assert_false(turn_kicked(&turns[1]));
     assert_int_equal(own(1, IPC_TURN_KICKS_RECEIVED), 1);
-    assert_true(turn_take(&turns[1]));
+    assert_int_equal(own(1, IPC_TURN_KICKS_FUTILE), 0);
     turn_give(&turns[1]);
 }
 
@@ -385,6 +386,15 @@ static void storm_take(struct turn *t)
         now_holding(t, recovered);
 }
 
+static void storm_answer(struct turn *t)
+{
+    bool had = t->have;
+    uint64_t recovered = board_get(t->region, t->slot, IPC_TURN_RECOVERED);
+    turn_answer(t);
+    if (t->have && !had)
+        now_holding(t, recovered);
+}
+
 static void storm_give(struct turn *t)
 {
     if (atomic_exchange(&storm->holder, 0) != getpid())
@@ -408,7 +418,7 @@ static _Noreturn void storm_worker(int slot)
     struct turn t;
     srand((unsigned)getpid());
     turn_init(&t, &region, slot);
-    atomic_store(&t.me->fit, 1);
+    atomic_store(&t.me->fit, IPC_FIT);
     atomic_store(&t.me->state, IPC_READY);
     for (;;) {
         storm_take(&t);
@@ -420,8 +430,7 @@ static _Noreturn void storm_worker(int slot)
         turn_wake(&t);
         if (fds[0].revents || turn_kicked(&t)) {
             fd_event_drain(region.bells[slot]);
-            turn_heard(&t);
-            storm_take(&t);
+            storm_answer(&t);
         }
         uint64_t one;
         if (fds[1].revents && read(queue, &one, sizeof(one)) == (ssize_t)sizeof(one)) {
