@@ -257,6 +257,7 @@ static void test_listen_tcp(void **state)
         assert_int_equal(sock_queued(fd), 0);
         int client = connect_v4(&bound);
         assert_int_equal(sock_queued(fd), 1);
+        assert_int_equal(sock_queue_room(fd), 16);
         accept_one(fd, "127.0.0.1");
         assert_int_equal(sock_queued(fd), 0);
         close(client);
@@ -268,6 +269,20 @@ static void test_listen_tcp(void **state)
         assert_true(sock_addr_same(&bound, &other));
         close(fd);
     }
+}
+
+static void test_queue_of_a_bound_socket(void **state)
+{
+    (void)state;
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)(void *)&a, sizeof(a)), 0);
+    assert_int_equal(sock_queued(fd), 0);
+    assert_int_equal(sock_queue_room(fd), 0);
+    assert_int_equal(listen(fd, 7), 0);
+    assert_int_equal(sock_queue_room(fd), 7);
+    close(fd);
+    assert_int_equal(sock_queue_room(-1), -EBADF);
 }
 
 static void test_listen_only_v6(void **state)
@@ -326,6 +341,7 @@ static void test_unix(void **state)
     assert_string_equal(again, text);
 
     assert_true(sock_queued(fd) < 0);
+    assert_true(sock_queue_room(fd) < 0);
     int client = sock_unix_connect(path), pid;
     unsigned uid, gid;
     assert_true(client >= 0);
@@ -422,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_same),
         cmocka_unit_test(test_peer_text),
         cmocka_unit_test(test_listen_tcp),
+        cmocka_unit_test(test_queue_of_a_bound_socket),
         cmocka_unit_test(test_listen_only_v6),
         cmocka_unit_test(test_listen_deferred),
         cmocka_unit_test(test_not_here),
