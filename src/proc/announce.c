@@ -1,6 +1,7 @@
 /* announce.c - what is said when the server is ready. */
 #include "base/log.h"
 #include "proc/master.h"
+#include "serve/serve.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,7 +39,10 @@ void announce_url(const char *listener, struct buf *out)
 void announce_ready(const struct master *m)
 {
     const struct generation *g = m->live;
+    const struct conf_limits *limits = &g->settings->conf->limits;
     struct buf urls = {0};
+    size_t nofile;
+    unsigned takes;
 
     for (size_t i = 0; i < g->listens.n; i++) {
         if (i > 0)
@@ -47,6 +51,11 @@ void announce_ready(const struct master *m)
     }
     log_info("ready: %u worker%s, open %s", g->wanted, g->wanted == 1 ? "" : "s",
              urls.n ? urls.p : "(no listener)");
+    takes = serve_connection_limit(g->settings->plan, m->region.header->max_workers, &nofile);
+    log_info("each worker takes up to %u connections (%s; RLIMIT_NOFILE is %zu)", takes,
+             takes == limits->max_connections ? "[limits] max_connections"
+                                              : "as many as there are descriptors for",
+             nofile);
     if (!m->daemon && !m->quiet && g->logs.error_fd != STDERR_FILENO && isatty(STDOUT_FILENO)) {
         printf("cserver is ready: open %s\n", urls.n ? urls.p : "(no listener)");
         fflush(stdout);

@@ -12,6 +12,7 @@
 #include "os/fd.h"
 #include "proc/logs.h"
 #include "proc/pidfile.h"
+#include "serve/serve.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -185,12 +186,34 @@ static void try_plan(struct settings *s, struct settings_crumb *crumb)
     }
 }
 
+static void check_connections(struct settings *s)
+{
+    const struct conf_limits *limits = &s->conf->limits;
+    int64_t wish = limits->max_connections;
+    char text[32];
+    size_t nofile;
+    unsigned takes;
+
+    if (!s->plan || wish == 0)
+        return;
+    takes = serve_connection_limit(s->plan, s->max_workers, &nofile);
+    if ((uint64_t)wish <= takes)
+        return;
+    report_warning(
+        &s->report, conf_origin_of(&limits->head, "max_connections"),
+        snprintf(text, sizeof text, "%lld", (long long)wish),
+        "max_connections = %lld is more than RLIMIT_NOFILE = %zu has room for: a worker takes "
+        "%u; raise that limit (ulimit -n, LimitNOFILE of systemd) or lower this",
+        (long long)wish, nofile, takes);
+}
+
 static void try_out(struct settings *s, const struct probe_ask *ask, struct settings_crumb *crumb)
 {
     if (settings_bind(s, crumb)) {
         check_workers(s, ask);
         check_cpus(s);
         try_plan(s, crumb);
+        check_connections(s);
         crumb->drop(crumb, "trying the addresses");
         listen_check(s, &ask->owned);
         logs_check(s);
