@@ -36,7 +36,7 @@ def shown(figures, cell, server, field):
     value = middle(figures, cell, server, field)
     if field in ("first50", "first99", "later50", "later99"):
         return time_text(value)
-    return number(value, {"jain": "{:.2f}", "rate": "{:,.0f}", "empty": "{:.2f}", "wakeups": "{:.2f}"}[field])
+    return number(value, {"jain": "{:.2f}", "rate": "{:,.0f}", "empty": "{:.2f}", "wakeups": "{:.2f}", "sleeps": "{:.2f}"}[field])
 
 
 def error_text(figures, cell, server):
@@ -48,7 +48,7 @@ def error_text(figures, cell, server):
 
 
 COLUMNS = {"jain": "Jain", "first50": "p50", "first99": "p99", "later50": "later p50", "later99": "later p99",
-           "rate": "requests/s", "empty": "empty accepts", "wakeups": "wake-ups"}
+           "rate": "requests/s", "empty": "empty accepts", "wakeups": "wake-ups", "sleeps": "sleeps"}
 
 
 def cell_table(figures, cell, kind):
@@ -56,6 +56,8 @@ def cell_table(figures, cell, kind):
     lines = []
     for server in figures["servers"]:
         if server in figures["versions"]:
+            if f"{cell} {server}" not in figures["cells"]:
+                continue
             lines.append([ALL[server].title] + [shown(figures, cell, server, f) for f in fields]
                          + [error_text(figures, cell, server)])
         else:

@@ -1,4 +1,5 @@
-"""The servers of make bench-accept: three policies of cserver, three ways of nginx, two of Node's cluster. All have
+"""The servers of make bench-accept: three policies of cserver, three ways of nginx, two of Node's cluster, and two
+textbook loops, which are only measured where connections are short and nothing blocks. All have
 the same handler: /work computes for a while, /block blocks its worker too, and both answer with the worker's pid.
 
 They are not bound to a CPU: how the kernel places workers and load is part of what is compared. cserver and nginx
@@ -30,6 +31,7 @@ class Tools:
         self.tally = None if bare else self.compile("tally.so", ["-shared", "-fPIC", "-fvisibility=hidden", "tally.c",
                                                                  "-ldl", "-lpthread"])
         api = os.path.join(HERE, "..", "..", "src", "api")
+        self.herd = self.compile("herd", ["herd.c"])
         self.module = self.compile("work.so", ["-shared", "-fPIC", "-I" + api, "accept_module.c"])
 
     def compile(self, name, args):
@@ -44,6 +46,7 @@ class Contender(Server):
     """A server with a number of workers. `key` is its name in options and markers, `title` in tables."""
 
     key = title = ""
+    plain = False  # only for short connections and without blocking
 
     def __init__(self, folder, workers, tools):
         self.name = self.key
@@ -294,4 +297,28 @@ class NodeNone(Node):
     key, title, policy = "node-none", "Node SCHED_NONE", "none"
 
 
-ALL = {c.key: c for c in (Turn, Exclusive, Reuseport, NginxMutex, NginxPlain, NginxReuseport, NodeRr, NodeNone)}
+class Bare(Contender):
+    plain = True
+    how = ""
+
+    def commands(self):
+        return {"all": [self.tools.herd, str(self.ports["all"]), str(self.workers), self.how, str(BUSY_US)]}
+
+    @staticmethod
+    def version():
+        return "bare epoll loops, no HTTP (tests/bench/herd.c)"
+
+    def complete(self):
+        return len(self.pids()) == 1 + self.workers
+
+
+class BareHerd(Bare):
+    key, title, how = "bare-herd", "bare epoll, all woken", "plain"
+
+
+class BareExclusive(Bare):
+    key, title, how = "bare-exclusive", "bare EPOLLEXCLUSIVE", "exclusive"
+
+
+ALL = {c.key: c for c in (Turn, Exclusive, Reuseport, NginxMutex, NginxPlain, NginxReuseport, NodeRr, NodeNone, BareHerd,
+                          BareExclusive)}

@@ -1,10 +1,14 @@
 """What make bench-accept measures: cells of the grid, and the measuring of one of them."""
 
+import glob
 import json
+import re
 import statistics
 import subprocess
 import time
 from typing import NamedTuple
+
+from contenders import ALL
 
 IDLE = 200  # requests a second: one or two per cent of what these servers can do
 AT_ONCE = 32  # clients of the closed loop that means full load
@@ -31,6 +35,12 @@ def grid(workers):
         return [Cell(workers, load) for load in ("full", "idle")]
     return [Cell(workers, load, kind, block) for kind in ("short", "long") for block in (False, True)
             for load in ("full", "half", "idle")]
+
+
+def fitting(cell, keys):
+    """Those of the servers that are measured there."""
+    simple = cell.workers == 4 and cell.kind == "short" and not cell.block
+    return [key for key in keys if simple or not ALL[key].plain]
 
 
 def jain(counts, workers):
@@ -69,9 +79,9 @@ class Measurer:
     def measure(self, server, cell, seconds):
         settle(server)
         processes = server.pids()
-        before = server.tally and server.tally.total()
+        before, slept = server.tally and server.tally.total(), sleeps(processes)
         found = self.visit(server, seconds, *self.load(server, cell))
-        used = server.tally and server.tally.total() - before
+        used, slept = server.tally and server.tally.total() - before, sleeps(processes) - slept
         errors = found["errors"]
         if server.pids() != processes:
             errors["processes changed"] = 1
@@ -85,7 +95,22 @@ class Measurer:
                 "first50": found["first"]["p50"], "first99": found["first"]["p99"],
                 "later50": found["later"]["p50"], "later99": found["later"]["p99"],
                 "empty": used.empty / max(1, used.accepts) if used else None,
+                "sleeps": slept / max(1, found["answered"]),
                 "wakeups": used.wakeups / max(1, found["answered"]) if used else None, "errors": errors}
+
+
+def sleeps(pids):
+    """How often these processes have gone to sleep, in all their threads. A worker that the kernel wakes for a
+    connection which somebody else has taken by then sleeps on without a return of epoll_wait: only here it shows."""
+    total = 0
+    for pid in pids:
+        for task in glob.glob(f"/proc/{pid}/task/*/status"):
+            try:
+                with open(task, encoding="utf-8") as f:
+                    total += int(re.search(r"\nvoluntary_ctxt_switches:\s+(\d+)", f.read())[1])
+            except OSError:
+                pass  # a thread that has ended
+    return total
 
 
 def settle(server):

@@ -84,7 +84,8 @@ def words(x, y, said, kind="", anchor="start"):
 
 
 def dot(x, y, kind):
-    return f'  <circle cx="{x:.1f}" cy="{y:.1f}" r="5" class="{kind}"/>'
+    """The second one is smaller: both are seen where they meet."""
+    return f'  <circle cx="{x:.1f}" cy="{y:.1f}" r="{6 if kind == "a" else 4}" class="{kind}"/>'
 
 
 def line(x1, y1, x2, y2, kind):
@@ -98,7 +99,7 @@ def value_text(value, panel):
 def one_row(panel, scale, y, a, b):
     """Two dots with a bar between them; the figures stand outside of it."""
     if a is None or b is None:
-        return [words(scale.x, y + 4, "missing", "small")]
+        return [words(scale.x + WIDTH / 2, y + 4, "not measured", "small", "middle")]
     xa, xb = scale.at(a), scale.at(b)
     near, far = ((xa, a), (xb, b)) if xa <= xb else ((xb, b), (xa, a))
     out = [line(xa, y, xb, y, "bar"), dot(xa, y, "a"), dot(xb, y, "b"),
