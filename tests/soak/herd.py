@@ -7,12 +7,11 @@ has switched to it, since to ask the server would wake somebody."""
 import re
 import time
 
-from soak import Run, options, status
+from soak import Run, grown, options, status
 
 RATE = 500
 WORKERS = 8
 EMPTY = 0.01
-CAUSES = ("kick", "listener", "connection", "bell", "timer", "nothing")
 
 args = options(__doc__, connections=10_000, idle=20)
 
@@ -23,34 +22,22 @@ def switches(pid):
         return sum(map(int, re.findall(r"voluntary_ctxt_switches:\s+(\d+)", f.read())))
 
 
-def numbers(server):
-    return status(server)["totals"]
-
-
 def low_load(run, policy):
     server = run.serve(run.who(f"policy = {policy}"), server={"workers": WORKERS})
-    before = numbers(server)
+    before = status(server)
     n = args.connections if policy == "turn" else args.connections // 5
     end = run.arrivals(server, "/who", "-p", "-r", RATE, "-n", n).result()
-    after = numbers(server)
-    grown = {name: after[name] - before[name] for name in after if name in before}
-    accepts, empty = grown["accepts"], grown["accept_empty"]
+    change = grown(before, status(server))
+    accepts, empty = change["accepts"], change["accept_empty"]
     run.check(f"{policy}: {empty} of {accepts} accepts found nothing ({100 * empty / max(1, accepts):.2f} %)",
               end.failed == 0 and accepts >= n and empty <= EMPTY * accepts, end)
-    run.note(f"{policy}: for each accept {grown['turn_kicks_sent'] / accepts:.2f} kicks sent, "
-             f"{grown.get('turn_kicks_futile', 0) / accepts:.3f} futile, wake-ups by cause: "
-             + ", ".join(f"{c} {v / accepts:.2f}" for c, v in causes(before, after).items()))
+    causes = {name.partition(".")[2]: value for name, value in change.items() if name.startswith("wakeups_by_cause.")}
+    run.check(f"{policy}: {change['wakeups'] / accepts:.2f} wake-ups for each accept: "
+              + ", ".join(f"{cause} {value / accepts:.3f}" for cause, value in causes.items()),
+              sum(causes.values()) == change["wakeups"])
+    run.note(f"{policy}: for each accept {change['turn_kicks_sent'] / accepts:.2f} kicks sent, "
+             f"{change['turn_kicks_futile'] / accepts:.3f} of them in vain")
     return server
-
-
-def causes(before, after):
-    """By whatever name the status page gives them: wakeups_CAUSE, or a family with the cause as label."""
-    found = {}
-    for cause in CAUSES:
-        for name in after:
-            if re.fullmatch(rf"wakeups\w*[_:{{=\"]*{cause}\W*", name):
-                found[cause] = after[name] - before[name]
-    return found
 
 
 def idle(run, server, policy):

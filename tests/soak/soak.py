@@ -27,7 +27,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.append(os.path.dirname(HERE))
 
-from lib.server import BUILD, SOURCE, Server, build_module, wait_for  # noqa: E402,F401
+from lib.server import BUILD, SOURCE, Server, build_module, deadline, wait_for  # noqa: E402,F401
 
 MODULES = """
     [module:hello]
@@ -50,33 +50,55 @@ MODULES = """
 WHO = """
     #include <cserver/cserver.h>
     #include <stdlib.h>
+    #include <string.h>
+    #include <sys/resource.h>
     #include <time.h>
     #include <unistd.h>
 
-    /* Holds up its whole worker, as no module should: ?block=MS asleep, ?spin=US at work. */
-    static void hold_up(cs_str query)
+    static void spin(long us)
     {
-        char text[32] = "";
         struct timespec t, now;
-        memcpy(text, query.p, query.n < sizeof text ? query.n : sizeof text - 1);
-        if (!strncmp(text, "block=", 6))
-            usleep((useconds_t)atoi(text + 6) * 1000);
-        if (strncmp(text, "spin=", 5))
-            return;
         clock_gettime(CLOCK_MONOTONIC, &t);
         do
             clock_gettime(CLOCK_MONOTONIC, &now);
-        while ((now.tv_sec - t.tv_sec) * 1000000 + (now.tv_nsec - t.tv_nsec) / 1000 < atoi(text + 5));
+        while ((now.tv_sec - t.tv_sec) * 1000000 + (now.tv_nsec - t.tv_nsec) / 1000 < us);
+    }
+
+    static void leave(long descriptors)
+    {
+        int next = dup(0);
+        struct rlimit limit;
+        getrlimit(RLIMIT_NOFILE, &limit);
+        limit.rlim_cur = (rlim_t)(next + descriptors);
+        setrlimit(RLIMIT_NOFILE, &limit);
+        close(next);
+    }
+
+    /* What no module should do: ?block=MS sleeps, ?spin=US works, for the whole worker; ?leave=N leaves it only so many
+     * more descriptors. */
+    static void misbehave(cs_str query)
+    {
+        char text[32] = "";
+        memcpy(text, query.p, query.n < sizeof text ? query.n : sizeof text - 1);
+        const char *value = strchr(text, '=');
+        const long n = value ? atol(value + 1) : 0;
+        if (!strncmp(text, "block=", 6))
+            usleep((useconds_t)n * 1000);
+        else if (!strncmp(text, "spin=", 5))
+            spin(n);
+        else if (!strncmp(text, "leave=", 6))
+            leave(n);
     }
 
     static int handler(cs_req *r)
     {
-        hold_up(cs_info(r)->query);
+        misbehave(cs_info(r)->query);
         return cs_textf(r, 200, "pid %d\\n", (int)getpid());
     }
     CS_MODULE(.name = "who", .version = "1.0", .help = "Tells who answers.", .handler = handler);
 """
-GAUGES = {"connections"}  # of the numbers per worker; everything else there only grows
+GAUGES = {"connections", "connections_max", "p50_us", "p99_us"}  # everything else of these numbers only grows
+LABELS = {"worker", "pid", "state"}
 
 
 class Run:
@@ -370,6 +392,22 @@ def status(server, patience=5):
             raise AssertionError(f"no status for {patience} s: {why!r}")
 
 
+def counters(prefix, values):
+    """(name, value) of all that only grows, also in the tables within it."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from counters(f"{prefix}.{name}", value)
+        elif name not in GAUGES and isinstance(value, (int, float)):
+            yield f"{prefix}.{name}", value
+
+
+def grown(before, after):
+    """By how much each counter of the totals has grown."""
+    old = dict(counters("totals", before["totals"]))
+    return {name.removeprefix("totals."): value - old.get(name, 0)
+            for name, value in counters("totals", after["totals"])}
+
+
 def pids(numbers):
     return {w["pid"] for w in numbers["workers"] if w["state"] == "ready"}
 
@@ -383,16 +421,10 @@ class Monotone:
 
     @staticmethod
     def flat(numbers):
-        for name, value in numbers["totals"].items():
-            if name not in GAUGES:
-                yield f"totals.{name}", value
+        yield from counters("totals", numbers["totals"])
         for w in numbers["workers"]:
-            for name, value in w.items():
-                if name not in GAUGES | {"worker", "pid", "state"}:
-                    yield f"worker {w['worker']}.{name}", value
-        for module, values in numbers["modules"].items():
-            for name, value in values.items():
-                yield f"{module}.{name}", value
+            yield from counters(f"worker {w['worker']}", {k: v for k, v in w.items() if k not in LABELS})
+        yield from counters("modules", numbers["modules"])
 
     def look(self, numbers):
         self.looks += 1
