@@ -1,0 +1,516 @@
+"""metrics: both formats are what their grammars say, all workers' numbers are in them, and no counter goes back."""
+import os
+import re
+import signal
+import threading
+
+import pytest
+from lib.server import Server, build_module, wait_for
+
+CONF = """
+    [module:metrics]
+    [module:status]
+    [module:hello]
+
+    [route:metrics]
+    match = = /metrics
+    handler = metrics
+
+    [route:status]
+    match = = /status.json
+    handler = status
+
+    [route:hello]
+    match = = /hello
+    handler = hello
+"""
+PLAIN = "text/plain; version=0.0.4; charset=utf-8"
+OPEN = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+
+# ---- A parser that takes nothing that the formats do not allow ----------------------------------------------
+
+NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+LABEL = r"[a-zA-Z_][a-zA-Z0-9_]*"
+PAIR = rf'{LABEL}="(?:[^"\\\n]|\\["\\n])*"'
+NUMBER = r"[+-]?(?:[0-9]+(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?|Inf)|NaN"
+SAMPLE = re.compile(rf"({NAME})(?:\{{({PAIR}(?:,{PAIR})*)\}})? ({NUMBER})")
+META = re.compile(rf"# (HELP|TYPE|UNIT) ({NAME}) (.*)")
+SUFFIXES = {"histogram": ("_bucket", "_sum", "_count")}
+
+
+class Family:
+    def __init__(self, name):
+        self.name, self.kind, self.help, self.unit = name, None, None, None
+        self.samples = {}  # (name, labels) -> value
+
+
+def unescaped(text):
+    return re.sub(r"\\(.)", lambda m: {"n": "\n"}.get(m[1], m[1]), text)
+
+
+def labels_of(text):
+    pairs = [(n, unescaped(v)) for n, v in re.findall(rf'({LABEL})="((?:[^"\\]|\\.)*)"', text or "")]
+    assert len({n for n, _ in pairs}) == len(pairs), f"a label twice: {text}"
+    return tuple(pairs)
+
+
+class Exposition:
+    """families by name; samples: (name, labels) -> value of all of them."""
+
+    def __init__(self, response):
+        text = response.body.decode("utf-8")
+        self.open = response["content-type"] == OPEN
+        assert self.open or response["content-type"] == PLAIN
+        assert text.endswith("\n") and "\r" not in text
+        lines = text.split("\n")[:-1]
+        if self.open:
+            assert lines.pop() == "# EOF"
+        self.families, self.current = {}, None
+        for line in lines:
+            assert line, "an empty line"
+            self.take(line)
+        self.samples = {}
+        for f in self.families.values():
+            assert f.kind and f.samples, f"{f.name} is not complete"
+            assert not self.samples.keys() & f.samples.keys()
+            self.samples.update(f.samples)
+            if f.kind == "histogram":
+                self.check_histogram(f)
+        self.check_names()
+
+    def take(self, line):
+        if line.startswith("#"):
+            self.take_meta(line)
+            return
+        match = SAMPLE.fullmatch(line)
+        assert match, f"no sample: {line}"
+        name, labels, value = match.groups()
+        f = self.current
+        assert f and name in self.names(f), f"{name} stands outside of its family"
+        key = (name, labels_of(labels))
+        assert key not in f.samples, f"twice: {line}"
+        f.samples[key] = float(value)
+
+    def take_meta(self, line):
+        match = META.fullmatch(line)
+        assert match, f"no line of the format: {line}"
+        what, name, text = match.groups()
+        if not self.current or self.current.name != name:
+            assert name not in self.families, f"{name} is in two places"
+            self.current = self.families[name] = Family(name)
+        f = self.current
+        assert not f.samples, f"{what} {name} after its samples"
+        if what == "HELP":
+            assert f.help is None and re.fullmatch(r'([^\\"]|\\[\\n"])*' if self.open else r"([^\\]|\\[\\n])*", text)
+            f.help = unescaped(text)
+        elif what == "TYPE":
+            assert f.kind is None and text in ("counter", "gauge", "histogram"), line
+            f.kind = text
+        else:
+            assert self.open and f.unit is None and name.endswith("_" + text), line
+            f.unit = text
+
+    def names(self, f):
+        if f.kind == "counter" and self.open:
+            return (f.name + "_total",)
+        return tuple(f.name + s for s in SUFFIXES.get(f.kind, ("",)))
+
+    def check_names(self):
+        """No family has samples that another one could have."""
+        taken = {}
+        for f in self.families.values():
+            reserved = {f.name, *self.names(f)} | ({f.name + "_created"} if self.open and f.kind != "gauge" else set())
+            for name in reserved:
+                assert name not in taken, f"{name} belongs to {f.name} and to {taken[name]}"
+                taken[name] = f.name
+
+    @staticmethod
+    def check_histogram(f):
+        series = {}
+        for (name, labels), value in f.samples.items():
+            rest = tuple(p for p in labels if p[0] != "le")
+            part = series.setdefault(rest, {"buckets": []})
+            if name == f.name + "_bucket":
+                part["buckets"].append((float(dict(labels)["le"]), value))
+            else:
+                part[name[len(f.name) + 1:]] = value
+        for labels, part in series.items():
+            bounds, counts = zip(*part["buckets"])
+            assert list(bounds) == sorted(set(bounds)) and bounds[-1] == float("inf"), labels
+            assert list(counts) == sorted(counts), labels
+            assert counts[-1] == part["count"] and part["sum"] >= 0, labels
+
+    def value(self, name, **labels):
+        """The only sample of that name whose labels include these."""
+        found = [v for (n, ls), v in self.samples.items() if n == name and labels.items() <= dict(ls).items()]
+        assert len(found) == 1, f"{len(found)} samples of {name} {labels}"
+        return found[0]
+
+    def sum(self, name, **labels):
+        return sum(v for (n, ls), v in self.samples.items() if n == name and labels.items() <= dict(ls).items())
+
+    def grows(self):
+        """What may only become more."""
+        for f in self.families.values():
+            if f.kind != "gauge":
+                yield from f.samples.items()
+
+
+def scrape(s, accept=None):
+    r = s.get("/metrics", {"Accept": accept} if accept else {})
+    assert r.status == 200
+    return Exposition(r)
+
+
+def test_the_parser_is_strict():
+    class Text:
+        def __init__(self, body, kind=PLAIN):
+            self.body, self.kind = body.encode(), kind
+
+        def __getitem__(self, _):
+            return self.kind
+
+    good = "# HELP a b\n# TYPE a counter\na 1\n"
+    Exposition(Text(good))
+    for label, text in {
+            "no line break at the end": good[:-1],
+            "no type": "# HELP a b\na 1\n",
+            "no family": "a 1\n",
+            "a second type": good.replace("a 1", "# TYPE a gauge\na 1"),
+            "a family in two places": good + "# TYPE b gauge\nb 1\n# TYPE a counter\na 2\n",
+            "a sample twice": good + "a 2\n",
+            "of another family": good + "b 2\n",
+            "a bad escape": good.replace("a 1", 'a{x="\\x"} 1'),
+            "a label twice": good.replace("a 1", 'a{x="1",x="2"} 1'),
+            "no number": good.replace("a 1", "a one"),
+            "two blanks": good.replace("a 1", "a  1"),
+            "falling buckets": '# TYPE h histogram\nh_bucket{le="1.0"} 2\nh_bucket{le="+Inf"} 1\nh_sum 1\nh_count 1\n',
+            "no last bucket": '# TYPE h histogram\nh_bucket{le="1.0"} 2\nh_sum 1\nh_count 2\n',
+            "another count": '# TYPE h histogram\nh_bucket{le="+Inf"} 2\nh_sum 1\nh_count 3\n',
+    }.items():
+        with pytest.raises((AssertionError, KeyError)):
+            Exposition(Text(text))
+            print(label)
+    open_good = "# TYPE a counter\na_total 1\n# EOF\n"
+    Exposition(Text(open_good, OPEN))
+    for text in (open_good[:-6], open_good.replace("a_total", "a"), open_good.replace("# EOF", "# EOF\n# EOF"),
+                 open_good.replace("# EOF", "# TYPE a_total gauge\na_total 2\n# EOF"),
+                 open_good.replace("# EOF", "# TYPE b gauge\n# UNIT b seconds\nb 2\n# EOF")):
+        with pytest.raises(AssertionError):
+            Exposition(Text(text, OPEN))
+
+
+# ---- The server ------------------------------------------------------------------------------------------------
+
+@pytest.fixture(scope="module")
+def server():
+    s = Server(CONF, server={"workers": 3}, www={"index.html": "front"}).start()
+    yield s
+    faults = s.end()
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("accept, kind", [
+    (None, PLAIN),
+    ("*/*", PLAIN),
+    ("text/plain", PLAIN),
+    ("application/json", PLAIN),
+    ("application/*", PLAIN),
+    ("application/openmetrics-text", OPEN),
+    ("Application/OpenMetrics-Text; Version=1.0.0", OPEN),
+    ('application/openmetrics-text; version="1.0.0"', OPEN),
+    ("application/openmetrics-text; version=2.0.0", PLAIN),
+    ("application/openmetrics-text; version=0.0.1, text/plain", PLAIN),
+    ("application/openmetrics-text;q=0", PLAIN),
+    ("application/openmetrics-text;q=0.000, */*;q=0.1", PLAIN),
+    ("application/openmetrics-text;q=0.5, text/plain;q=0.500", OPEN),
+    ("application/openmetrics-text;q=0.5, text/plain;q=0.501", PLAIN),
+    ("application/openmetrics-text;q=0.5, text/*;q=0.6", PLAIN),
+    ("application/openmetrics-text;q=0.5, text/plain;q=0.1, */*", OPEN),
+    ("application/openmetrics-text;q=0.5, text/plain;version=1.0.0, */*;q=0.1", OPEN),
+    ("application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,"
+     "text/plain;version=0.0.4;q=0.5,*/*;q=0.1", OPEN),
+    ("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;"
+     "version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,"
+     "*/*;q=0.2", OPEN),
+    (",,;,=;q,", PLAIN),
+])
+def test_format(server, accept, kind):
+    r = server.get("/metrics", {"Accept": accept} if accept is not None else {})
+    assert (r.status, r["content-type"], r["cache-control"], r["vary"]) == (200, kind, "no-store", "Accept")
+    Exposition(r)
+
+
+def test_head_and_other_methods(server):
+    r = server.exchange(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "HEAD")
+    assert (r.status, r["content-type"]) == (200, PLAIN) and int(r["content-length"]) > 1000
+    r = server.post("/metrics", b"x")
+    assert (r.status, r["allow"]) == (405, "GET, HEAD")
+
+
+def test_every_family_tells_what_it_is(server):
+    for accept in (PLAIN, OPEN):
+        for f in scrape(server, accept).families.values():
+            assert f.help and (f.name.startswith("cserver_") or f.name.startswith("static_")), f.name
+    plain, opened = scrape(server, PLAIN), scrape(server, OPEN)
+    assert opened.families["cserver_turn_hold_seconds"].unit == "seconds"
+    assert [f.name + ("_total" if f.kind == "counter" else "") for f in opened.families.values()] == \
+        list(plain.families)
+    assert opened.samples.keys() == plain.samples.keys()
+
+
+def test_the_workers_are_the_real_ones(server):
+    m = scrape(server)
+    assert m.value("cserver_build_info") == 1
+    assert m.value("cserver_workers") == 3 and m.value("cserver_config_generation") == 1
+    info = [dict(ls) for (name, ls) in m.samples if name == "cserver_worker_info"]
+    assert sorted(int(i["pid"]) for i in info) == sorted(server.workers())
+    for number in "123":
+        assert m.value("cserver_worker_up", worker=number) == 1
+        assert m.value("cserver_connections_max", worker=number) > 0
+        assert m.value("cserver_turn_hold_seconds_count", worker=number) >= 0
+
+
+def flat_status(s):
+    """The status page's numbers under the names of the metrics."""
+    j = s.get("/status.json").json
+    found = {}
+    for name, value in j["totals"].items():
+        if name.endswith("_by_cause"):
+            found.update({("cserver_wakeups_total", cause): n for cause, n in value.items()})
+        elif isinstance(value, dict):
+            found[f"cserver_{name}_seconds_count", None] = value["count"]
+        elif name not in ("connections", "connections_max", "wakeups"):
+            found[f"cserver_{name}_total", None] = value
+    for module, values in j["modules"].items():
+        found.update({(f"{module}_{name}_total", None): n for name, n in values.items()})
+    return found
+
+
+def test_status_page_tells_the_same(server):
+    """The scrape lies between two looks at the status page; where they agree, so does it."""
+    for _ in range(20):
+        server.get("/hello")
+    for _ in range(7):
+        assert server.get("/nothing").status == 404
+    wait_for(lambda: scrape(server).sum("cserver_responses_4xx_total") >= 7, 5)
+    before, m, after = flat_status(server), scrape(server), flat_status(server)
+    assert before.keys() == after.keys() and len(before) > 40
+    for (name, cause), low in before.items():
+        labels = {"cause": cause} if cause else {}
+        assert any(n == name for n, _ in m.samples), name
+        assert low <= m.sum(name, **labels) <= after[name, cause], name
+    shown = {f.name for f in m.families.values() if f.kind == "counter"}
+    assert shown == {n for n, _ in before if n.endswith("_total")}
+
+
+def test_open_connections(server):
+    held = [server.connect() for _ in range(9)]
+    for c in held:
+        c.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert c.response().status == 200
+    assert scrape(server).sum("cserver_connections") >= 10
+    for c in held:
+        c.close()
+    wait_for(lambda: scrape(server).sum("cserver_connections") == 1, 5)
+
+
+def test_every_scrape_under_load_is_whole(server):
+    """100 scrapes, in turns of both formats, while others ask: nothing goes back."""
+    done, faults = threading.Event(), []
+
+    def load():
+        try:
+            while not done.is_set():
+                assert server.get("/hello").status == 200
+        except Exception as e:
+            faults.append(e)
+
+    threads = [threading.Thread(target=load) for _ in range(3)]
+    for t in threads:
+        t.start()
+    seen, first = {}, None
+    try:
+        for i in range(100):
+            m = scrape(server, OPEN if i % 2 else PLAIN)
+            for key, value in m.grows():
+                assert value >= seen.get(key, 0), key
+                seen[key] = value
+            first = first or m
+    finally:
+        done.set()
+        for t in threads:
+            t.join()
+    assert not faults
+    assert m.sum("cserver_requests_total") >= first.sum("cserver_requests_total") + 100
+    assert m.sum("cserver_accepts_total") > first.sum("cserver_accepts_total")
+
+
+def test_the_dead_keep_their_counts_and_no_gauges(serve):
+    """A reload to fewer workers: the old ones' slots stay empty."""
+    s = serve(CONF, server={"workers": 3})
+    for _ in range(30):
+        s.get("/hello")
+    before = scrape(s)
+    s.configure(CONF, workers=1)
+    assert s.ctl("reload").returncode == 0
+    wait_for(lambda: len(s.workers()) == 1, 15)
+    wait_for(lambda: scrape(s).sum("cserver_worker_up") == 1, 5)
+    after = scrape(s)
+    assert (after.value("cserver_config_generation"), after.value("cserver_reloads_total")) == (2, 1)
+    for key, value in before.grows():
+        assert after.samples[key] >= value, key
+    for number in "123":
+        if not after.value("cserver_worker_up", worker=number):
+            assert after.value("cserver_connections", worker=number) == 0
+            assert after.value("cserver_connections_max", worker=number) == 0
+    assert len([1 for name, _ in after.samples if name == "cserver_worker_info"]) == 1
+
+
+def test_a_killed_worker_is_counted(serve):
+    s = serve(CONF, server={"workers": 2})
+    for _ in range(20):
+        s.get("/hello")
+    before = scrape(s)
+    victim = s.workers()[0]
+    os.kill(victim, signal.SIGKILL)
+    wait_for(lambda: len(s.workers()) == 2 and victim not in s.workers(), 10)
+    after = scrape(s)
+    for key, value in before.grows():
+        assert after.samples[key] >= value, key
+    assert after.value("cserver_worker_crashes_total") == 1
+    assert after.value("cserver_worker_spawns_total") == 3
+
+
+def worker_of(c):
+    """Number of the worker that has this connection: the one whose requests grow when it asks."""
+    def requests():
+        c.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        m = Exposition(c.response())
+        return {dict(ls)["worker"]: v for (n, ls), v in m.samples.items() if n == "cserver_requests_total"}
+
+    before, after = requests(), requests()
+    return max(after, key=lambda w: after[w] - before[w])
+
+
+def test_the_queue_of_a_listener(serve):
+    """While the worker that has the turn is stopped, connections wait, and the other worker tells how many."""
+    s = serve("""
+    [accept]
+    policy = turn
+    stall_kill = 0
+
+    [listen:main]
+    address = 127.0.0.1:@PORT@
+    backlog = 77
+
+    [listen:side]
+    address = unix:@DIR@/side.sock
+""" + CONF, server={"workers": 2})
+    held = {}
+    for _ in range(200):
+        c = s.connect()
+        if held.setdefault(worker_of(c), c) is not c:
+            c.close()
+        if len(held) == 2:
+            break
+    c = held["1"]
+    stopped = dict(zip("12", s.workers()))["2"]
+
+    def look():
+        c.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        return Exposition(c.response())
+
+    def stop_the_owner():
+        if look().value("cserver_turn_owner") != 2:
+            s.get("/hello")
+            return False
+        os.kill(stopped, signal.SIGSTOP)
+        if look().value("cserver_turn_owner") == 2:
+            return True
+        os.kill(stopped, signal.SIGCONT)
+        return False
+
+    waiting = []
+    try:
+        wait_for(stop_the_owner, 15)
+        assert look().value("cserver_listen_queue", listener="main") == 0
+        waiting = [s.connect() for _ in range(5)]
+        wait_for(lambda: look().value("cserver_listen_queue", listener="main") == 5, 5)
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    wait_for(lambda: look().value("cserver_listen_queue", listener="main") == 0, 5)
+    m = look()
+    assert m.value("cserver_listen_backlog", listener="main", address=f"127.0.0.1:{s.port}") == 77
+    assert m.value("cserver_listen_info", listener="main", policy="turn") == 1
+    assert m.value("cserver_listen_info", listener="side", policy="turn") == 1
+    assert not [1 for (n, ls) in m.samples if n == "cserver_listen_queue" and dict(ls)["listener"] == "side"]
+    for c in (*waiting, *held.values()):
+        c.close()
+
+
+ODD = r"""
+    #include <cserver/cserver.h>
+    static cs_counter *one, *two;
+    static int handler(cs_req *r)
+    {
+        cs_counter_add(one, 1);
+        cs_counter_add(two, 2);
+        return cs_text(r, 200, "ok\n");
+    }
+    static const cs_counter_def counters[] = {
+        {&one, "%s", "Back\\slash, \"quotes\"\nand \xc3\xa4 \xff."}, {&two, "plain", "No total"}, {0}};
+    CS_MODULE(.name = "%s", .version = "1", .help = "Odd.", .counters = counters, .handler = handler);
+"""
+
+
+def test_names_and_help_of_modules(serve, folder):
+    """Help with every byte that needs care, a counter without _total, and two modules whose names melt into one."""
+    a = build_module(folder, "a", ODD % ("b_c_total", "a"))
+    a_b = build_module(folder, "a_b", ODD % ("c_total", "a_b"))
+    s = serve(CONF + f"""
+    [module:a]
+    file = {a}
+
+    [module:a_b]
+    file = {a_b}
+
+    [route:a]
+    match = = /a
+    handler = a
+
+    [route:a_b]
+    match = = /a_b
+    handler = a_b
+    """)
+    for path in ("/a", "/a_b", "/a_b"):
+        assert s.get(path).status == 200
+    for accept, name, plain in ((PLAIN, "a_b_c_total", "a_plain"), (OPEN, "a_b_c", "a_plain_total")):
+        m = scrape(s, accept)
+        assert m.families[name].help == 'Back\\slash, "quotes"\nand \u00e4 ?.'
+        assert m.value("a_b_c_total", module="a") == 1 and m.value("a_b_c_total", module="a_b") == 2
+        assert m.value(plain, module="a") == 2
+
+
+def cpu_ns(pids):
+    total = 0
+    for pid in pids:
+        with open(f"/proc/{pid}/schedstat", encoding="ascii") as f:
+            total += int(f.read().split()[0])
+    return total
+
+
+def test_a_scrape_is_cheap(serve):
+    """Nobody else is served by that worker while it writes: less than 5 ms of CPU for 16 workers."""
+    s = serve(CONF, server={"workers": 16})
+    with s.connect() as c:
+        for i in range(101):
+            if i == 1:
+                before = cpu_ns(s.workers())
+            c.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+            m = Exposition(c.response())
+    assert m.sum("cserver_worker_up") == 16
+    cost = (cpu_ns(s.workers()) - before) / 100 / 1e6
+    print(f"{cost:.2f} ms, {len(m.samples)} samples")
+    assert cost < 5
