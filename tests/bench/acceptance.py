@@ -61,6 +61,11 @@ class Rows:
         self.row(f"empty accepts per accept, {title}", self.values(cell, "turn", "empty"), "{:.4f}".format, "≤ 0.01",
                  lambda v: v <= 0.01)
 
+    def sleeps(self, title, cell):
+        """Two processes wake for a connection: who accepts it, and who has the next turn."""
+        self.row(f"sleeps per accept, {title}", self.values(cell, "turn", "sleeps"), "{:.2f}".format, "≤ 2.50",
+                 lambda v: v <= 2.5)
+
     def errors(self):
         bad = [sum(run["errors"].values()) for runs in self.cells.values() for run in runs]
         self.row("errors, all servers", [sum(bad)] if bad else [], "{:.0f}".format, "0", lambda v: v == 0)
@@ -78,6 +83,8 @@ def verdict(figures):
     rows.ratio(blocked + "nginx accept_mutex on", BLOCKED, "first50", "nginx-mutex", "≤ 0.05", lambda v: v <= 0.05)
     for title, cell in (("idle", IDLE), ("half load", HALF), ("full load", FULL), ("idle, 8 workers", MANY)):
         rows.empty(title, cell)
+    for title, cell in (("idle", IDLE), ("idle, 8 workers", MANY)):
+        rows.sleeps(title, cell)
     for other, least in (("exclusive", 0.95), ("reuseport", 0.85)):
         rows.ratio(f"short connections per second at full load: turn / {other}", FULL, "rate", other,
                    f"≥ {least:.2f}", lambda v, least=least: v >= least)
