@@ -62,9 +62,45 @@ def test_workers_are_the_real_ones(server):
 
 def test_every_worker_has_the_numbers_of_the_turn(server):
     for w in numbers(server)["workers"]:
-        for name in ("connections", "requests", "accepts", "turn_takes", "turn_gives", "turn_recovered", "generation",
-                     "incarnation"):
+        for name in ("connections", "connections_max", "requests", "accepts", "turn_takes", "turn_gives",
+                     "turn_recovered", "wakeups", "generation", "incarnation"):
             assert isinstance(w[name], int), name
+
+
+CAUSES = {"kick", "listener", "connection", "bell", "timer", "nothing"}
+
+
+def test_wakeups_by_cause_make_the_sum(server):
+    j = numbers(server)
+    for w in [*j["workers"], j["totals"]]:
+        assert set(w["wakeups_by_cause"]) == CAUSES
+        assert sum(w["wakeups_by_cause"].values()) == w["wakeups"]
+    for cause in CAUSES:
+        assert sum(w["wakeups_by_cause"][cause] for w in j["workers"]) == j["totals"]["wakeups_by_cause"][cause]
+
+
+def test_times_of_the_turn(server):
+    """Each turn that accepted something has been held for a while, and each take but the first followed a give."""
+    for _ in range(30):
+        server.get("/hello")
+    j = numbers(server)
+    for name in ("turn_hold", "turn_give_to_take"):
+        all_of_them = j["totals"][name]
+        assert all_of_them["count"] == sum(w[name]["count"] for w in j["workers"]) > 0
+        assert all_of_them["sum_seconds"] == pytest.approx(sum(w[name]["sum_seconds"] for w in j["workers"]), abs=1e-5)
+        for h in [all_of_them, *(w[name] for w in j["workers"])]:
+            assert set(h) == {"count", "sum_seconds", "p50_us", "p99_us"}
+            bounds = [b for b in (h["p50_us"], h["p99_us"]) if b is not None]
+            assert all(b & (b - 1) == 0 for b in bounds) and bounds == sorted(bounds)
+            assert h["count"] or not bounds
+
+
+def test_listeners(server):
+    j = numbers(server)
+    [only] = j["listeners"]
+    assert (only["listener"], only["address"], only["policy"]) == ("main", f"127.0.0.1:{server.port}", "turn")
+    assert only["queue"] == 0 and only["backlog"] > 0
+    assert re.fullmatch(r"\d+\.\d+\.\d+", j["version"])
 
 
 def test_requests_are_counted(server):
@@ -100,9 +136,24 @@ def test_page(server):
     assert '<meta http-equiv="refresh" content="7">' in text
     for pid in server.workers():
         assert f"<td>{pid}</td>" in text
-    for word in ("turn takes", "turn gives", "recoveries", "accepts_total", "loads_total"):
-        assert word in text, word
+    for word in ("accepts", "takes", "gives", "recoveries", "timeout_idle", "log_lines", "loads"):
+        assert f">{word}<" in text, word
     assert not re.search(r"(src|href)=\"?(https?:)?//|<script", text), "it loads something"
+
+
+def test_every_number_of_the_totals_is_on_the_page_once(server):
+    j, text = numbers(server), server.get("/status").text
+    heads = re.findall(r"<h2>(.*?)</h2>\s*<table>\s*<thead><tr>(.*?)</tr>", text, re.S)
+    lines = re.findall(r"<tr><td>([a-z0-9_]+)</td><td>\d+</td></tr>", text)
+    assert len(lines) == len(set(lines))
+    columns = {"connections_opened", "requests", "responses_2xx", "responses_3xx", "responses_4xx", "responses_5xx",
+               "bytes_in", "bytes_out", "accepts", "accept_empty", "turn_takes", "turn_gives", "turn_recovered",
+               "turn_kicks_sent", "turn_kicks_received", "turn_kicks_futile", "turn_hold", "turn_give_to_take",
+               "wakeups", "wakeups_by_cause"}
+    assert set(lines) | columns | {"connections", "connections_max"} == set(j["totals"])
+    assert not set(lines) & columns
+    for title, head in heads:
+        assert head.count("<th>") <= 7, f"{title} is too wide for a narrow screen"
 
 
 def test_page_without_refresh(server):
