@@ -100,8 +100,11 @@ typedef struct cs_self_info {
     uint32_t generation;  /* grows with each reload */
 } cs_self_info;
 
-/* One value for a status page. `labels` is a list of key, value, key, value ... Metrics of one name
- * follow each other. */
+/* One value for a status page. `labels` is a list of key, value, key, value ...; keys are [a-z_]+, no key comes
+ * twice. Metrics of one name follow each other, have the same kind and help, and differ in their labels. Names of the
+ * server begin with "cserver_", those of a counter end in "_total"; what is before that is no other metric's name.
+ * Labels `worker` (a number, 1..), `module`, and `listener` with `address` tell whose value it is. What a worker has
+ * counted stays when it has gone, and goes on with its successor; its gauges are 0 then. */
 enum {
     CS_METRIC_COUNTER, /* only grows */
     CS_METRIC_GAUGE,
@@ -172,7 +175,7 @@ typedef struct cs_directive {
  * runs, and keeps its value over reloads, by module and counter name. Ends with {0}. */
 typedef struct cs_counter_def {
     cs_counter **ref;
-    const char *name; /* [a-z0-9_], ends in _total by convention */
+    const char *name; /* [a-z0-9_], ends in _total by convention; shown as MODULE_NAME */
     const char *help;
 } cs_counter_def;
 
