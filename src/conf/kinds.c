@@ -82,9 +82,9 @@ static const cs_directive accept_table[] = {
             "or the one with "
             "the least connections."),
     CS_MSEC(struct conf_accept, stall_kill, "5s", 0, DAY, 0,
-            "Kill a worker that has the turn (or a queue of its own) and has left connections "
-            "waiting for so "
-            "long; 0 is never."),
+            "Kill a worker that has left connections waiting for so long: one that has the turn, "
+            "whatever it does; with reuseport only one that is stopped, frozen, or asleep although "
+            "it is called, never one that is busy; with exclusive none. 0 is never."),
     CS_END};
 
 static const cs_directive limits[] = {
