@@ -36,7 +36,7 @@ def shown(figures, cell, server, field):
     value = middle(figures, cell, server, field)
     if field in ("first50", "first99", "later50", "later99"):
         return time_text(value)
-    return number(value, {"jain": "{:.2f}", "rate": "{:,.0f}", "empty": "{:.2f}", "wakeups": "{:.2f}", "sleeps": "{:.2f}"}[field])
+    return number(value, "{:,.0f}" if field == "rate" else "{:.2f}")
 
 
 def error_text(figures, cell, server):
@@ -89,7 +89,7 @@ def details(figures):
 SUMMARY = (("Jain, idle", "4 idle short", "jain"), ("Jain, full", "4 full short", "jain"),
            ("p50, idle", "4 idle short", "first50"), ("p99, idle", "4 idle short", "first99"),
            ("p50, some block", "4 half short block", "first50"), ("p99, some block", "4 half short block", "first99"),
-           ("wake-ups, idle", "4 idle short", "wakeups"), ("connections/s, full", "4 full short", "rate"))
+           ("sleeps, idle", "4 idle short", "sleeps"), ("connections/s, full", "4 full short", "rate"))
 
 
 def summary(figures):

@@ -89,8 +89,8 @@ def verdict(figures):
         rows.ratio(f"short connections per second at full load: turn / {other}", FULL, "rate", other,
                    f"≥ {least:.2f}", lambda v, least=least: v >= least)
     rows.errors()
-    head = [f"Machine: {figures['machine']}. Medians of {figures['rounds']} rounds of {figures['seconds']:g} s (idle: twice"
-            " that); 4 workers unless it says otherwise.", ""]
+    head = [f"Machine: {figures['machine']}. Medians of {figures['rounds']} rounds of {figures['seconds']:g} s"
+            " (idle: twice that); 4 workers unless it says otherwise.", ""]
     if figures["wrong"]:
         head += ["The server's counters disagree with the tally: " + "; ".join(figures["wrong"]) + ".", ""]
     table = report.table(["check", "median", "range of the rounds", "required", "verdict"], rows.lines)

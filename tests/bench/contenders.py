@@ -314,5 +314,5 @@ class BareExclusive(Bare):
     key, title, how = "bare-exclusive", "bare EPOLLEXCLUSIVE", "exclusive"
 
 
-ALL = {c.key: c for c in (Turn, Exclusive, Reuseport, NginxMutex, NginxPlain, NginxReuseport, NodeRr, NodeNone, BareHerd,
-                          BareExclusive)}
+ALL = {c.key: c for c in (Turn, Exclusive, Reuseport, NginxMutex, NginxPlain, NginxReuseport, NodeRr, NodeNone,
+                          BareHerd, BareExclusive)}

@@ -47,7 +47,8 @@ class Panel(NamedTuple):
 
 
 PANELS = (
-    Panel("Jain index (1 = fair)", Dots("idle", "4 idle short", "jain"), Dots("full load", "4 full short", "jain"), False),
+    Panel("Jain index (1 = fair)", Dots("idle", "4 idle short", "jain"),
+          Dots("full load", "4 full short", "jain"), False),
     Panel("p99 until the first byte", Dots("idle", "4 idle short", "first99"),
           Dots("full load", "4 full short", "first99"), True),
     Panel("5 % of handlers block 20 ms", Dots("p50", "4 half short block", "first50"),
