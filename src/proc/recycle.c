@@ -6,6 +6,7 @@
  *
  * While both are there the generation has one worker more than `wanted`. Who interferes (a stop, a reload, TTOU, a death)
  * wins: what is left over is an ordinary worker, or one that has been told to end. */
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "proc/master.h"
@@ -54,6 +55,7 @@ static void rest(struct master *m, const char *how)
 {
     const struct worker *w = m->recycling.going;
 
+    check(w);
     log_warn("the successor of worker %d %s: worker %d (pid %d) goes on, and the next one is tried "
              "in %d s",
              number_of(w), how, number_of(w), (int)w->pid, REST_MS / 1000);
@@ -100,6 +102,7 @@ void recycle_ready(struct master *m, const struct worker *w)
 
     if (m->stop || w != r->coming)
         return;
+    check(old);
     r->coming = NULL;
     atomic_fetch_add(&m->region.header->recycled, 1);
     log_info("worker %d (pid %d) has had its share of requests: worker %d (pid %d) takes its place",
@@ -123,17 +126,19 @@ bool recycle_ended(struct master *m, struct worker *w, const char *how)
     if (r->coming)
         log_warn("worker %d %s while its successor was starting", number_of(w), how);
     generation_drop(m->live, w);
-    r->going = r->coming =
-        NULL; /* the successor, if it is not ready yet, is a worker like any other now */
+    /* The successor, if it is not ready yet, is a worker like any other now. */
+    r->going = r->coming = NULL;
     recycle_look(m);
     return true;
 }
 
+/* Where the old one drains already there is nothing to take back. */
 void recycle_cancel(struct master *m)
 {
     struct recycling *r = current(m);
 
-    if (r->coming)
-        generation_drain_one(m->live, r->coming, clock_ms());
+    if (!r->coming)
+        return;
+    generation_drain_one(m->live, r->coming, clock_ms());
     r->going = r->coming = NULL;
 }

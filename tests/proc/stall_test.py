@@ -266,6 +266,29 @@ def test_exclusive(serve):
     go_on(s, *stopped)
 
 
+def test_exclusive_beside_a_busy_listener(serve):
+    """What is accepted elsewhere does not hide that somebody waits here."""
+    s = serve(conf("1s", more="\n[listen:main]\naddress = 127.0.0.1:@PORT@\n[listen:here]\naddress = unix:@DIR@/s\n"
+                   "policy = exclusive\n"), server={"workers": 3})
+    stopped = [p for p in s.workers() if p != s.workers()[0]]
+    stop(s, *stopped)
+    wait_for(lambda: timed(s) < 0.9, 30)  # until the turn goes round without them
+    over = threading.Event()
+
+    def others():
+        while not over.is_set():
+            timed(s)
+    client = threading.Thread(target=others)
+    client.start()
+    try:
+        waits = [timed(s, address=s.path("s")) for _ in range(8)]
+    finally:
+        over.set()
+        client.join(60)
+    assert max(waits) < 10, waits
+    go_on(s, *stopped)
+
+
 def get_all(s, n):
     """n connections at once; how long each waited."""
     waits, threads = [], []
