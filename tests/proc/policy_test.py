@@ -281,10 +281,30 @@ def test_queue_of_the_old_settings(serve, status, word):
 
 def test_queue_of_one_who_is_sent_away(serve, status):
     s = start(serve, policy("reuseport"), 3)
-    q = hold(s, status, s.workers()[2])
+    worker = s.workers()[2]
+    q = hold(s, status, worker)
     s.signal(signal.SIGTTOU)
     assert q.answers() == [200] * len(q.all)
-    s.signal(signal.SIGCONT, s.workers()[2])
+    s.signal(signal.SIGCONT, worker)
+
+
+def test_worker_comes_while_another_still_leaves(serve, status):
+    """The one that comes takes the socket of the one that leaves, however long that takes. After a reload its slot comes
+    before theirs."""
+    s = start(serve, policy("reuseport"))
+    reload(s, policy("reuseport"))
+    old = wait_for(lambda: len(s.workers()) == 2 and s.workers(), 20)
+    s.signal(signal.SIGSTOP, old[1])
+    wait_for(lambda: stopped(old[1]), 10)
+    s.signal(signal.SIGTTOU)
+    wait_for(lambda: status(s)["wanted"] == 1, 20)
+    s.signal(signal.SIGTTIN)
+    wait_for(lambda: len(s.workers()) == 3, 20)
+    new = wait_for(lambda: next((w["number"] for w in status(s)["workers"]
+                                 if w["pid"] not in old and w["state"] == "ready"), None), 20)
+    assert [visit(("127.0.0.1", s.port)) for _ in range(100)] == [None] * 100
+    wait_for(lambda: requests_of(s, status)[new] > 0, 5, "the new worker gets no connections")
+    s.signal(signal.SIGCONT, old[1])
 
 
 @pytest.mark.parametrize("word", POLICIES)
