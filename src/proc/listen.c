@@ -258,7 +258,7 @@ static struct listen_socket copy_of(const struct listen_socket *from)
 /* Bound only: listen_grow does the rest. */
 static int add_twins(struct listen_socket *s, size_t n)
 {
-    int rc = sock_share(s->fds[0], true);
+    int rc = s->nfds < n ? sock_share(s->fds[0], true) : 0;
 
     while (rc >= 0 && s->nfds < n) {
         rc = sock_twin(s->fds[0]);

@@ -202,6 +202,23 @@ static void test_reuseport(void **state)
     gen_end(&g, NULL);
 }
 
+/* With one worker at most there is nobody to share with. */
+static void test_one_position(void **state)
+{
+    struct settings *s = settings_of(SPREAD);
+    struct listen_from from = {.positions = 1};
+    struct listen_set set;
+
+    (void)state;
+    assert_true(listen_open(&set, s, &from));
+    assert_int_equal(set.v[0].nfds, 1);
+    assert_false(is_shared(set.v[0].fds[0]));
+    assert_int_equal(listen_grow(&set, 1), 0);
+    assert_int_equal(listen_width(&set), 1);
+    listen_close(&set, NULL, true);
+    settings_free(s, NULL);
+}
+
 /* Settings that do not go live leave no trace, and what waits meanwhile stays. */
 static void test_roll_back(void **state)
 {
@@ -559,6 +576,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_turn),
         cmocka_unit_test(test_reuseport),
+        cmocka_unit_test(test_one_position),
         cmocka_unit_test(test_roll_back),
         cmocka_unit_test(test_change_and_back),
         cmocka_unit_test(test_roll_back_of_spread),
