@@ -16,8 +16,9 @@
 #define MIN_SHARE 8 /* so many accepts before a worker compares itself with the others */
 
 /* A listener whose turn it is not stays registered with an interest that never comes true: arming is
- * then one call, and it looks at the queue at once. */
-#define DISARMED EPOLLPRI
+ * then one call, and it looks at the queue at once. It must be none that the kernel names when data arrives (EPOLLPRI
+ * is): each sleeper would be woken, find nothing, and sleep on without a return of epoll_wait. */
+#define DISARMED EPOLLRDHUP
 
 /* Can only be set by a fresh registration, which goes to the tail of the kernel's queue. */
 #define SHARED (EPOLLIN | EPOLLEXCLUSIVE)
