@@ -268,16 +268,6 @@ static bool kick_one(struct turn *t, enum ipc_fit fit, int64_t limit)
     return t->least ? kick_least(t, &w) : kick_next(t, &w);
 }
 
-/* The master may have been wrong about them, or late: they may sleep here unkicked. */
-static void kick_lost(struct turn *t)
-{
-    for (int i = 0, used = used_slots(t->region); i < used; i++) {
-        const struct ipc_slot *s = region_slot(t->region, i);
-        if (i != t->slot && is_lost(s) && is_parked(s) && fit_of(s) != IPC_UNFIT && is_peer(t, s))
-            kick(t, i);
-    }
-}
-
 static bool others_sleep(const struct turn *t)
 {
     for (int i = 0, used = used_slots(t->region); i < used; i++) {
@@ -292,8 +282,8 @@ static bool others_sleep(const struct turn *t)
 static void kick_someone(struct turn *t)
 {
     if (others_sleep(t) && !kick_one(t, IPC_FIT, light_limit(t)) &&
-        !kick_one(t, IPC_FIT, ANY_LOAD) && (somebody_fit(t) || !kick_one(t, IPC_FULL, ANY_LOAD)))
-        kick_lost(t);
+        !kick_one(t, IPC_FIT, ANY_LOAD) && !somebody_fit(t))
+        kick_one(t, IPC_FULL, ANY_LOAD);
 }
 
 void turn_give(struct turn *t)
@@ -337,10 +327,12 @@ void turn_fit(struct turn *t, enum ipc_fit fit)
         kick_someone(t);
 }
 
+/* Who is declared lost by mistake is rung right after it. When that bell is heard in the round that it came in, the next
+ * sleep must not begin lost. */
 static void be_found(struct turn *t)
 {
     if (is_lost(t->me))
-        atomic_store_explicit(&t->me->lost, 0, memory_order_relaxed);
+        atomic_store(&t->me->lost, 0);
 }
 
 /* The lock is tried after this, with an order of its own: the fence keeps that try behind the
