@@ -38,7 +38,7 @@ enum {
     ANSWER = 1024,
     EVENTS = 512,
     PIDS = 1024,
-    SLOWEST = 20,
+    SLOWEST = 400,
     LISTED = 20000, /* failures told one by one */
     SWEEP_US = 50000
 };
@@ -176,12 +176,13 @@ static void note_wait(const struct conn *c)
     struct slow one = {c->first - c->due, c->first - c->began, c->first, c->port, c->pid};
     sample(&waits, one.wait);
     sample(&services, one.service);
-    for (int i = 0; i < SLOWEST; i++)
-        if (one.wait > slowest[i].wait) {
-            struct slow other = slowest[i];
-            slowest[i] = one;
-            one = other;
-        }
+    int i = SLOWEST;
+    while (i > 0 && one.wait > slowest[i - 1].wait)
+        i--;
+    if (i < SLOWEST) {
+        memmove(&slowest[i + 1], &slowest[i], (size_t)(SLOWEST - 1 - i) * sizeof *slowest);
+        slowest[i] = one;
+    }
 }
 
 static void count_pid(long pid)

@@ -29,6 +29,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -327,6 +328,7 @@ int main(int argc, char **argv)
         return 2;
     }
     prctl(PR_SET_PDEATHSIG, SIGTERM);
+    setpriority(PRIO_PROCESS, 0, -20); /* where it may: nobody is to stand for longer than needed */
     find_region(argv[1]);
     while (fgets(line, sizeof line, stdin)) {
         size_t n = strlen(line);

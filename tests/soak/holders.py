@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """200 SIGKILLs of the worker that has the accept turn, under 2,000 connections a second: nobody else's connection is
-refused, reset or unanswered, nobody waits for 10 ms, and the turn is recovered exactly as often as a holder died. Then
+refused, reset or unanswered, nobody waits for 10 ms (from connect to the first byte), and the turn is recovered exactly as often as a holder died. Then
 several at once: the holder with others, and with all others.
 
 Who has the turn is read from the lock itself while its owner is stopped, and so are the connections that die with him
@@ -26,27 +26,34 @@ def all_back(server):
 def judge(run, what, kills, end, before, server, limit_ms):
     all_back(server)
     strangers = kills.strangers(end.failures)
-    stopped = max(k["stopped_us"] for k in kills.all) / 1000
+    stood = max(k["stopped_us"] for k in kills.all) / 1000
+    worst = kills.worst_wait_ms(end)
     run.check(f"{what}: {end.begun} connections, {end.answered} answered, {end.failed} failed, {len(strangers)} of them "
               f"not the victims'", not strangers and end.answered + end.failed == end.begun,
               f"{strangers[:20]}\n{end}")
-    text = (f"{what}: from connect to the first byte {end.summary('service')}; since it was due {end.summary()}; a victim "
-            f"stood for up to {stopped:.2f} ms")
+    run.note(f"{what}: from connect to the first byte {end.summary('service')}; since it was due {end.summary()}; the "
+             f"client itself was late by {end.summary('late')}")
+    text = f"{what}: worst wait {worst:.2f} ms, apart from the {stood:.2f} ms at most that a victim stood before its death"
     if limit_ms:
-        run.check(text, end.service_us["max"] < limit_ms * 1000, end)
+        run.check(text, worst < limit_ms, end)
     else:
         run.note(text)
     kills.judge(run, what, recovered(server) - before)
 
 
 def one_at_a_time(run, server, holder):
-    before, kills = recovered(server), Kills()
-    client = run.arrivals(server, "/who", "-p", "-r", args.rate)
-    wait_for(lambda: status(server)["totals"]["accepts"] > args.rate / 2, 10, "there is no load")
-    for _ in range(args.kills):
-        kills.add([holder.kill_holder()])
+    def attempt():
+        before, kills = recovered(server), Kills()
+        client = run.arrivals(server, "/who", "-p", "-r", args.rate)
+        wait_for(lambda: status(server)["totals"]["connections"] > 0, 10, "there is no load")
+        for _ in range(args.kills):
+            time.sleep(args.every)
+            kills.add([holder.kill_holder()])
         time.sleep(args.every)
-    judge(run, f"{args.kills} holders", kills, client.stop(), before, server, LIMIT_MS)
+        return client.stop(), kills, before
+
+    end, kills, before = run.calmly(attempt, LIMIT_MS, quantile="max")
+    judge(run, f"{args.kills} holders", kills, end, before, server, LIMIT_MS)
 
 
 def several(run, server, holder, what, choose, times):

@@ -197,6 +197,16 @@ class Run:
         argv = [self.program("arrivals"), *map(str, options), str(server.port), path]
         return Arrivals(self.popen(argv), f"{path} {' '.join(map(str, options))}")
 
+    def calmly(self, attempt, limit_ms, tries=3, quantile="p999"):
+        """The first result of attempt() on a machine that is quiet enough to judge it: where the client itself was late
+        by more than the limit others were at work. The last one holds in any case. Other things may stand beside it."""
+        for left in reversed(range(tries)):
+            result = attempt()
+            end = result[0] if isinstance(result, tuple) else result
+            if not left or end.ms("late", quantile) < limit_ms:
+                return result
+            self.note(f"{end.what}: the client itself was late by {end.summary('late')}: the machine is busy, once more")
+
     def holder(self, server):
         """Starts the program that looks at the turn of this server."""
         child = self.popen([self.program("holder"), str(server.pid)], stdin=subprocess.PIPE)
@@ -341,6 +351,15 @@ class Kills:
             return any(port in k["peers"] and began - 0.01 <= k["at"] <= at + 0.01 for k in self.all)
 
         return [f for f in failures if not explained(f)]
+
+    def worst_wait_ms(self, end):
+        """From connect to the first byte, without the time for which we made a victim stand before it was killed."""
+        def net(slow):
+            start = slow["at"] - slow["service_us"] / 1e6
+            stood = sum(k["stopped_us"] for k in self.all if start <= k["at"] and k["at"] - k["stopped_us"] / 1e6 <= slow["at"])
+            return max(0, slow["service_us"] - stood)
+
+        return max(map(net, end.slowest), default=0) / 1000
 
     def judge(self, run, what, recovered):
         """recovered == kills of holders. One that dies in the middle of a recovery may leave it uncounted."""
