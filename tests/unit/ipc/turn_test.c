@@ -25,6 +25,7 @@
 
 #define WORKERS 4
 #define W0      IPC_SLOT_WORKERS
+#define MANY    10000
 
 static struct region region;
 static struct turn turns[WORKERS];
@@ -102,14 +103,17 @@ static void test_take_and_give(void **state)
     assert_int_equal(rung(), 0);
 }
 
-/* Each column is one worker: p parked, r running, k parked with a kick not yet seen, u parked but
- * unfit; then its open connections. Worker `giver` has the turn and gives it. */
+/* Each column is one worker: p parked, r running, k parked with a kick not yet seen, l the same and declared lost, u
+ * parked but unfit, f parked and full, F running and full, s parked and a stranger (takes no turns); then its open
+ * connections. Worker `giver` has the turn and gives it. */
 struct give_row {
     const char *label;
     int giver;
     const char *parked;
     int active[WORKERS];
     int expect; /* worker that is rung, -1: nobody */
+    int max;    /* connections of each, 0 = MANY */
+    bool least; /* pick = least */
 };
 
 static const struct give_row give_rows[] = {
@@ -132,17 +136,64 @@ static const struct give_row give_rows[] = {
     {"unfit ones do not count in the mean", 0, "rpup", {0, 30, 9000, 0}, 3},
     {"all are loaded alike", 0, "rppp", {5000, 5000, 5000, 5000}, 1},
     {"loaded ones in ring order", 2, "pprr", {900, 900, 0, 0}, 0},
+    {"7/8 of the room is loaded", 0, "rppr", {0, 14, 13, 0}, 2, 16},
+    {"below 7/8 of the room is not", 0, "rppr", {0, 13, 13, 0}, 1, 16},
+    {"7/8 of the room before none", 0, "rprr", {15, 15, 15, 15}, 1, 16},
+    {"7/8 of very little room", 0, "rppr", {0, 7, 6, 0}, 2, 8},
+    {"room for one", 0, "rppr", {0, 0, 0, 0}, 1, 1},
+    {"a fit one before a full one", 0, "rffp", {0}, 3},
+    {"a loaded fit one before a full one", 0, "rffp", {0, 0, 0, 900}, 3},
+    {"no full one while somebody runs and is fit", 0, "Fffr", {0}, -1},
+    {"no full one while the giver is fit", 0, "rfff", {0}, -1},
+    {"a full one when nobody is fit", 0, "FFfu", {0}, 2},
+    {"full ones in ring order", 2, "ffFu", {0}, 0},
+    {"a full one with a kick on its way", 0, "Fkff", {0}, -1},
+    {"the lost one is passed over", 0, "rlpr", {0}, 2},
+    {"only a lost one sleeps", 0, "rlrr", {0}, -1},
+    {"a full one when the fit ones are lost", 0, "Flfl", {0}, 2},
+    {"a lost one does not count in the mean", 0, "rplp", {0, 30, 9000, 0}, 3},
+    {"strangers are passed over", 0, "rssp", {0}, 3},
+    {"only strangers sleep", 0, "rsss", {0}, -1},
+    {"a full one though strangers are fit", 0, "Fsfs", {0}, 2},
+    {"least: the next of equals", 0, "rppp", {0}, 1, 0, true},
+    {"least: not the next", 0, "rppp", {0, 3, 2, 5}, 2, 0, true},
+    {"least: the last", 0, "rppp", {0, 3, 2, 1}, 3, 0, true},
+    {"least: only sleepers", 0, "rprp", {0, 3, 0, 5}, 1, 0, true},
+    {"least: loaded ones too", 0, "rppr", {0, 900, 800, 0}, 2, 0, true},
+    {"least: itself is not asked", 1, "pppr", {7, 0, 8, 0}, 0, 0, true},
+    {"least: full ones", 0, "Fffu", {8, 8, 7, 0}, 2, 0, true},
+    {"least: not the lost one", 0, "rlpp", {0, 0, 4, 3}, 3, 0, true},
+    {"least: a kick on its way is enough", 0, "rkpp", {0, 1, 2, 3}, -1, 0, true},
 };
+
+static enum ipc_fit fit_of(char c)
+{
+    return c == 'u' ? IPC_UNFIT : c == 'f' || c == 'F' ? IPC_FULL : IPC_FIT;
+}
 
 static void arrange(const struct give_row *row)
 {
     for (int i = 0; i < WORKERS; i++) {
         struct ipc_slot *s = turns[i].me;
-        atomic_store(&s->park, row->parked[i] == 'r' ? IPC_RUN : IPC_PARK);
-        atomic_store(&s->kick, row->parked[i] == 'k');
-        atomic_store(&s->fit, row->parked[i] != 'u' ? IPC_FIT : IPC_UNFIT);
+        char c = row->parked[i];
+        atomic_store(&s->park, c == 'r' || c == 'F' ? IPC_RUN : IPC_PARK);
+        atomic_store(&s->kick, c == 'k' || c == 'l');
+        atomic_store(&s->lost, c == 'l');
+        atomic_store(&s->fit, fit_of(c));
         atomic_store(&s->active, row->active[i]);
+        atomic_store(&s->max, row->max ? row->max : MANY);
+        turns[i].takes = c != 's';
+        atomic_store(&s->takes, c != 's');
+        turns[i].least = row->least;
     }
+}
+
+/* Fit or not, as a worker that has had the turn for a while. */
+static void take_by_force(struct turn *t)
+{
+    uint32_t fit = atomic_exchange(&t->me->fit, IPC_FIT);
+    assert_true(turn_take(t));
+    atomic_store(&t->me->fit, fit);
 }
 
 static void check_kick(const struct give_row *row, uint64_t sent)
@@ -163,7 +214,7 @@ static void test_give_kicks(void **state)
         const struct give_row *row = &give_rows[i];
         arrange(row);
         uint64_t sent = own(row->giver, IPC_TURN_KICKS_SENT);
-        assert_true(turn_take(&turns[row->giver]));
+        take_by_force(&turns[row->giver]);
         turn_give(&turns[row->giver]);
         check_kick(row, sent);
     }
@@ -219,6 +270,9 @@ static void test_others_parked(void **state)
         {"another sleeps", "rrpr", true},
         {"only unfit ones sleep", "ruur", false},
         {"a kicked one sleeps", "rrrk", true},
+        {"a lost one sleeps", "rrrl", false},
+        {"a full one sleeps", "rrrf", false},
+        {"a stranger sleeps", "rrrs", false},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         arrange(&(struct give_row){.parked = rows[i].parked});
@@ -235,6 +289,7 @@ static void test_overloaded(void **state)
         const char *label, *parked;
         int active[WORKERS];
         bool expect;
+        int max;
     } rows[] = {
         {"no connections", "rrrr", {0, 0, 0, 0}, false},
         {"a few more than nothing", "rrrr", {16, 0, 0, 0}, false},
@@ -244,16 +299,223 @@ static void test_overloaded(void **state)
         {"mean 110, margin 27: one more", "rrrr", {138, 101, 101, 101}, true},
         {"everybody is busy", "rrrr", {900, 900, 900, 900}, false},
         {"others have more", "rrrr", {0, 900, 900, 900}, false},
-        {"the full ones are not fit", "ruuu", {500, 0, 0, 0}, false},
+        {"the unfit ones do not count", "ruuu", {500, 0, 0, 0}, false},
+        {"the full ones do not count", "rfff", {500, 0, 0, 0}, false},
+        {"the lost ones do not count", "rlll", {500, 0, 0, 0}, false},
+        {"strangers do not count", "rsss", {500, 0, 0, 0}, false},
+        {"full", "frrr", {0, 900, 900, 900}, true},
+        {"7/8 of the room: not yet", "rrrr", {69, 69, 69, 69}, false, 80},
+        {"7/8 of the room", "rrrr", {70, 70, 70, 70}, true, 80},
+        {"7/8 of 1: never before it is full", "rrrr", {0, 0, 0, 0}, false, 1},
+        {"7/8 of 8: one is left", "rrrr", {7, 7, 7, 7}, true, 8},
+        {"7/8 of 8: two are left", "rrrr", {6, 6, 6, 6}, false, 8},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
-        struct give_row row = {.parked = rows[i].parked};
+        struct give_row row = {.parked = rows[i].parked, .max = rows[i].max};
         memcpy(row.active, rows[i].active, sizeof(row.active));
         arrange(&row);
         if (turn_overloaded(&turns[0]) != rows[i].expect)
             fail_msg("%s", rows[i].label);
     }
     print_message("rows: %zu\n", ARRAY_LEN(rows));
+}
+
+/* Who may take the turn when it is free: turn_take of worker 0. */
+static void test_eligible(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label, *workers;
+        bool expect;
+    } rows[] = {
+        {"fit", "rrrr", true},
+        {"fit, the others are full", "rfFf", true},
+        {"fit, the others are unfit", "ruuu", true},
+        {"unfit", "urrr", false},
+        {"unfit, and nobody else is there", "uuuu", false},
+        {"unfit, the others are full", "ufff", false},
+        {"full, all others are fit", "Frpk", false},
+        {"full, one runs and is fit", "Fffr", false},
+        {"full, one sleeps and is fit", "Fffp", false},
+        {"full, a fit one has a kick", "Fffk", false},
+        {"full, as all are", "FFff", true},
+        {"full, the others are unfit", "Fuuu", true},
+        {"full, the fit one is lost", "Fffl", true},
+        {"full, one is lost and one is fit", "Flfr", false},
+        {"full, the fit ones are strangers", "Fsss", true},
+        {"a stranger", "srrr", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        arrange(&(struct give_row){.parked = rows[i].workers});
+        if (turn_take(&turns[0]) != rows[i].expect)
+            fail_msg("%s", rows[i].label);
+        if (rows[i].workers[0] != 's' && turn_may(&turns[0]) != rows[i].expect)
+            fail_msg("%s: turn_may", rows[i].label);
+        turn_give(&turns[0]);
+        rung();
+    }
+    print_message("rows: %zu\n", ARRAY_LEN(rows));
+}
+
+/* Worker 0, without the turn, becomes something else: whom does it wake? */
+static void test_fit(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label, *workers;
+        enum ipc_fit to;
+        int expect;
+    } rows[] = {
+        {"still fit", "rfff", IPC_FIT, -1},
+        {"the last one fills up", "rfff", IPC_FULL, 1},
+        {"the last one rests", "rfff", IPC_UNFIT, 1},
+        {"another is fit and runs", "rffr", IPC_FULL, -1},
+        {"another is fit and sleeps", "rffp", IPC_FULL, -1},
+        {"the other fit one is lost", "rlff", IPC_FULL, 2},
+        {"the full ones run", "rFFF", IPC_FULL, -1},
+        {"the others are unfit", "ruuu", IPC_FULL, -1},
+        {"the next full one is unfit", "rufu", IPC_UNFIT, 2},
+        {"a full one rests", "Ffff", IPC_UNFIT, -1},
+        {"a full one has room again", "Ffff", IPC_FIT, -1},
+        {"a rest is over", "ufff", IPC_FIT, -1},
+        {"a rest is over, but it is full", "ufff", IPC_FULL, -1},
+        {"strangers are no comfort", "rssf", IPC_FULL, 3},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        arrange(&(struct give_row){.parked = rows[i].workers});
+        turn_fit(&turns[0], rows[i].to);
+        unsigned expect = rows[i].expect < 0 ? 0 : 1u << rows[i].expect, got = rung();
+        if (got != expect)
+            fail_msg("%s: rung %#x, expected %#x", rows[i].label, got, expect);
+        if (atomic_load(&turns[0].me->fit) != (uint32_t)rows[i].to)
+            fail_msg("%s: not stored", rows[i].label);
+    }
+    print_message("rows: %zu\n", ARRAY_LEN(rows));
+}
+
+/* Who has the turn tells when it gives it, and not before. */
+static void test_fit_of_the_holder(void **state)
+{
+    (void)state;
+    arrange(&(struct give_row){.parked = "rfff"});
+    assert_true(turn_take(&turns[0]));
+    turn_fit(&turns[0], IPC_FULL);
+    assert_int_equal(rung(), 0);
+    assert_true(turn_may(&turns[0]));
+    turn_give(&turns[0]);
+    assert_int_equal(rung(), 1u << 1);
+}
+
+static void test_answer(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label, *workers;
+        bool kicked, busy, expect;
+        int forwarded;
+        unsigned futile;
+    } rows[] = {
+        {"free", "rrrr", true, false, true, -1, 0},
+        {"somebody has it", "rrrr", true, true, false, -1, 1},
+        {"a bell without a kick", "rrrr", false, true, false, -1, 0},
+        {"unfit", "uprr", true, false, false, 1, 0},
+        {"unfit, nobody sleeps", "urrr", true, false, false, -1, 0},
+        {"full, and nobody is fit", "Ffff", true, false, true, -1, 0},
+        {"full, and somebody is fit again", "Fffp", true, false, false, 3, 0},
+        {"full, and the fit one runs", "Fffr", true, false, false, -1, 0},
+        {"a stranger", "srrr", true, false, false, -1, 0},
+        {"a stranger that is unfit", "sprr", true, false, false, -1, 0},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        arrange(&(struct give_row){.parked = rows[i].workers});
+        atomic_store(&turns[0].me->kick, rows[i].kicked);
+        uint64_t futile = own(0, IPC_TURN_KICKS_FUTILE), got = own(0, IPC_TURN_KICKS_RECEIVED);
+        if (rows[i].busy)
+            assert_true(turn_take(&turns[2]));
+        turn_answer(&turns[0]);
+        if (turns[0].have != rows[i].expect || turn_kicked(&turns[0]))
+            fail_msg("%s", rows[i].label);
+        if (rung() != (rows[i].forwarded < 0 ? 0 : 1u << rows[i].forwarded))
+            fail_msg("%s: forwarded to somebody else", rows[i].label);
+        if (own(0, IPC_TURN_KICKS_FUTILE) - futile != rows[i].futile ||
+            own(0, IPC_TURN_KICKS_RECEIVED) - got != rows[i].kicked)
+            fail_msg("%s: counted wrongly", rows[i].label);
+        turn_give(&turns[0]);
+        turn_give(&turns[2]);
+        rung();
+    }
+    print_message("rows: %zu\n", ARRAY_LEN(rows));
+}
+
+/* A worker that wakes up, or goes to sleep, is not lost. */
+static void test_lost(void **state)
+{
+    (void)state;
+    arrange(&(struct give_row){.parked = "rlrr"});
+    turn_wake(&turns[1]);
+    assert_int_equal(atomic_load(&turns[1].me->lost), 0);
+    atomic_store(&turns[1].me->lost, 1);
+    turn_park(&turns[1]);
+    assert_int_equal(atomic_load(&turns[1].me->lost), 0);
+    atomic_store(&turns[1].me->lost, 1);
+    turn_init(&turns[1], &region, W0 + 1);
+    assert_int_equal(atomic_load(&turns[1].me->lost), 0);
+}
+
+static uint64_t timed(int worker, enum ipc_histogram h, uint64_t *sum_us)
+{
+    const struct ipc_buckets *b = &turns[worker].me->histograms[h];
+    uint64_t n = 0;
+    for (int i = 0; i < IPC_BUCKETS; i++)
+        n += atomic_load(&b->count[i]);
+    *sum_us = atomic_load(&b->sum_us);
+    return n;
+}
+
+static void test_histograms(void **state)
+{
+    (void)state;
+    uint64_t us;
+    clock_update();
+    assert_true(turn_take(&turns[0]));
+    assert_int_equal(timed(0, IPC_GIVE_TO_TAKE, &us), 0); /* nobody has given it */
+    turn_give(&turns[0]);
+    assert_int_equal(timed(0, IPC_HOLD, &us), 0); /* no listener was ready */
+    usleep(2000);
+    assert_true(turn_take(&turns[1]));
+    assert_int_equal(timed(1, IPC_GIVE_TO_TAKE, &us), 1);
+    assert_in_range(us, 2000, 10000000);
+    assert_int_equal(atomic_load(&region.turn->given_us), 0);
+    usleep(3000);
+    clock_update();
+    turn_event(&turns[1]);
+    usleep(2000);
+    clock_update();
+    turn_event(&turns[1]); /* it counts from the first */
+    usleep(2000);
+    turn_give(&turns[1]);
+    assert_int_equal(timed(1, IPC_HOLD, &us), 1);
+    assert_in_range(us, 4000, 10000000);
+    turn_event(&turns[1]); /* without the turn: nothing */
+    assert_true(turn_take(&turns[1]));
+    turn_give(&turns[1]);
+    assert_int_equal(timed(1, IPC_HOLD, &us), 1);
+    assert_int_equal(timed(1, IPC_GIVE_TO_TAKE, &us), 2);
+}
+
+static void test_abstain(void **state)
+{
+    (void)state;
+    turn_abstain(&turns[1]);
+    assert_false(turn_take(&turns[1]));
+    assert_true(turn_may(&turns[1]));
+    turn_park(&turns[1]);
+    assert_true(turn_take(&turns[0]));
+    turn_give(&turns[0]);
+    assert_int_equal(rung(), 0);
+    turn_init(&turns[1], &region, W0 + 1);
+    assert_true(turn_take(&turns[1]));
+    turn_give(&turns[1]);
 }
 
 /* Every process is rung, parked or not, flagged or not; free slots are left alone. */
@@ -312,6 +574,8 @@ static void test_recovery(void **state)
     assert_int_equal(atomic_load(&region.turn->owner), W0 + 2);
     assert_int_equal(own(2, IPC_TURN_RECOVERED), 1);
     assert_int_equal(own(2, IPC_TURN_TAKES), 1);
+    uint64_t us;
+    assert_int_equal(timed(2, IPC_GIVE_TO_TAKE, &us), 0);
     assert_int_equal(log_count("worker 2, has died"), 1);
     turn_give(&turns[2]);
     run_child(die_before_the_name);
@@ -552,9 +816,15 @@ static void test_storm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_take_and_give), TEST(test_give_kicks), TEST(test_forward), TEST(test_heard),
-        TEST(test_others_parked), TEST(test_overloaded), TEST(test_rescue),  TEST(test_newborn),
-        TEST(test_recovery),      TEST(test_broken),     TEST(test_storm),
+        TEST(test_take_and_give), TEST(test_give_kicks),
+        TEST(test_forward),       TEST(test_heard),
+        TEST(test_others_parked), TEST(test_overloaded),
+        TEST(test_rescue),        TEST(test_newborn),
+        TEST(test_recovery),      TEST(test_broken),
+        TEST(test_storm),         TEST(test_eligible),
+        TEST(test_fit),           TEST(test_fit_of_the_holder),
+        TEST(test_answer),        TEST(test_lost),
+        TEST(test_histograms),    TEST(test_abstain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
