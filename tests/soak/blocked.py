@@ -2,8 +2,8 @@
 """A worker that is held up for 200 ms by a handler, again and again, holds up nobody else: 99 of 100 new connections
 have their answer within 10 ms. On an idle server they have it within 2 ms.
 
-Judged from connect to the first byte: the client never waits for the server before it connects, so what it is late by is
-its own."""
+Judged from connect to the first byte: the client never waits for the server before it connects, so what it is late by
+is its own."""
 from soak import Run, options
 
 BLOCK_MS = 200

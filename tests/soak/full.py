@@ -34,8 +34,8 @@ def idle_ones_leave(run, server, what):
     there = client.held()
     open_now = status(server)["totals"]["connections"]
     end = client.stop()
-    run.check(f"{what}: {end.answered} of {CLIENTS} answered, {end.busy} got 503, {end.failed} failed, {end.shed} left "
-              f"while idle, {there.held} stayed; longest wait {end.ms('wait', 'max'):.0f} ms",
+    run.check(f"{what}: {end.answered} of {CLIENTS} answered, {end.busy} got 503, {end.failed} failed, {end.shed} "
+              f"left while idle, {there.held} stayed; longest wait {end.ms('wait', 'max'):.0f} ms",
               end.answered == CLIENTS and end.busy == 0 and end.failed == 0 and end.wait_us["max"] < 1_000_000, end)
     return before, end, open_now, there.held
 
@@ -48,8 +48,8 @@ def idle(run, server):
     change = grown(before, status(server))
     # To ask for the numbers took places too, each of which an idle one may have had to leave.
     asked = change["accepts"] - CLIENTS
-    run.check(f"all idle: {change['accepts']} accepts, {asked} of them by this script; {change['limit_connections']} times "
-              f"the limit is counted, {end.shed} have left", 0 <= asked <= 60 and
+    run.check(f"all idle: {change['accepts']} accepts, {asked} of them by this script; {change['limit_connections']} "
+              f"times the limit is counted, {end.shed} have left", 0 <= asked <= 60 and
               end.shed <= change["limit_connections"] <= end.shed + asked, change)
 
 
@@ -64,8 +64,8 @@ def busy(run, server):
     run.check("all busy: the connections end", alone(server))
     change = grown(before, status(server))
     refused = change["limit_connections"]
-    run.check(f"all busy: {change['accepts']} accepts are counted, {refused} times the limit", change["accepts"] >= CLIENTS
-              and refused == end.busy, change)
+    run.check(f"all busy: {change['accepts']} accepts are counted, {refused} times the limit",
+              change["accepts"] >= CLIENTS and refused == end.busy, change)
 
 
 def mixed(run, server):
@@ -84,8 +84,8 @@ def mixed(run, server):
     begun = sum(e.begun for e in ends)
     left, turned_away = sum(e.shed for e in ends), sum(e.busy for e in ends)
     asked = change["accepts"] - begun
-    run.check(f"mixed: {begun} connections, {change['accepts']} accepts; limit counted {change['limit_connections']} times, "
-              f"{turned_away} got 503, {left} left", 0 <= asked <= 60 and
+    run.check(f"mixed: {begun} connections, {change['accepts']} accepts; limit counted {change['limit_connections']} "
+              f"times, {turned_away} got 503, {left} left", 0 <= asked <= 60 and
               left + turned_away <= change["limit_connections"] <= left + turned_away + asked, change)
 
 
@@ -100,11 +100,13 @@ def out_of_descriptors(run):
         if len(short) == WORKERS:
             break
     before, end, open_now, held = idle_ones_leave(run, server, "out of descriptors")
-    run.check(f"out of descriptors: {held} stayed, the server says {open_now}", PLACES // 2 <= held <= PLACES + WORKERS)
+    run.check(f"out of descriptors: {held} stayed, the server says {open_now}",
+              PLACES // 2 <= held <= PLACES + WORKERS)
     client = run.arrivals(server, f"/slow?ms={SLOW_MS}", "-n", CLIENTS, "-c", CLIENTS, "-t", 15000)
     late = client.result()
-    run.check(f"out of descriptors, all busy: {late.answered} answered, {late.busy} got 503, {late.failed} failed, longest "
-              f"wait {late.ms('wait', 'max'):.0f} ms", late.answered + late.busy == CLIENTS and late.failed == 0, late)
+    run.check(f"out of descriptors, all busy: {late.answered} answered, {late.busy} got 503, {late.failed} failed, "
+              f"longest wait {late.ms('wait', 'max'):.0f} ms",
+              late.answered + late.busy == CLIENTS and late.failed == 0, late)
     run.check("out of descriptors: the connections end", alone(server))
     change = grown(before, status(server))
     run.check(f"out of descriptors: {change['accepts']} accepts, {change['accept_full']} pauses are counted",
@@ -116,7 +118,8 @@ def out_of_descriptors(run):
 
 
 with Run() as run:
-    server = run.serve(run.who(f"policy = {args.policy}"), server={"workers": WORKERS}, limits={"max_connections": EACH})
+    server = run.serve(run.who(f"policy = {args.policy}"), server={"workers": WORKERS},
+                       limits={"max_connections": EACH})
     idle(run, server)
     busy(run, server)
     mixed(run, server)

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Nobody is woken for nothing: of 10,000 connections at low load over 8 workers at most 1 % of the accepts find nothing,
-in each policy; and on an idle server no worker wakes up but perhaps the one whose turn it is.
+"""Nobody is woken for nothing: of 10,000 connections at low load over 8 workers at most 1 % of the accepts find
+nothing, in each policy; and on an idle server no worker wakes up but perhaps the one whose turn it is.
 
---idle: seconds without load (60 is what is promised). What wakes a worker is counted from outside, by the times that the kernel
-has switched to it, since to ask the server would wake somebody."""
+--idle: seconds without load (60 is what is promised). What wakes a worker is counted from outside, by the times that
+the kernel has switched to it, since to ask the server would wake somebody."""
 import re
 import time
 

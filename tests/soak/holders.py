@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """200 SIGKILLs of the worker that has the accept turn, under 2,000 connections a second: nobody else's connection is
-refused, reset or unanswered, nobody waits for 10 ms (from connect to the first byte), and the turn is recovered exactly as often as a holder died. Then
-several at once: the holder with others, and with all others.
+refused, reset or unanswered, nobody waits for 10 ms (from connect to the first byte), and the turn is recovered exactly
+as often as a holder died. Then several at once: the holder with others, and with all others.
 
 Who has the turn is read from the lock itself while its owner is stopped, and so are the connections that die with him
 (holder.c)."""
@@ -28,12 +28,12 @@ def judge(run, what, kills, end, before, server, limit_ms):
     strangers = kills.strangers(end.failures)
     stood = max(k["stopped_us"] for k in kills.all) / 1000
     worst = kills.worst_wait_ms(end)
-    run.check(f"{what}: {end.begun} connections, {end.answered} answered, {end.failed} failed, {len(strangers)} of them "
-              f"not the victims'", not strangers and end.answered + end.failed == end.begun,
+    run.check(f"{what}: {end.begun} connections, {end.answered} answered, {end.failed} failed, {len(strangers)} of "
+              f"them not the victims'", not strangers and end.answered + end.failed == end.begun,
               f"{strangers[:20]}\n{end}")
-    run.note(f"{what}: from connect to the first byte {end.summary('service')}; since it was due {end.summary()}; the "
-             f"client itself was late by {end.summary('late')}")
-    text = f"{what}: worst wait {worst:.2f} ms, apart from the {stood:.2f} ms at most that a victim stood before its death"
+    run.note(f"{what}: from connect to the first byte {end.summary('service')}; since it was due {end.summary()}; "
+             f"the client itself was late by {end.summary('late')}")
+    text = f"{what}: worst wait {worst:.2f} ms, apart from the time that a victim stood before its death ({stood:.2f})"
     if limit_ms:
         run.check(text, worst < limit_ms, end)
     else:

@@ -11,7 +11,7 @@ from soak import Run, options, pids, shares, spread, status, wait_for
 
 WORKERS = 8
 RATIO = 1.5
-HEAVY = 1.25 + 0.05  # times the mean: from there on a worker does not want the turn; some come at the same time
+HEAVY = 1.25 + 0.05  # times the mean: from there on a worker does not want the turn
 RATE = 500
 
 args = options(__doc__, connections=2000, policy="turn")
@@ -56,8 +56,9 @@ def two_thousand(run, pick):
     else:
         judge_heaviest(run, what, open_ones(server))
     ends = [first.stop(), second.stop()]
-    run.check(f"{pick}: only those of the dead worker have ended: {ends[0].failed + ends[0].shed} of {lost}, {ends[1].failed} "
-              f"of the others", ends[0].failed + ends[0].shed <= lost + 1 and ends[1].failed + ends[1].shed == 0,
+    run.check(f"{pick}: only those of the dead worker have ended: {ends[0].failed + ends[0].shed} of {lost}, "
+              f"{ends[1].failed} of the others",
+              ends[0].failed + ends[0].shed <= lost + 1 and ends[1].failed + ends[1].shed == 0,
               "\n".join(map(str, ends)))
     server.stop()
 

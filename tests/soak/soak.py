@@ -199,13 +199,13 @@ class Run:
 
     def calmly(self, attempt, limit_ms, tries=3, quantile="p999"):
         """The first result of attempt() on a machine that is quiet enough to judge it: where the client itself was late
-        by more than the limit others were at work. The last one holds in any case. Other things may stand beside it."""
+        by more than the limit, others were at work. The last one counts in any case. It may be the first of a tuple."""
         for left in reversed(range(tries)):
             result = attempt()
             end = result[0] if isinstance(result, tuple) else result
             if not left or end.ms("late", quantile) < limit_ms:
                 return result
-            self.note(f"{end.what}: the client itself was late by {end.summary('late')}: the machine is busy, once more")
+            self.note(f"{end.what}: the client itself was late by {end.summary('late')}: others are at work, again")
 
     def holder(self, server):
         """Starts the program that looks at the turn of this server."""
@@ -356,7 +356,8 @@ class Kills:
         """From connect to the first byte, without the time for which we made a victim stand before it was killed."""
         def net(slow):
             start = slow["at"] - slow["service_us"] / 1e6
-            stood = sum(k["stopped_us"] for k in self.all if start <= k["at"] and k["at"] - k["stopped_us"] / 1e6 <= slow["at"])
+            stood = sum(k["stopped_us"] for k in self.all
+                        if start <= k["at"] and k["at"] - k["stopped_us"] / 1e6 <= slow["at"])
             return max(0, slow["service_us"] - stood)
 
         return max(map(net, end.slowest), default=0) / 1000

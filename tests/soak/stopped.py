@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Workers that stand still (SIGSTOP), with the default settings. Under the policy turn: the one whose turn it is; the
 same, but it goes on before the master loses patience; one whose turn it is not; all but one. Under exclusive and
-reuseport: the one that accepts most. Connections that come meanwhile are answered within stall_kill + 2 s, and those that come after;
-only what the standing one had accepted may fail, and only if it was killed. Nobody is killed whom nobody waits for,
-and SIGCONT at last does no harm.
+reuseport: the one that accepts most. Connections that come meanwhile are answered within stall_kill + 2 s, those that
+come after at once; only what the standing one had accepted may fail, and only if it was killed. Nobody is killed whom
+nobody waits for, and SIGCONT at last does no harm.
 
 --policy: only this one."""
 import os
@@ -62,8 +62,8 @@ class Scene:
         time.sleep(1)
         end = self.client.stop()
         strangers = self.kills.strangers(end.failures)
-        self.run.check(f"{self.what}: {end.answered} of {end.begun} answered, {len(strangers)} failed that the standing one "
-                       f"did not have", not strangers, f"{strangers[:20]}\n{end}")
+        self.run.check(f"{self.what}: {end.answered} of {end.begun} answered, {len(strangers)} failed that the "
+                       f"standing one did not have", not strangers, f"{strangers[:20]}\n{end}")
         self.run.check(f"{self.what}: longest wait {end.ms('wait', 'max') / 1000:.2f} s",
                        end.wait_us["max"] < limit * 1e6, end)
         again = self.run.arrivals(self.server, "/who", "-p", "-r", RATE, "-n", 2 * RATE).result()
