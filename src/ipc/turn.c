@@ -192,7 +192,7 @@ static int64_t light_limit(const struct turn *t)
         }
     }
     int64_t mean = n ? sum / n : 0;
-    return mean + (mean / 4 > LIGHT_MARGIN ? mean / 4 : LIGHT_MARGIN);
+    return mean + (mean / 8 > LIGHT_MARGIN ? mean / 8 : LIGHT_MARGIN);
 }
 
 static bool is_light(const struct ipc_slot *s, int64_t limit)

@@ -71,7 +71,7 @@ void turn_forward(struct turn *t);
 /* Is some other FIT worker parked? Then one connection at a time is enough (`spread`). */
 bool turn_others_parked(const struct turn *t);
 /* Has this worker clearly more connections than the mean of the FIT ones, or not much room left?
- * active > mean + max(16, mean / 4), or active >= max - max / 8. */
+ * active > mean + max(16, mean / 8), or active >= max - max / 8. */
 bool turn_overloaded(const struct turn *t);
 
 /* Master, after it has buried a dead process or declared one lost: rings every other process, because nobody who only

@@ -1,31 +1,382 @@
-"""The accept turn as clients and the kernel see it: who wakes for a connection, and who gets it."""
+"""Who accepts: full workers, descriptors that run out, the policies, and what the counters say of it."""
+import contextlib
+import os
+import pwd
 import re
+import resource
+import shutil
+import signal
+import socket
+import subprocess
 
-HELLO = """
+import pytest
+
+from lib.server import wait_for
+
+H = b"Host: a\r\n"
+HELLO = b"GET /hello HTTP/1.1\r\n" + H + b"\r\n"
+STATUS = b"GET /status?json HTTP/1.1\r\n" + H + b"\r\n"
+MODULES = """
 [module:hello]
+[module:status]
+[module:slow]
 [route:hello]
 match = /hello
 handler = hello
+[route:status]
+match = /status
+handler = status
+[route:slow]
+match = /slow
+handler = slow
 """
-VISITS = 200
+POLICIES = ("turn", "exclusive", "reuseport")
 
 
-def sleeps(pids):
-    """How often these processes have gone to sleep, by the kernel's count: it knows of those too that it woke for
-    nothing, without their epoll_wait returning."""
-    total = 0
-    for pid in pids:
-        with open(f"/proc/{pid}/status", encoding="ascii") as f:
-            total += int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", f.read(), re.M).group(1))
-    return total
+def policy(name, more=""):
+    return MODULES + f"[accept]\npolicy = {name}\n{more}"
 
 
-def test_a_connection_wakes_the_holder_and_the_next(serve):
-    s = serve(HELLO, server={"workers": 8})
-    workers = s.workers()
-    assert len(workers) == 8
-    before = sleeps(workers)
-    for _ in range(VISITS):
+def status_of(c):
+    """What /status says on a connection that is there already."""
+    return c.send(STATUS).response().json
+
+
+def active(json):
+    return [w["connections"] for w in json["workers"]]
+
+
+def idle_ones(s, n):
+    """n keep-alive connections that have had their first answer."""
+    found = []
+    for _ in range(n):
+        c = s.connect()
+        assert c.send(HELLO).response().status == 200
+        found.append(c)
+    return found
+
+
+def is_open(c):
+    try:
+        return c.send(HELLO).response().status == 200
+    except (EOFError, ConnectionError):
+        return False
+
+
+# ---- Full workers ----
+
+@pytest.mark.parametrize("name", ["turn", "exclusive"])
+def test_every_place_is_taken_before_anybody_is_shed(serve, name):
+    """8 connections for each of 2 workers: 16 stay, the 17th costs one of them its place."""
+    s = serve(policy(name), server={"workers": 2}, limits={"max_connections": 8})
+    kept = idle_ones(s, 16)
+    j = status_of(kept[0])
+    assert active(j) == [8, 8] and j["totals"]["limit_connections"] == 0
+    kept += idle_ones(s, 1)
+    j = status_of(kept[-1])
+    assert active(j) == [8, 8] and j["totals"]["limit_connections"] == 1
+    assert [is_open(c) for c in kept].count(False) == 1
+
+
+def test_the_one_that_idles_longest_goes_first(serve):
+    s = serve(MODULES, server={"workers": 1}, limits={"max_connections": 4})
+    kept = idle_ones(s, 4)
+    assert is_open(kept[0])  # now kept[1] has idled longest
+    kept += idle_ones(s, 2)
+    assert [is_open(c) for c in kept] == [True, False, False, True, True, True]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_when_all_are_busy_newcomers_are_turned_away(serve, name):
+    s = serve(policy(name), server={"workers": 2}, limits={"max_connections": 4})
+    busy, refused = [], []
+    while len(busy) < 8 and len(refused) < 100:
+        c = s.connect().send(b"GET /slow?ms=2000 HTTP/1.1\r\n" + H + b"\r\n")
+        (busy if c.is_silent(0.03) else refused).append(c)
+    assert len(busy) == 8 and (name == "reuseport" or not refused)
+    for _ in range(3):
+        refused.append(s.connect().send(HELLO))
+    for c in refused:
+        r = c.response()
+        assert r.status == 503 and r["retry-after"] == "1" and c.eof()
+    assert all(c.response().status == 200 for c in busy)
+    assert status_of(busy[0])["totals"]["limit_connections"] == len(refused)
+    assert s.get("/hello").status == 200
+
+
+def owner(s, c):
+    """The worker that has the other end of a connection."""
+    ours, inode = c.sock.getsockname()[1], None
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        for words in map(str.split, f.readlines()[1:]):
+            if [int(w.split(":")[1], 16) for w in words[1:3]] == [s.port, ours]:
+                inode = words[9]
+    for pid in s.workers():
+        for fd in os.listdir(f"/proc/{pid}/fd"):
+            with contextlib.suppress(OSError):
+                if os.readlink(f"/proc/{pid}/fd/{fd}") == f"socket:[{inode}]":
+                    return pid
+    return None
+
+
+@pytest.mark.parametrize("name", ["turn", "exclusive"])
+def test_a_full_worker_leaves_newcomers_to_one_with_room(serve, name):
+    """One worker is full of idle connections, which it could shed, and the other has room: nothing is shed."""
+    s = serve(policy(name), server={"workers": 2}, limits={"max_connections": 6})
+    kept = idle_ones(s, 12)
+    full = owner(s, kept[0])
+    for c in [c for c in kept if owner(s, c) != full][:3]:
+        c.close()
+        kept.remove(c)
+    wait_for(lambda: sum(active(status_of(kept[0]))) == len(kept))
+    for _ in range(100):
+        with s.connect() as c:
+            assert c.send(HELLO).response().status == 200
+            assert owner(s, c) != full
+    assert status_of(kept[0])["totals"]["limit_connections"] == 0
+    assert all(is_open(c) for c in kept)
+
+
+@pytest.mark.parametrize("name", ["turn", "exclusive"])
+def test_room_that_comes_back_is_used(serve, name):
+    """All are full; one connection of one worker ends: the next newcomer gets that place."""
+    s = serve(policy(name), server={"workers": 3}, limits={"max_connections": 3})
+    kept = idle_ones(s, 9)
+    for i in range(6):
+        gone = kept.pop(i)
+        home = owner(s, gone)
+        gone.close()
+        wait_for(lambda: sum(active(status_of(kept[0]))) == len(kept))
+        kept += idle_ones(s, 1)
+        assert owner(s, kept[-1]) == home
+    assert status_of(kept[0])["totals"]["limit_connections"] == 0
+
+
+# ---- Descriptors ----
+
+# We may only limit processes of our own user, which a worker of root's server usually is not.
+OURS = {"user": pwd.getpwuid(os.getuid()).pw_name}
+
+
+def limit_descriptors(pid, spare):
+    """The worker may have so many more descriptors than it has now."""
+    used = [int(fd) for fd in os.listdir(f"/proc/{pid}/fd")]
+    most = len(used) + spare
+    assert most > max(used)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_descriptors_run_out(serve, name):
+    s = serve(policy(name), server={"workers": 1, **OURS})
+    first = s.connect()
+    assert status_of(first)["totals"]["accept_full"] == 0
+    limit_descriptors(s.workers()[0], 3)
+    busy = []
+    while True:
+        c = s.connect().send(b"GET /slow?ms=3000 HTTP/1.1\r\n" + H + b"\r\n")
+        if not c.is_silent(0.2):
+            break
+        busy.append(c)
+        assert len(busy) < 50
+    # Nobody idles but the first, and that has made room: whoever comes now is turned away.
+    r = c.response()
+    assert r.status == 503 and r["retry-after"] == "1" and c.eof()
+    assert s.log_has("not accepting for 100 ms")
+    assert all(c.response().status == 200 for c in busy)
+    for c in busy:
+        c.close()
+    wait_for(lambda: s.get("/hello").status == 200)
+    totals = status_of(s.connect())["totals"]
+    assert totals["accept_full"] >= 1 and totals["limit_connections"] >= 2
+    assert s.log().count("not accepting") == 1
+    assert first.eof()
+
+
+def test_descriptors_run_out_and_idle_connections_make_room(serve):
+    s = serve(MODULES, server={"workers": 1, **OURS})
+    kept = idle_ones(s, 1)
+    limit_descriptors(s.workers()[0], 4)
+    kept += idle_ones(s, 20)
+    totals = status_of(kept[-1])["totals"]
+    assert totals["accept_full"] == 0 and totals["limit_connections"] >= 10
+
+
+def test_descriptors_run_out_and_another_worker_has_some(serve):
+    s = serve(MODULES, server={"workers": 2, **OURS})
+    poor = s.workers()[0]
+    limit_descriptors(poor, 2)
+    busy = []
+    while [owner(s, c) for c in busy].count(poor) < 2:
+        busy.append(s.connect().send(b"GET /slow?ms=3000 HTTP/1.1\r\n" + H + b"\r\n"))
+        wait_for(lambda: owner(s, busy[-1]))
+        assert len(busy) < 50
+    answers = [s.get("/hello").status for _ in range(60)]
+    assert answers == [200] * 60
+    totals = status_of(s.connect())["totals"]
+    assert totals["accept_full"] >= 1 and totals["limit_connections"] == 0
+    assert all(c.response().status == 200 for c in busy)
+
+
+# ---- Policies ----
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_policy_serves_evenly(serve, name):
+    s = serve(policy(name), server={"workers": 4})
+    for _ in range(400):
         assert s.get("/hello").status == 200
-    # Who accepts, who gets the turn after it, and the end of the connection. All eight would be a herd.
-    assert sleeps(workers) - before < 5 * VISITS
+    accepts = [w["accepts"] for w in status_of(s.connect())["workers"]]
+    assert min(accepts) >= 40, accepts
+
+
+def test_a_lock_that_cannot_be_recovered(serve, folder):
+    """Everybody accepts then, as with policy exclusive."""
+    library = os.path.join(folder, "broken.so")
+    with open(library[:-2] + "c", "w", encoding="ascii") as f:
+        f.write("#include <errno.h>\nint pthread_mutex_trylock(void *m) { (void)m; return ENOTRECOVERABLE; }\n")
+    subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", library, f.name], check=True)
+    s = serve(MODULES, server={"workers": 3}, env={"LD_PRELOAD": library, "ASAN_OPTIONS": "verify_asan_link_order=0"})
+    s.log_has("cannot be recovered")
+    for _ in range(200):
+        assert s.get("/hello").status == 200
+    j = status_of(s.connect())
+    assert j["totals"]["turn_takes"] == 0 and min(w["accepts"] for w in j["workers"]) >= 20
+    assert s.log().count("cannot be recovered") == 1
+
+
+@pytest.mark.parametrize("pick", ["ring", "least"])
+def test_long_connections_spread(serve, pick):
+    s = serve(policy("turn", f"pick = {pick}\n"), server={"workers": 4})
+    kept = idle_ones(s, 400)
+    n = active(status_of(kept[0]))
+    assert sum(n) == 400 and max(n) <= 1.5 * min(n), n
+
+
+def test_several_listeners_of_several_kinds(serve):
+    s = serve(MODULES + """
+[listen:a]
+address = 127.0.0.1:@PORT@
+[listen:b]
+address = 127.0.0.1:0
+policy = exclusive
+[listen:c]
+address = 127.0.0.1:0
+policy = reuseport
+[listen:u]
+address = unix:@DIR@/u.sock
+""", server={"workers": 3})
+    ports = listening_ports(s)
+    assert len(ports) == 2
+    for _ in range(30):
+        for address in (None, *(("127.0.0.1", p) for p in ports), s.path("u.sock")):
+            with s.connect(address) as c:
+                assert c.send(HELLO).response().status == 200
+
+
+def listening_ports(s):
+    """Ports of the sockets that the master has open and that listen."""
+    inodes = set()
+    for fd in os.listdir(f"/proc/{s.pid}/fd"):
+        with contextlib.suppress(OSError):
+            found = re.fullmatch(r"socket:\[(\d+)\]", os.readlink(f"/proc/{s.pid}/fd/{fd}"))
+            if found:
+                inodes.add(found[1])
+    ports = set()
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        for line in f.readlines()[1:]:
+            words = line.split()
+            if words[3] == "0A" and words[9] in inodes:
+                ports.add(int(words[1].split(":")[1], 16))
+    return sorted(ports - {s.port})
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_worker_that_dies_or_drains_takes_no_connection_with_it(serve, name):
+    s = serve(policy(name), server={"workers": 3})
+    for round in range(6):
+        victim = s.workers()[round % 3]
+        s.signal(signal.SIGKILL if round % 2 else signal.SIGQUIT, victim)
+        for _ in range(30):
+            with contextlib.suppress(ConnectionResetError, EOFError):
+                assert s.exchange(HELLO).status == 200
+        wait_for(lambda: victim not in s.workers() and len(s.workers()) == 3)
+
+
+# ---- Counters ----
+
+def test_every_wakeup_has_one_cause(serve):
+    s = serve(MODULES, server={"workers": 1})
+    c = s.connect()
+    strace = subprocess_strace(s.workers()[0], s.path("strace.txt"))
+    with strace:
+        before = status_of(c)["totals"]
+        for _ in range(50):
+            assert s.get("/hello").status == 200
+        after = status_of(c)["totals"]
+    waits = len(re.findall(r"^epoll_(?:p?wait2?)\(", s.read("strace.txt"), re.M))
+    grown = {k: after["wakeups_by_cause"][k] - before["wakeups_by_cause"][k] for k in after["wakeups_by_cause"]}
+    assert sum(after["wakeups_by_cause"].values()) == after["wakeups"]
+    assert abs(waits - sum(grown.values())) <= 4
+    assert grown["listener"] == 50 and grown["kick"] == 0 and grown["nothing"] == 0
+
+
+@contextlib.contextmanager
+def subprocess_strace(pid, path, *options):
+    """Traces the process until the block ends."""
+    if not shutil.which("strace"):
+        pytest.skip("strace is not installed")
+    with subprocess.Popen(["strace", "-p", str(pid), "-o", path, *options], stderr=subprocess.PIPE) as p:
+        assert b"attached" in p.stderr.readline()
+        yield
+        p.send_signal(signal.SIGINT)
+        p.wait()
+
+
+def calls(s, path):
+    return [w for w in re.findall(r"^(\w+)\(", s.read(path), re.M)]
+
+
+def test_system_calls_of_a_kept_connection(serve):
+    """Two calls a request: recv and send. The wait between them is one more for a client that waits for each answer."""
+    s = serve(MODULES, server={"workers": 1, "access_log": "off"})
+    c = s.connect()
+    assert c.send(HELLO).response().status == 200
+    with subprocess_strace(s.workers()[0], s.path("strace.txt")):
+        for _ in range(200):
+            assert c.send(HELLO).response().status == 200
+    found = calls(s, "strace.txt")
+    assert 600 <= len(found) <= 606, {w: found.count(w) for w in set(found)}
+    assert {w for w in found if found.count(w) >= 100} == {"epoll_wait", "recvfrom", "sendto"}
+
+
+def test_nobody_wakes_up_on_an_idle_server(serve):
+    """No timer, no poll: the workers sleep. One of them answers for /status itself."""
+    s = serve(MODULES, server={"workers": 4})
+    with s.connect() as c:
+        before = {w["pid"]: w["wakeups"] for w in status_of(c)["workers"]}
+        c.is_silent(2)
+        after = {w["pid"]: w["wakeups"] for w in status_of(c)["workers"]}
+    assert sum(after[p] - before[p] for p in before) <= 3
+
+
+def test_unix_socket(serve):
+    s = serve(MODULES + "[listen:main]\naddress = 127.0.0.1:@PORT@\n[listen:u]\naddress = unix:@DIR@/u.sock\n", server={"workers": 2})
+    kept = [s.connect(s.path("u.sock")) for _ in range(20)]
+    for c in kept:
+        assert c.send(HELLO).response().status == 200
+    totals = status_of(kept[0])["totals"]
+    assert totals["accepts"] >= 20 and totals["accept_empty"] == 0
+
+
+def test_backlog_of_a_burst_is_emptied(serve):
+    """Many connections at once, more than a batch holds, for a worker that is woken once."""
+    s = serve(MODULES, server={"workers": 2})
+    burst = []
+    for _ in range(60):
+        sock = socket.create_connection(("127.0.0.1", s.port))
+        sock.sendall(HELLO)
+        burst.append(sock)
+    for sock in burst:
+        sock.settimeout(20)
+        assert sock.recv(100).startswith(b"HTTP/1.1 200")
+        sock.close()
