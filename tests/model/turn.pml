@@ -320,7 +320,10 @@ inline round()
     :: atomic { busy && stuck < STUCK -> stuck++; false } /* a handler that never returns */
     :: atomic { true -> busy = 0 }
     fi;
-    try_turn();
+    if
+    :: try_turn()
+    :: true /* overloaded */
+    fi;
 #ifndef STILLLOST
     BE_FOUND
 #endif
