@@ -2,69 +2,20 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "os/fd.h"
 #include "os/sock.h"
+#include "serve/arm.h"
 #include "serve/conn.h"
 #include "serve/shed.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
-#define PAUSE_MS  100
-#define TELL_MS   10000
-#define MIN_SHARE 8 /* so many accepts before a worker compares itself with the others */
-
-/* A listener whose turn it is not stays registered with an interest that never comes true: arming is
- * then one call, and it looks at the queue at once. It must be none that the kernel names when data arrives (EPOLLPRI
- * is): each sleeper would be woken, find nothing, and sleep on without a return of epoll_wait. */
-#define DISARMED EPOLLRDHUP
-
-/* Can only be set by a fresh registration, which goes to the tail of the kernel's queue. */
-#define SHARED (EPOLLIN | EPOLLEXCLUSIVE)
-
-static void on_listener(struct loop_io *io, uint32_t events);
+#define PAUSE_MS 100
+#define TELL_MS  10000
 static void on_bell(struct loop_io *io, uint32_t events);
 static void on_pause_over(struct timer *t);
 
 /* ---- Beginning ---- */
-
-static void add_point(struct serve *s, unsigned listener, unsigned socket)
-{
-    const struct serve_listener *l = &s->plan->listeners[listener];
-    s->points[s->npoints++] =
-        (struct accept_point){.io = {.on_ready = on_listener, .fd = l->fds[socket]},
-                              .listener = l,
-                              .index = listener,
-                              .socket = socket};
-}
-
-static void find_listening(struct serve *s)
-{
-    for (size_t i = 0; i < s->npoints; i++)
-        if (!s->points[i].listens)
-            s->points[i].listens = fd_listens(s->points[i].io.fd);
-}
-
-static void make_points(struct serve *s)
-{
-    const struct serve_plan *plan = s->plan;
-    size_t n = 0;
-    for (size_t i = 0; i < plan->nlisteners; i++)
-        n += plan->listeners[i].nfds;
-    s->points = mem_alloc((n + 1) * sizeof *s->points);
-    for (size_t i = 0; i < plan->nlisteners; i++)
-        for (size_t k = 0; k < plan->listeners[i].nfds; k++)
-            add_point(s, (unsigned)i, (unsigned)k);
-}
-
-static bool has_policy(const struct serve_plan *plan, enum conf_policy policy)
-{
-    for (size_t i = 0; i < plan->nlisteners; i++)
-        if (plan->listeners[i].policy == policy)
-            return true;
-    return false;
-}
 
 /* Workers that began together do not all want a successor at the same time. */
 static uint64_t recycle_at(const struct serve *s)
@@ -81,24 +32,18 @@ int accept_init(struct serve *s)
 {
     turn_init(&s->turn, s->region, s->slot_index);
     s->turn.least = s->plan->conf->accept.pick == CONF_PICK_LEAST;
-    if (!has_policy(s->plan, CONF_POLICY_TURN))
-        turn_abstain(&s->turn);
-    s->shares = has_policy(s->plan, CONF_POLICY_EXCLUSIVE);
-    s->epoch = atomic_load(&s->region->turn->epoch);
+    arm_init(s);
     list_init(&s->fresh);
     timer_init(&s->pause, on_pause_over);
     s->recycle_at = recycle_at(s);
     s->spare_fd = fd_event_new();
     s->bell = (struct loop_io){.on_ready = on_bell, .fd = s->region->bells[s->slot_index]};
-    make_points(s);
-    find_listening(s);
     return loop_set(s->loop, &s->bell, EPOLLIN);
 }
 
 void accept_open(struct serve *s)
 {
     s->open = true;
-    s->look_again = true;
     atomic_store(&s->slot->max, (int32_t)s->max_conns);
     accept_refit(s);
 }
@@ -107,112 +52,6 @@ void accept_refit(struct serve *s)
 {
     bool rests = !s->open || s->draining || timer_is_set(&s->pause);
     turn_fit(&s->turn, rests ? IPC_UNFIT : s->nconns < s->max_conns ? IPC_FIT : IPC_FULL);
-}
-
-static enum ipc_fit fitness(const struct serve *s)
-{
-    return (enum ipc_fit)atomic_load_explicit(&s->slot->fit, memory_order_relaxed);
-}
-
-/* ---- Arming ---- */
-
-static bool is_shared(const struct serve *s, const struct accept_point *p)
-{
-    return p->listener->policy == CONF_POLICY_EXCLUSIVE ||
-           (p->listener->policy == CONF_POLICY_TURN && s->turn.shared);
-}
-
-static bool is_owner(const struct serve *s, const struct accept_point *p)
-{
-    const struct ipc_slot *first = region_slot(s->region, IPC_SLOT_WORKERS);
-    return atomic_load(&first[p->socket].socket_owner) == s->slot_index;
-}
-
-/* The events that a point is to be registered for; 0 = none. A socket that is only bound would report an end that
- * never ends. */
-static uint32_t interest(const struct serve *s, const struct accept_point *p,
-                         const struct accept_arming *a)
-{
-    if (!p->listens || !a->open)
-        return 0;
-    if (is_shared(s, p))
-        return a->may ? SHARED : 0;
-    if (p->listener->policy == CONF_POLICY_REUSEPORT)
-        return is_owner(s, p) ? EPOLLIN : 0;
-    return a->turn ? EPOLLIN : DISARMED;
-}
-
-static void arm_point(struct serve *s, struct accept_point *p, uint32_t events)
-{
-    struct loop_io *io = &p->io;
-    bool afresh = s->look_again && events == SHARED;
-    int rc = 0;
-    if ((events != io->events && (events | io->events) & EPOLLEXCLUSIVE) || afresh)
-        rc = loop_set(s->loop, io, 0);
-    if (!rc)
-        rc = loop_set(s->loop, io, events);
-    if (rc)
-        log_error("listener %s cannot be watched: %s", p->listener->text, strerror(-rc));
-}
-
-static void arm(struct serve *s)
-{
-    struct accept_arming now = {.turn = s->turn.have,
-                                .shared = s->turn.shared,
-                                .may = turn_may(&s->turn),
-                                .open = fitness(s) != IPC_UNFIT};
-    const struct accept_arming *old = &s->armed;
-    if (!s->look_again && now.turn == old->turn && now.shared == old->shared &&
-        now.may == old->may && now.open == old->open)
-        return;
-    for (size_t i = 0; i < s->npoints; i++)
-        arm_point(s, &s->points[i], interest(s, &s->points[i], &now));
-    s->armed = now;
-    s->look_again = false;
-}
-
-/* More sockets may listen now, or belong to us. */
-static void see_epoch(struct serve *s)
-{
-    uint32_t epoch = atomic_load(&s->region->turn->epoch);
-    if (epoch == s->epoch)
-        return;
-    s->epoch = epoch;
-    s->look_again = true;
-    find_listening(s);
-}
-
-static bool shares(const struct serve *s)
-{
-    return s->shares || s->turn.shared;
-}
-
-/* Workers that accept from the same sockets, and all that they have accepted. */
-static unsigned survey(const struct serve *s, uint64_t *accepts)
-{
-    unsigned n = 0, used = atomic_load(&s->region->turn->used);
-    *accepts = 0;
-    for (unsigned i = IPC_SLOT_WORKERS; i < used; i++) {
-        const struct ipc_slot *slot = &s->region->slots[i];
-        *accepts += atomic_load_explicit(&slot->counters[IPC_ACCEPTS], memory_order_relaxed);
-        n += atomic_load_explicit(&slot->fit, memory_order_relaxed) == IPC_FIT;
-    }
-    return n;
-}
-
-/* The kernel wakes whoever stands first in its queue, again and again: who has had clearly more than a fair share
- * goes to the tail. */
-static void see_share(struct serve *s)
-{
-    uint64_t all,
-        mine = atomic_load_explicit(&s->slot->counters[IPC_ACCEPTS], memory_order_relaxed);
-    if (mine - s->share.mine < MIN_SHARE || !shares(s))
-        return;
-    unsigned n = survey(s, &all);
-    if (4 * n * (mine - s->share.mine) > 5 * (all - s->share.all)) {
-        s->share = (struct accept_share){mine, all};
-        s->look_again = true;
-    }
 }
 
 static void see_recycling(struct serve *s)
@@ -231,16 +70,12 @@ void accept_before_wait(struct serve *s)
 {
     struct turn *t = &s->turn;
     see_recycling(s);
-    if (!s->draining) {
-        see_epoch(s);
-        see_share(s);
-    }
+    arm_look(s);
     if (!turn_overloaded(t))
         turn_take(t);
     turn_park(t);
     turn_take(t);
-    if (!s->draining)
-        arm(s);
+    arm_update(s);
 }
 
 /* ---- Accepting ---- */
@@ -269,8 +104,8 @@ static void on_pause_over(struct timer *t)
 static bool may_accept(const struct serve *s, const struct accept_point *p)
 {
     if (p->listener->policy == CONF_POLICY_REUSEPORT)
-        return fitness(s) != IPC_UNFIT;
-    return (s->turn.have || is_shared(s, p)) && turn_may(&s->turn);
+        return serve_fitness(s) != IPC_UNFIT;
+    return (s->turn.have || arm_is_shared(s, p)) && turn_may(&s->turn);
 }
 
 static bool no_descriptors(int error)
@@ -388,7 +223,7 @@ static struct cause look_at_batch(struct serve *s)
         if (io == &s->bell) {
             c.bell = true;
             loop_take(s->loop, i);
-        } else if (io->on_ready == on_listener) {
+        } else if (arm_is_point(io)) {
             c.listener = CONTAINER_OF(io, struct accept_point, io)->ready = true;
             loop_take(s->loop, i);
         } else if (conn_is_io(io)) {
@@ -439,8 +274,7 @@ static void hear_bell(struct serve *s)
 {
     fd_event_drain(s->bell.fd);
     turn_answer(&s->turn);
-    if (shares(s))
-        s->look_again = true;
+    arm_afresh(s);
 }
 
 /* No handler may run while this process holds the turn. The bell alone is no reason to pass on what it has just
@@ -470,12 +304,6 @@ void accept_after_wait(struct serve *s)
     begin_fresh(s);
 }
 
-static void on_listener(struct loop_io *io, uint32_t events)
-{
-    (void)io;
-    (void)events;
-}
-
 static void on_bell(struct loop_io *io, uint32_t events)
 {
     (void)io;
@@ -493,14 +321,12 @@ void accept_stop(struct serve *s)
     turn_give(&s->turn);
     if (turn_kicked(&s->turn))
         hear_bell(s);
-    for (size_t i = 0; i < s->npoints; i++)
-        loop_del(s->loop, &s->points[i].io);
+    arm_stop(s);
 }
 
 void accept_free(struct serve *s)
 {
     loop_del(s->loop, &s->bell);
     fd_close(&s->spare_fd);
-    free(s->points);
-    s->points = NULL;
+    arm_free(s);
 }

@@ -88,6 +88,11 @@ static inline void serve_count_one(struct serve *s, enum ipc_counter c)
     region_add(s->slot, c, 1);
 }
 
+static inline enum ipc_fit serve_fitness(const struct serve *s)
+{
+    return (enum ipc_fit)atomic_load_explicit(&s->slot->fit, memory_order_relaxed);
+}
+
 /* Invariant of the accept turn: whatever calls into a module comes past here. */
 static inline void serve_enter_module(const struct serve *s)
 {
