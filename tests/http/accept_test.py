@@ -152,6 +152,23 @@ def test_room_that_comes_back_is_used(serve, name):
     assert status_of(kept[0])["totals"]["limit_connections"] == 0
 
 
+def test_a_wakeup_that_a_full_worker_cannot_use_goes_on(serve):
+    """Both are full and wait for newcomers. One has room again, but the kernel may wake the other, which knows
+    nothing of it yet."""
+    s = serve(policy("exclusive"), server={"workers": 2}, limits={"max_connections": 2})
+    kept = idle_ones(s, 4)
+    for i in range(8):
+        home = s.workers()[i % 2]
+        gone, stays = [c for c in kept if owner(s, c) == home]
+        gone.close()
+        kept.remove(gone)
+        wait_for(lambda: sum(active(status_of(stays))) == 3)
+        kept += idle_ones(s, 1)
+        assert owner(s, kept[-1]) == home
+    totals = status_of(kept[0])["totals"]
+    assert totals["limit_connections"] == 0 and totals["stalls"] == 0
+
+
 # ---- Descriptors ----
 
 # We may only limit processes of our own user, which a worker of root's server usually is not.
