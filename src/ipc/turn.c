@@ -20,6 +20,8 @@
 #include "os/fd.h"
 
 #define LIGHT_MARGIN 16
+#define SHARE_WINDOW 64 /* accepts of each worker, about */
+#define SHARE_MARGIN 8
 #define ANY_LOAD     INT64_MAX
 
 static bool is_broken(const struct region *r)
@@ -29,7 +31,8 @@ static bool is_broken(const struct region *r)
 
 void turn_init(struct turn *t, struct region *r, int slot)
 {
-    *t = (struct turn){.region = r, .me = region_slot(r, slot), .slot = slot, .takes = true};
+    *t = (struct turn){
+        .region = r, .me = region_slot(r, slot), .slot = slot, .heir = -1, .takes = true};
     t->shared = is_broken(r);
     /* Who kicked the predecessor may have died before it rang; nobody rings where the flag is set.
      */
@@ -104,6 +107,11 @@ static int active(const struct ipc_slot *s)
     return atomic_load_explicit(&s->active, memory_order_relaxed);
 }
 
+static uint64_t accepts_of(const struct ipc_slot *s)
+{
+    return atomic_load_explicit(&s->counters[IPC_ACCEPTS], memory_order_relaxed);
+}
+
 static uint32_t fit_of(const struct ipc_slot *s)
 {
     return atomic_load_explicit(&s->fit, memory_order_relaxed);
@@ -158,13 +166,46 @@ static void count_wait(struct turn *t, uint64_t given, uint64_t now)
         region_time(t->me, IPC_GIVE_TO_TAKE, now - given);
 }
 
+/* Have we accepted more than the mean of those like us? Counted in windows, so that an old debt is forgotten; what comes and
+ * goes with workers begins another window. */
+static bool is_ahead(struct turn *t)
+{
+    uint64_t n = 0, all = 0, mine = accepts_of(t->me);
+    for (int i = 0, used = used_slots(t->region); i < used; i++) {
+        const struct ipc_slot *s = region_slot(t->region, i);
+        if (fit_of(s) == IPC_FIT && is_peer(t, s)) {
+            all += accepts_of(s);
+            n++;
+        }
+    }
+    if (all < t->all_before || all - t->all_before > n * SHARE_WINDOW) {
+        t->all_before = all;
+        t->mine_before = mine;
+    }
+    return n * (mine - t->mine_before) > all - t->all_before + n * SHARE_MARGIN;
+}
+
+/* Somebody sleeps whom we kicked for the turn and who has not woken yet. He will take it or pass it on; if he dies or stands
+ * still the master rings. Who gives the turn is back sooner than who was kicked wakes up, and would have it again and
+ * again: so it is his, unless we are behind anyway. The kick is read before the sleep: the other way round it could be the
+ * kick of a later sleep, of which nobody told us. */
+static bool promised(struct turn *t)
+{
+    if (t->heir < 0)
+        return false;
+    const struct ipc_slot *s = region_slot(t->region, t->heir);
+    return atomic_load(&s->kick) && is_parked(s) && fit_of(s) == IPC_FIT && !is_lost(s) &&
+           is_ahead(t);
+}
+
 bool turn_take(struct turn *t)
 {
     struct ipc_turn *turn = t->region->turn;
     if (t->have)
         return true;
-    if (t->shared || !t->takes || !turn_may(t))
+    if (t->shared || !t->takes || !turn_may(t) || promised(t))
         return false;
+    t->heir = -1;
     enum lock_result result = try_lock(t);
     if (result != LOCK_TAKEN && result != LOCK_RECOVERED)
         return false;
@@ -223,7 +264,10 @@ static bool kick(struct turn *t, int at)
         fd_event_ring(t->region->bells[at]);
         region_add(t->me, IPC_TURN_KICKS_SENT, 1);
     }
-    return is_parked(s);
+    if (!is_parked(s))
+        return false;
+    t->heir = at;
+    return true;
 }
 
 static bool kick_next(struct turn *t, const struct wanted *w)
@@ -347,6 +391,7 @@ void turn_park(struct turn *t)
 void turn_wake(struct turn *t)
 {
     atomic_store(&t->me->park, IPC_RUN);
+    t->heir = -1;
     be_found(t);
 }
 

@@ -32,6 +32,10 @@ struct turn {
     struct region *region;
     struct ipc_slot *me;
     int slot;
+    int heir; /* whom we have kicked in this round, -1 = nobody: turn_take leaves him the turn when we have had more than our
+    share */
+    uint64_t mine_before,
+        all_before; /* accepts, ours and of all, when the window began by which that is judged */
     bool have;
     bool takes;        /* as in our slot */
     bool shared;       /* the lock is broken: everybody accepts (EPOLLEXCLUSIVE) */

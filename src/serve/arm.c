@@ -157,13 +157,15 @@ static void see_share(struct serve *s)
 {
     uint64_t all,
         mine = atomic_load_explicit(&s->slot->counters[IPC_ACCEPTS], memory_order_relaxed);
-    if (mine - s->share.mine < MIN_SHARE || !shares(s))
+    if (mine == s->share.mine || !shares(s))
         return;
     unsigned n = survey(s, &all);
-    if (4 * n * (mine - s->share.mine) > 5 * (all - s->share.all)) {
+    bool greedy = mine - s->share.mine >= MIN_SHARE &&
+                  4 * n * (mine - s->share.mine) > 5 * (all - s->share.all);
+    /* Who has had little in a long time would be owed thousands. */
+    if (greedy || all - s->share.all > (uint64_t)n * 2 * MIN_SHARE)
         s->share = (struct accept_share){mine, all};
-        s->look_again = true;
-    }
+    s->look_again = s->look_again || greedy;
 }
 
 void arm_init(struct serve *s)

@@ -72,7 +72,7 @@ await() {
     done
 }
 
-variant holds "turn" turn.pml -DSTUCK=2 -DCONNECTIONS=3
+variant holds "turn" turn.pml -DSTUCK=2
 variant holds "turn, one worker drains" turn.pml -DDRAIN
 variant holds "turn, one worker is killed" turn.pml -DKILL=2
 variant holds "turn, one worker is killed and started again" turn.pml -DKILL=2 -DRESPAWN -DSTUCK=0
@@ -82,6 +82,7 @@ variant holds "turn, one worker is declared lost by mistake" turn.pml -DERR=0 -D
 variant holds "turn with full workers" turn.pml -DLEVELS -DWORKERS=2 -DCHANGES=3
 variant fails "turn without the second look after parking" turn.pml -DSTUCK=2 -DNOREPARK
 variant fails "turn without the re-check after the kick" turn.pml -DSTUCK=2 -DCONNECTIONS=3 -DNORECHECK
+variant fails "turn that is left to those who are awake" turn.pml -DSTUCK=2 -DCONNECTIONS=3 -DNOSLEEPER
 variant fails "turn with the flag cleared before the bell is drained" turn.pml -DKILL=2 -DBADORDER
 variant fails "turn without a rescue after a death" turn.pml -DKILL=2 -DNORESCUE
 variant fails "turn with a rescue of the parked only" turn.pml -DKILL=2 -DCONNECTIONS=3 -DPARKEDONLY

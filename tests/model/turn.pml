@@ -23,6 +23,7 @@
  * Controls, each leaves one rule out and must fail:
  *   NOREPARK    no second try of the lock after parking
  *   NORECHECK   who kicks does not look whether the sleeper was just leaving
+ *   NOSLEEPER   the turn is left to whom we kicked even when he is awake
  *   BADORDER    the flag is cleared before the bell is drained    (with KILL)
  *   NORESCUE    the master rings nobody after a death             (with KILL)
  *   PARKEDONLY  the master rings only who is parked at the moment (with KILL)
@@ -116,11 +117,32 @@ inline try_lock()
 {
     d_step {
         if
+        :: ok -> heir = NOBODY
+        :: else
+        fi;
+        if
         :: ok && !have && (owner == FREE || owner == ORPHAN) -> owner = me; have = 1
         :: else
         fi;
         ok = 0
     }
+}
+
+/* Whom we kicked last has not woken yet: the turn is his, if we have had more than our share (or not: both are tried). */
+inline respect()
+{
+    if
+    :: atomic { !have && heir != NOBODY && kick[heir] -> skip };
+        if
+#ifdef NOSLEEPER
+        :: atomic { fit[heir] == FIT && !IS_LOST(heir) -> ok = 0 }
+#else
+        :: atomic { parked[heir] && fit[heir] == FIT && !IS_LOST(heir) -> ok = 0 }
+#endif
+        :: true
+        fi
+    :: else
+    fi
 }
 
 inline try_turn()
@@ -143,7 +165,7 @@ inline recheck()
 #ifdef NORECHECK
     :: atomic { true -> j = 0; ok = 1; break }
 #else
-    :: atomic { parked[j] -> j = 0; ok = 1; break }
+    :: atomic { parked[j] -> heir = j; j = 0; ok = 1; break }
     :: atomic { !parked[j] -> j = NEXT(j) }
 #endif
     fi
@@ -287,7 +309,7 @@ inline round()
     :: true
     fi;
 #endif
-    parked[me] = 0;
+    atomic { parked[me] = 0; heir = NOBODY };
     BE_FOUND
     if
     :: atomic { rung || kick[me] -> rung = 0 }; hear()
@@ -322,7 +344,7 @@ inline round()
     fi;
     if
     :: try_turn()
-    :: true /* overloaded */
+    :: true /* overloaded, or left to whom we kicked */
     fi;
 #ifndef STILLLOST
     BE_FOUND
@@ -334,7 +356,12 @@ inline round()
 #else
     parked[me] = 1;
 #ifndef NOREPARK
-    try_turn()
+    ok = 1;
+    respect();
+    if
+    :: ok -> try_turn()
+    :: else
+    fi
 #else
     skip
 #endif
@@ -347,11 +374,11 @@ proctype Worker(byte me; bit have)
 #ifdef LEVELS
     bit roomy;
 #endif
-    byte j;
+    byte j, heir = NOBODY;
 #ifdef KILL
     do
     :: { do :: round() od } unless {
-        atomic { dead == me -> have = 0; rung = 0; busy = 0; event = 0; ok = 0; j = 0; reaped = 1 };
+        atomic { dead == me -> have = 0; rung = 0; busy = 0; event = 0; ok = 0; j = 0; heir = NOBODY; reaped = 1 };
         dead != me
        }
     od

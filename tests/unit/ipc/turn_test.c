@@ -447,6 +447,62 @@ static void test_answer(void **state)
     print_message("rows: %zu\n", ARRAY_LEN(rows));
 }
 
+/* Worker 0 has kicked worker 1, is back before that one has woken up, and tries again. */
+static void test_promised(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label;
+        unsigned accepts; /* of worker 0; the others have none */
+        enum {
+            ASLEEP,
+            AWAKE,
+            HEARD,
+            GONE,
+            LOST,
+            NEXT_ROUND
+        } heir;
+        bool expect;
+    } rows[] = {
+        {"as many as the others", 0, ASLEEP, true},
+        {"a few more", 8, ASLEEP, true},
+        {"clearly more", 40, ASLEEP, false},
+        {"so many that another window begins", 1000, ASLEEP, true},
+        {"it has woken up", 40, AWAKE, true},
+        {"it has heard of it", 40, HEARD, true},
+        {"it is not fit any more", 40, GONE, true},
+        {"it is lost", 40, LOST, true},
+        {"that was in the last round", 40, NEXT_ROUND, true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct ipc_slot *heir = turns[1].me;
+        arrange(&(struct give_row){.parked = "rppp"});
+        turns[0].mine_before = own(0, IPC_ACCEPTS);
+        turns[0].all_before = turns[0].mine_before;
+        region_add(turns[0].me, IPC_ACCEPTS, rows[i].accepts);
+        assert_true(turn_take(&turns[0]));
+        turn_give(&turns[0]);
+        assert_int_equal(rung(), 1u << 1);
+        if (rows[i].heir == AWAKE)
+            atomic_store(&heir->park, IPC_RUN);
+        if (rows[i].heir == HEARD)
+            atomic_store(&heir->kick, 0);
+        if (rows[i].heir == GONE)
+            atomic_store(&heir->fit, IPC_UNFIT);
+        if (rows[i].heir == LOST)
+            atomic_store(&heir->lost, 1);
+        if (rows[i].heir == NEXT_ROUND)
+            turn_wake(&turns[0]);
+        if (turn_take(&turns[0]) != rows[i].expect)
+            fail_msg("%s", rows[i].label);
+        turn_give(&turns[0]);
+        rung();
+        atomic_store(&heir->lost, 0);
+        atomic_store(&heir->kick, 0);
+    }
+    print_message("rows: %zu\n", ARRAY_LEN(rows));
+}
+
 /* A worker that wakes up, or goes to sleep, is not lost. */
 static void test_lost(void **state)
 {
@@ -823,8 +879,9 @@ int main(void)
         TEST(test_recovery),      TEST(test_broken),
         TEST(test_storm),         TEST(test_eligible),
         TEST(test_fit),           TEST(test_fit_of_the_holder),
-        TEST(test_answer),        TEST(test_lost),
-        TEST(test_histograms),    TEST(test_abstain),
+        TEST(test_answer),        TEST(test_promised),
+        TEST(test_lost),          TEST(test_histograms),
+        TEST(test_abstain),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
