@@ -127,7 +127,8 @@ struct ipc_slot {
     _Atomic int32_t active; /* open connections */
     _Atomic int32_t max;    /* most it takes */
     _Atomic uint32_t fit;   /* enum ipc_fit */
-    _Atomic uint32_t takes; /* 1: it has listeners that are taken turns at. w: turn_init, then the process */
+    _Atomic uint32_t
+        takes; /* 1: it has listeners that are taken turns at. w: turn_init, then the process */
     _Atomic uint32_t
         lost; /* 1: kicked long ago and still asleep (stopped?), so nobody kicks it for the turn;
                                w: master sets it, the process clears it when it wakes */
@@ -160,7 +161,9 @@ struct ipc_turn {
     _Atomic uint64_t since_us; /* monotonic; w: the holder */
     _Atomic uint64_t
         given_us; /* monotonic, when it was last passed on; 0 = never, or its owner died. w: the holder */
-    _Atomic uint32_t epoch; /* of the socket owners; w: master */
+    _Atomic uint32_t
+        epoch; /* grows when everybody has to look at the listeners afresh: other owners, another live generation, a wake-up
+     that somebody could not use; w: all, by atomic addition */
     _Atomic uint32_t
         broken; /* 1: the lock cannot be recovered; listeners are shared with EPOLLEXCLUSIVE */
     _Atomic uint32_t

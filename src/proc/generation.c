@@ -180,16 +180,44 @@ void generation_drop(struct generation *g, struct worker *w)
 
 /* ---- Life and death of a generation ---- */
 
+/* When it has to be killed, if it is still there; 0: never. */
+static uint64_t kill_time(const struct worker *w)
+{
+    return w->pid > 0 && w->told && w->until > 0 ? w->until + GENERATION_KILL_MS : 0;
+}
+
+/* The timer is for whoever is next. */
+static void expect_end(struct generation *g)
+{
+    uint64_t first = 0, now = clock_ms();
+
+    for (EACH_WORKER(w, g)) {
+        uint64_t at = kill_time(w);
+
+        if (at > 0 && (first == 0 || at < first))
+            first = at;
+    }
+    if (first == 0)
+        timer_clear(&g->crew->loop->timers, &g->kill);
+    else
+        timer_set(&g->crew->loop->timers, &g->kill, first > now ? first - now : 0);
+}
+
 static void on_kill(struct timer *t)
 {
     struct generation *g = CONTAINER_OF(t, struct generation, kill);
 
-    for (EACH_WORKER(w, g))
-        if (w->pid > 0 && w->told) {
-            log_warn("worker %d (pid %d) did not end in time: killing it",
-                     w->slot - IPC_SLOT_WORKERS + 1, (int)w->pid);
-            kill(w->pid, SIGKILL);
-        }
+    for (EACH_WORKER(w, g)) {
+        uint64_t until = kill_time(w);
+
+        if (until == 0 || until > clock_ms())
+            continue;
+        log_warn("worker %d (pid %d) did not end in time: killing it",
+                 w->slot - IPC_SLOT_WORKERS + 1, (int)w->pid);
+        kill(w->pid, SIGKILL);
+        w->until = 0;
+    }
+    expect_end(g);
 }
 
 struct generation *generation_new(struct crew *c, uint32_t number, struct settings *s,
@@ -316,13 +344,10 @@ int generation_spawn(struct generation *g, struct worker *w)
 
 void generation_listen(struct generation *g)
 {
-    size_t before = listen_width(&g->listens);
     int rc = listen_grow(&g->listens, g->wanted);
 
     if (rc < 0)
         log_error("cannot listen on a socket for each worker: %s", strerror(-rc));
-    if (listen_width(&g->listens) != before)
-        listen_fill(&g->listens, g->settings->plan);
 }
 
 static size_t find_ready(const struct generation *g, struct deal_worker *out)
@@ -363,30 +388,20 @@ void generation_deal(struct generation *g)
 
 /* ---- Ending ---- */
 
-static void expect_end(struct generation *g, uint64_t until_ms)
-{
-    uint64_t now = clock_ms();
-
-    if (until_ms == 0)
-        timer_clear(&g->crew->loop->timers, &g->kill);
-    else
-        timer_set(&g->crew->loop->timers, &g->kill,
-                  (until_ms > now ? until_ms - now : 0) + GENERATION_KILL_MS);
-}
-
 static void tell(struct generation *g, struct worker *w, int sig, uint64_t until_ms)
 {
     if (w->pid <= 0)
         return;
     atomic_store(&region_slot(g->crew->region, w->slot)->drain_until, until_ms);
     w->told = true;
+    w->until = until_ms;
     kill(w->pid, sig);
 }
 
 void generation_drain_one(struct generation *g, struct worker *w, uint64_t until_ms)
 {
     tell(g, w, SIGQUIT, until_ms);
-    expect_end(g, until_ms);
+    expect_end(g);
 }
 
 void generation_drain(struct generation *g, uint64_t until_ms)
@@ -395,7 +410,7 @@ void generation_drain(struct generation *g, uint64_t until_ms)
         g->until = until_ms;
     for (EACH_WORKER(w, g))
         tell(g, w, SIGQUIT, g->until);
-    expect_end(g, g->until);
+    expect_end(g);
 }
 
 void generation_cut(struct generation *g)
@@ -403,7 +418,7 @@ void generation_cut(struct generation *g)
     g->until = clock_ms();
     for (EACH_WORKER(w, g))
         tell(g, w, SIGINT, g->until);
-    expect_end(g, g->until);
+    expect_end(g);
 }
 
 struct respawn_death generation_bury(struct worker *w, int status)

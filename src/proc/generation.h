@@ -30,11 +30,12 @@ struct worker {
     unsigned
         position; /* 0.. among its generation: the least that was free when it was added; who is told to end
                           frees it */
-    pid_t pid;    /* 0: none now */
-    int pass;     /* our end of its socket pair */
-    bool ready;   /* has been READY */
-    bool told;    /* to drain or to end */
-    bool waiting; /* for its respawn */
+    pid_t pid;      /* 0: none now */
+    int pass;       /* our end of its socket pair */
+    bool ready;     /* has been READY */
+    bool told;      /* to drain or to end */
+    uint64_t until; /* told: deadline, monotonic ms; 0 = none */
+    bool waiting;   /* for its respawn */
     uint64_t started_ms, ready_ms;
     uint32_t reopen; /* it has to acknowledge log descriptors up to this serial; 0 = none */
 };

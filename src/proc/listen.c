@@ -433,7 +433,6 @@ static void fill(struct serve_listener *to, const struct listen_socket *from)
     to->addr = from->bound;
     to->policy = from->policy;
     to->nfds = from->nfds;
-    to->nlistening = from->nlistening;
     to->fds = mem_alloc(from->nfds * sizeof *to->fds);
     memcpy(to->fds, from->fds, from->nfds * sizeof *to->fds);
     memcpy(to->text, from->text, sizeof to->text);

@@ -60,7 +60,7 @@ void listen_note(struct listen_set *set, const struct sock_addr *a);
 int listen_grow(struct listen_set *set, size_t n);
 /* On how many sockets all addresses with policy reuseport listen; 0: there is no such address. */
 size_t listen_width(const struct listen_set *set);
-/* Puts the sockets into the plan; again after listen_grow. */
+/* Puts the sockets into the plan. */
 void listen_fill(const struct listen_set *set, struct serve_plan *plan);
 /* Closes the sockets of `set` that are not in `keep` (NULL: all) and frees it. remove_files: also
  * removes the files of unix sockets. An address of which `keep` has the first socket alone is not shared any more. */

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ipc/turn.h"
 #include "os/child.h"
 #include "os/fd.h"
 #include "os/sig.h"
@@ -205,6 +206,8 @@ void master_switch(struct master *m, struct generation *next)
     m->live = next;
     next->state = GENERATION_LIVE;
     atomic_store(&m->region.header->generation, next->number);
+    atomic_fetch_add(&m->region.turn->epoch, 1);
+    turn_rescue(&m->region); /* from now on the new ones accept */
     logs_use(&next->logs);
     keeper_stop(m);
     respawn_calm(&m->respawn);

@@ -129,12 +129,20 @@ static struct worker *worker_at(const struct master *m, int slot)
     return w->pid > 0 ? w : NULL;
 }
 
+/* The name of a dead holder stays until somebody takes the turn: its successor in the slot is not to blame. */
+static struct worker *holder(const struct master *m)
+{
+    struct worker *w = worker_at(m, atomic_load(&m->region.turn->owner));
+
+    return w && w->started_ms <= atomic_load(&m->region.turn->since_us) / 1000 ? w : NULL;
+}
+
 static struct worker *culprit_of(const struct master *m, size_t queue)
 {
     if (queue == EXCLUSIVE)
         return NULL;
     if (queue == TURN)
-        return worker_at(m, atomic_load(&m->region.turn->owner));
+        return holder(m);
     return worker_at(
         m, atomic_load(
                &region_slot(&m->region, IPC_SLOT_WORKERS + (int)queue - QUEUES)->socket_owner));
@@ -200,7 +208,6 @@ static void tell(const struct patrol *p, size_t queue, const struct worker *w, b
     const char *where = p->queues[queue].text, *has = "has the accept turn";
     char fate[64] = "it is left alone";
 
-    atomic_fetch_add(&m->region.header->stalls, 1);
     if (!w) {
         log_warn("stall at %s: connections wait, and no worker takes them (all are busy or held); "
                  "all are woken",
@@ -245,11 +252,13 @@ static void judge(struct patrol *p, size_t queue, uint64_t now)
                               .progress = progress_of(p, queue, w),
                               .culprit = w ? w->pid : 0,
                               .guilty = w && q->where && is_guilty(p, queue, w)};
+    bool known = q->stall.told;
     unsigned verdict = stall_judge(&q->stall, &look, kill_after(m));
 
     if (verdict & STALL_BEGINS) {
         free(q->text);
         q->text = mem_strdup(q->where->text);
+        atomic_fetch_add(&m->region.header->stalls, known ? 0 : 1);
         tell(p, queue, w, look.guilty);
     }
     if (verdict & STALL_KILL)

@@ -50,7 +50,7 @@ void accept_open(struct serve *s)
 
 void accept_refit(struct serve *s)
 {
-    bool rests = !s->open || s->draining || timer_is_set(&s->pause);
+    bool rests = !s->open || s->draining || timer_is_set(&s->pause) || !serve_is_live(s);
     turn_fit(&s->turn, rests ? IPC_UNFIT : s->nconns < s->max_conns ? IPC_FIT : IPC_FULL);
 }
 
@@ -70,6 +70,7 @@ void accept_before_wait(struct serve *s)
 {
     struct turn *t = &s->turn;
     see_recycling(s);
+    accept_refit(s);
     arm_look(s);
     if (!turn_overloaded(t))
         turn_take(t);
@@ -90,6 +91,7 @@ static void start_pause(struct serve *s, const char *why)
     }
     timer_set(&s->loop->timers, &s->pause, PAUSE_MS);
     accept_refit(s);
+    s->refused = true; /* the kernel may have woken us alone */
 }
 
 static void on_pause_over(struct timer *t)

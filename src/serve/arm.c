@@ -104,10 +104,22 @@ static void arm_point(struct serve *s, struct accept_point *p, uint32_t events)
         log_error("listener %s cannot be watched: %s", p->listener->text, strerror(-rc));
 }
 
+/* More sockets may listen now, or belong to us. */
+static void see_epoch(struct serve *s)
+{
+    uint32_t epoch = atomic_load(&s->region->turn->epoch);
+    if (epoch == s->epoch)
+        return;
+    s->epoch = epoch;
+    s->look_again = true;
+    find_listening(s);
+}
+
 void arm_update(struct serve *s)
 {
     if (s->draining)
         return;
+    see_epoch(s);
     struct accept_arming now = {.turn = s->turn.have,
                                 .shared = s->turn.shared,
                                 .may = turn_may(&s->turn),
@@ -120,17 +132,6 @@ void arm_update(struct serve *s)
         arm_point(s, &s->points[i], interest(s, &s->points[i], &now));
     s->armed = now;
     s->look_again = false;
-}
-
-/* More sockets may listen now, or belong to us. */
-static void see_epoch(struct serve *s)
-{
-    uint32_t epoch = atomic_load(&s->region->turn->epoch);
-    if (epoch == s->epoch)
-        return;
-    s->epoch = epoch;
-    s->look_again = true;
-    find_listening(s);
 }
 
 static bool shares(const struct serve *s)
@@ -186,7 +187,6 @@ void arm_look(struct serve *s)
 {
     if (s->draining)
         return;
-    see_epoch(s);
     see_share(s);
 }
 

@@ -88,6 +88,11 @@ static inline void serve_count_one(struct serve *s, enum ipc_counter c)
     region_add(s->slot, c, 1);
 }
 
+/* Workers of new settings accept nothing before these are live: until then the old listeners are those that count. */
+static inline bool serve_is_live(const struct serve *s)
+{
+    return atomic_load(&s->region->header->generation) >= s->plan->generation;
+}
 static inline enum ipc_fit serve_fitness(const struct serve *s)
 {
     return (enum ipc_fit)atomic_load_explicit(&s->slot->fit, memory_order_relaxed);

@@ -16,9 +16,8 @@ struct serve_listener {
     char text[SOCK_TEXT_MAX];
     enum conf_policy policy; /* never DEFAULT; of a unix socket never REUSEPORT */
     /* The sockets of the address: one, or, once the policy has been reuseport, one for each position of a worker
-     * that there can be. The first nlistening of them listened when the plan was made, the others are only bound;
-     * with reuseport, slots' socket_owner says more. */
-    size_t nfds, nlistening;
+     * that there can be. Not all of them listen; with reuseport, slots' socket_owner says more. */
+    size_t nfds;
     int *fds;
 };
 

@@ -337,7 +337,7 @@ def test_rolled_back(serve, status, bad_start):
             wait_for(lambda: sockets_of(s.pid) <= before, 10, "bound sockets are left over")
         load.more()
         reload(s, policy("reuseport"))
-        assert listening(s.port) == 2
+        wait_for(lambda: listening(s.port) == 2, 20)
         s.configure(policy("turn") + bad_start("fail"))
         assert s.ctl("reload").returncode == 70
         load.more()
