@@ -20,7 +20,8 @@
  * somebody is there to turn connections away. An UNFIT one does not.
  *
  * Invariants: at most one live process has the turn; never is the turn free (or its owner dead and buried by the
- * master) while a worker that may have it stays parked without a kick. */
+ * master) while a worker that may have it stays parked without a kick. One exception: who has kicked another in this round,
+ * and has had more than its share, parks and leaves the turn to that one as long as it has not woken up. */
 #ifndef IPC_TURN_H
 #define IPC_TURN_H
 

@@ -99,7 +99,7 @@ static void finish(struct master *m, int code, const char *message, cs_str repor
 
 /* ---- Starting ---- */
 
-/* What of the new generation has become ready may be answering requests already: it drains. */
+/* Nothing of the new generation has accepted anything yet. What is ready ends as any other worker does. */
 static void roll_back(struct master *m, const char *why)
 {
     struct generation *g = m->rollout.next;

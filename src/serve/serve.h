@@ -28,7 +28,7 @@ unsigned serve_connection_limit(const struct serve_plan *plan, unsigned max_work
  * modules' worker_start hooks; -1 (logged, with the module's name) when one fails. */
 int serve_new(struct serve **out, struct serve_plan *plan, struct loop *loop, struct region *region,
               int slot);
-/* Call once the slot's state is READY: from here on the worker is fit to take turns. */
+/* Call once the slot's state is READY: from here on the worker accepts, as soon as its settings are live. */
 void serve_open(struct serve *s);
 
 void serve_before_wait(struct serve *s);
