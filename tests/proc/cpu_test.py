@@ -133,13 +133,14 @@ def test_refused_on_reload(serve):
 
 def test_connections_are_said_at_start(serve):
     s = serve(HELLO, server={"workers": 2})
+    assert s.log_has("RLIMIT_NOFILE is")  # said when all are ready, and one answers before that
     said = re.findall(r"each worker takes up to (\d+) connections \((.*?); RLIMIT_NOFILE is (\d+)\)", s.log())
     assert len(said) == 1, s.log()
     assert 0 < int(said[0][0]) < int(said[0][2])
     with open(f"/proc/{s.pid}/limits") as f:
         assert re.search(rf"Max open files +{said[0][2]} ", f.read())
     s = serve(HELLO, limits={"max_connections": 17})
-    assert "each worker takes up to 17 connections ([limits] max_connections;" in s.log()
+    assert s.log_has("each worker takes up to 17 connections ([limits] max_connections;")
 
 
 def test_more_connections_than_descriptors(serve):
