@@ -63,7 +63,7 @@ static void put_worker(const struct master *m, struct json *j, const struct work
     enum ipc_state state = (enum ipc_state)atomic_load(&slot->state);
 
     json_object(j, NULL);
-    json_int(j, "number", w->slot - IPC_SLOT_WORKERS + 1);
+    json_int(j, "number", worker_number(w));
     json_int(j, "pid", w->pid);
     json_z(j, "state", w->pid > 0 ? board_state_name(state) : "waiting");
     json_int(j, "generation", w->generation->number);

@@ -212,8 +212,8 @@ static void on_kill(struct timer *t)
 
         if (until == 0 || until > clock_ms())
             continue;
-        log_warn("worker %d (pid %d) did not end in time: killing it",
-                 w->slot - IPC_SLOT_WORKERS + 1, (int)w->pid);
+        log_warn("worker %d (pid %d) did not end in time: killing it", worker_number(w),
+                 (int)w->pid);
         kill(w->pid, SIGKILL);
         w->until = 0;
     }

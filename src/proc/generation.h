@@ -40,6 +40,12 @@ struct worker {
     uint32_t reopen; /* it has to acknowledge log descriptors up to this serial; 0 = none */
 };
 
+/* As logs, titles and metrics count them: from 1. */
+static inline int worker_number(const struct worker *w)
+{
+    return w->slot - IPC_SLOT_WORKERS + 1;
+}
+
 struct crew {
     struct region *region;
     struct loop *loop;

@@ -15,11 +15,6 @@
 
 #define CALM_MS RESPAWN_YOUNG_MS
 
-static int number_of(const struct worker *w)
-{
-    return w->slot - IPC_SLOT_WORKERS + 1;
-}
-
 /* ---- Failures ---- */
 
 static void note_degraded(struct master *m)
@@ -65,7 +60,7 @@ static void start_later(struct master *m, struct worker *w, const char *how)
     if (repeat_say(&m->repeat, line, clock_ms(), &skipped)) {
         if (skipped > 0)
             log_warn("the same happened %u more times", skipped);
-        log_error("worker %d %s; the next start is tried in %u.%u s", number_of(w), line,
+        log_error("worker %d %s; the next start is tried in %u.%u s", worker_number(w), line,
                   m->respawn.delay_ms / 1000, m->respawn.delay_ms % 1000 / 100);
     }
     note_degraded(m);
@@ -147,7 +142,7 @@ static void on_watch(struct timer *t)
             more = true;
         } else {
             log_error("worker %d (pid %d) has not become ready within %d s: killing it",
-                      number_of(w), (int)w->pid, GENERATION_START_MS / 1000);
+                      worker_number(w), (int)w->pid, GENERATION_START_MS / 1000);
             kill(w->pid, SIGKILL);
         }
     }
@@ -193,7 +188,7 @@ static void replace(struct master *m, struct worker *w, const struct respawn_dea
         start_later(m, w, strchr(how, ')') + 2); /* the pid would make each line another */
         return;
     }
-    log_warn("worker %d %s: starting another", number_of(w), how);
+    log_warn("worker %d %s: starting another", worker_number(w), how);
     spawn(m, w);
 }
 
@@ -222,7 +217,7 @@ void keeper_ended(struct master *m, struct worker *w, int status)
     if (wrong && !w->told)
         atomic_fetch_add(&m->region.header->crashes, 1);
     else if (wrong)
-        log_warn("worker %d %s while it was ending", number_of(w), how);
+        log_warn("worker %d %s while it was ending", worker_number(w), how);
     if (g == m->live && recycle_ended(m, w, how))
         return;
     if (g == m->live)
@@ -238,7 +233,7 @@ void keeper_ready(void *master, struct worker *w)
     struct master *m = master;
 
     respawn_ready(&m->respawn);
-    log_debug("worker %d (pid %d) is ready", number_of(w), (int)w->pid);
+    log_debug("worker %d (pid %d) is ready", worker_number(w), (int)w->pid);
     recycle_ready(m, w);
     if (w->generation == m->rollout.next) {
         rollout_ready(m);

@@ -58,11 +58,6 @@ struct patrol {
     struct sleeper *sleepers; /* by crew.workers */
 };
 
-static int number_of(const struct worker *w)
-{
-    return w->slot - IPC_SLOT_WORKERS + 1;
-}
-
 static uint64_t wakeups(const struct region *r, int slot)
 {
     uint64_t n = 0;
@@ -220,7 +215,8 @@ static void tell(const struct patrol *p, size_t queue, const struct worker *w, b
         snprintf(fate, sizeof fate, "it is killed if that lasts for %u ms", kill_after(m));
     log_warn("stall at %s: connections wait, worker %d (pid %d) %s and does not accept, it is %s; "
              "%s",
-             where, number_of(w), (int)w->pid, has, procstat_words(procstat_state(w->pid)), fate);
+             where, worker_number(w), (int)w->pid, has, procstat_words(procstat_state(w->pid)),
+             fate);
 }
 
 static void end_culprit(const struct patrol *p, size_t queue, const struct worker *w)
@@ -231,7 +227,7 @@ static void end_culprit(const struct patrol *p, size_t queue, const struct worke
     atomic_fetch_add(&m->region.header->stall_kills, 1);
     log_error("stall at %s: worker %d (pid %d) has not accepted for %u ms, it is %s: killing it "
               "(stall_kill = %u ms)",
-              q->text, number_of(w), (int)w->pid, q->stall.guilty_ms,
+              q->text, worker_number(w), (int)w->pid, q->stall.guilty_ms,
               procstat_words(procstat_state(w->pid)), kill_after(m));
     kill(w->pid, SIGKILL);
 }
@@ -278,7 +274,7 @@ static void declare_lost(struct master *m, const struct worker *w, struct ipc_sl
     atomic_store(&slot->lost, 1);
     log_warn("worker %d (pid %d) does not wake up when it is called, it is %s: the others accept "
              "without it",
-             number_of(w), (int)w->pid, procstat_words(procstat_state(w->pid)));
+             worker_number(w), (int)w->pid, procstat_words(procstat_state(w->pid)));
     turn_rescue(&m->region);
 }
 
@@ -295,7 +291,7 @@ static void look_at_sleeper(struct patrol *p, const struct worker *w, struct sle
         declare_lost(p->master, w, slot);
         now.lost = true;
     } else if (s->lost && !now.lost && now.incarnation == s->incarnation) {
-        log_info("worker %d (pid %d) is awake again", number_of(w), (int)w->pid);
+        log_info("worker %d (pid %d) is awake again", worker_number(w), (int)w->pid);
     }
     *s = now;
 }

@@ -16,11 +16,6 @@
 
 #define REST_MS 10000
 
-static int number_of(const struct worker *w)
-{
-    return w->slot - IPC_SLOT_WORKERS + 1;
-}
-
 /* What an older generation had under way ends with it. */
 static struct recycling *current(struct master *m)
 {
@@ -58,7 +53,7 @@ static void rest(struct master *m, const char *how)
     check(w);
     log_warn("the successor of worker %d %s: worker %d (pid %d) goes on, and the next one is tried "
              "in %d s",
-             number_of(w), how, number_of(w), (int)w->pid, REST_MS / 1000);
+             worker_number(w), how, worker_number(w), (int)w->pid, REST_MS / 1000);
     m->recycling.going = m->recycling.coming = NULL;
     m->recycling.rest_until = clock_ms() + REST_MS;
 }
@@ -80,7 +75,7 @@ static void begin(struct master *m, struct worker *old)
     }
     m->recycling.coming = fresh;
     log_debug("worker %d (pid %d) has had its share of requests: worker %d (pid %d) starts",
-              number_of(old), (int)old->pid, number_of(fresh), (int)fresh->pid);
+              worker_number(old), (int)old->pid, worker_number(fresh), (int)fresh->pid);
 }
 
 void recycle_look(struct master *m)
@@ -106,7 +101,7 @@ void recycle_ready(struct master *m, const struct worker *w)
     r->coming = NULL;
     atomic_fetch_add(&m->region.header->recycled, 1);
     log_info("worker %d (pid %d) has had its share of requests: worker %d (pid %d) takes its place",
-             number_of(old), (int)old->pid, number_of(w), (int)w->pid);
+             worker_number(old), (int)old->pid, worker_number(w), (int)w->pid);
     generation_drain_one(m->live, old, clock_ms() + (uint64_t)limit);
 }
 
@@ -124,7 +119,7 @@ bool recycle_ended(struct master *m, struct worker *w, const char *how)
     if (w != r->going)
         return false;
     if (r->coming)
-        log_warn("worker %d %s while its successor was starting", number_of(w), how);
+        log_warn("worker %d %s while its successor was starting", worker_number(w), how);
     generation_drop(m->live, w);
     /* The successor, if it is not ready yet, is a worker like any other now. */
     r->going = r->coming = NULL;

@@ -34,7 +34,7 @@ static void pass(struct master *m, struct worker *w, enum fdpass_kind kind, int 
         w->reopen = msg.serial;
         return;
     }
-    snprintf(name, sizeof name, "worker %d", w->slot - IPC_SLOT_WORKERS + 1);
+    snprintf(name, sizeof name, "worker %d", worker_number(w));
     complain(m, "cannot pass the new log to", name, rc);
 }
 
