@@ -3,7 +3,7 @@
  * Rules: indices, never pointers; fixed-size fields; one declared writer per field ("w:" below); plain relaxed
  * loads and stores unless it says seq_cst. One memfd region, mapped before the first fork, never grown.
  *
- *   struct ipc_header | struct ipc_turn | struct ipc_counter_name[] | struct ipc_slot[nslots]
+ *   struct ipc_header | struct ipc_turn | struct ipc_counter_name[] | struct ipc_slot[nslots] | mail (see below)
  *
  * Slots: 0 is the master, 1..2 the primaries, 3 the canary, then 3 x max_workers for workers: those of the live
  * generation and of two draining ones. Counters belong to the slot and are never reset: a successor goes on where its
@@ -18,7 +18,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define IPC_LAYOUT_VERSION 2
+#define IPC_LAYOUT_VERSION 3
 #define IPC_MAGIC          0x43535348u
 #define IPC_CACHE_LINE     64
 
@@ -182,5 +182,171 @@ struct ipc_header {
 };
 
 _Static_assert(sizeof(struct ipc_slot) % IPC_CACHE_LINE == 0, "slots keep their cache lines apart");
+
+/* ---- Mail: mailbox.h is the manual ----
+ *
+ *   struct ipc_mail | struct ipc_topic[] | struct ipc_latest[] | struct ipc_mail_slot[nslots] | the ring
+ *
+ * "w: lock" is written only by who holds ipc_mail.lock; a process may die with it between any two stores, and the next
+ * holder finds a whole story (ring.c). */
+
+#define IPC_TOPICS      256
+#define IPC_TOPIC_NAME  48
+#define IPC_TOPIC_OWNER 48
+#define IPC_LATEST      64    /* most topics that keep their latest value */
+#define IPC_LATEST_MAX  4096  /* bytes of such a value */
+#define IPC_MAIL_CELL   128   /* bytes; a record takes whole cells */
+#define IPC_MAIL_CELLS  8192  /* of the ring; a power of two */
+#define IPC_MAIL_MAX    65536 /* bytes of one message */
+
+/* One message as it lies in the ring: this head, then the payload. It never wraps: where the end of the ring is too
+ * near, a record of the topic IPC_MAIL_PAD fills it. Written as words: see ring.h. */
+struct ipc_mail_record {
+    uint64_t pos;     /* its first cell, counted since the start: position % cells is its place */
+    uint64_t seq;     /* of all messages */
+    uint64_t number;  /* of the messages of its topic */
+    uint64_t sent_us; /* monotonic */
+    uint32_t len;
+    uint16_t cells, topic;
+    int16_t to; /* a slot, or enum mail_group */
+    uint16_t from_slot;
+    uint32_t to_incarnation, from_incarnation, check;
+    uint16_t hops, spare[3];
+};
+#define IPC_MAIL_PAD  0xffffu
+#define IPC_MAIL_HEAD (sizeof(struct ipc_mail_record) / sizeof(uint64_t)) /* words */
+
+/* Messages of a topic are counted by whom they are for, so that a receiver knows what it has missed. */
+enum ipc_mail_class {
+    IPC_MAIL_TO_ALL,
+    IPC_MAIL_TO_WORKERS,
+    IPC_MAIL_TO_PRIMARY,
+    IPC_MAIL_CLASSES
+};
+
+/* A name, when used is 1, stays for ever. w: master; counters w: lock. */
+struct ipc_topic {
+    alignas(IPC_CACHE_LINE) _Atomic uint32_t used;
+    _Atomic uint32_t max_len;
+    _Atomic int32_t latest; /* index in ipc_latest[], -1: keeps no value */
+    char name[IPC_TOPIC_NAME], owner[IPC_TOPIC_OWNER];
+    alignas(IPC_CACHE_LINE) _Atomic uint64_t published; /* all, also those for one slot */
+    _Atomic uint64_t bytes;
+    _Atomic uint64_t sent[IPC_MAIL_CLASSES];
+};
+
+/* The latest value of a topic, twice: a writer that dies spoils only the older one. w: lock */
+struct ipc_latest {
+    struct ipc_latest_copy {
+        alignas(IPC_CACHE_LINE) _Atomic uint32_t valid;
+        _Atomic uint64_t words[IPC_MAIL_HEAD + IPC_LATEST_MAX / sizeof(uint64_t)]; /* a record */
+    } copy[2];
+};
+
+enum ipc_mail_state {
+    IPC_MAIL_OUT,     /* takes no mail */
+    IPC_MAIL_LIVE,    /* takes mail: what it has not taken is not overwritten */
+    IPC_MAIL_LAGGING, /* was too slow, is not waited for; goes on from the head when it looks again */
+    IPC_MAIL_HELD, /* the place of a primary that is gone, kept for its successor like a live one */
+    IPC_MAIL_FORFEIT, /* such a place, not waited for any longer */
+    IPC_MAIL_STATES
+};
+
+/* Counters of one process, by name in mailstat.c; w: the process itself. */
+enum ipc_mail_counter {
+    IPC_MAIL_PUBLISHED, /* committed to the ring */
+    IPC_MAIL_DELIVERED,
+    IPC_MAIL_RETAINED, /* latest values given to a newborn, not in DELIVERED */
+    IPC_MAIL_LOST,     /* missed after an eviction, and reported */
+    IPC_MAIL_SKIPPED,  /* looked at, for others */
+    IPC_MAIL_STALE,    /* for an incarnation that was gone by then, or for nobody; dropped */
+    IPC_MAIL_QUEUED,   /* had to wait in the outbox */
+    IPC_MAIL_FULL,     /* attempts that found the ring full */
+    IPC_MAIL_BUSY,     /* attempts that found the lock taken */
+    IPC_MAIL_REFUSED,  /* the outbox was full */
+    IPC_MAIL_LOOPS,    /* refused after too many hops */
+    IPC_MAIL_BELLS_SENT,
+    IPC_MAIL_BELLS_SAVED_FLAG,    /* not rung: it had been rung already */
+    IPC_MAIL_BELLS_SAVED_RUNNING, /* not rung: it was awake */
+    IPC_MAIL_BELLS_HEARD,
+    IPC_MAIL_BELLS_FUTILE, /* and there was nothing */
+    IPC_MAIL_RECOVERED,    /* took over the lock of a dead holder */
+    IPC_MAIL_CORRUPT,      /* records that made no sense */
+    IPC_MAIL_COUNTERS
+};
+
+enum ipc_mail_histogram {
+    IPC_MAIL_LATENCY, /* from publish to callback */
+    IPC_MAIL_CALLBACK,
+    IPC_MAIL_HISTOGRAMS
+};
+
+/* What a process waits for; whoever makes it true rings it. */
+enum ipc_mail_waits {
+    IPC_MAIL_WAITS_ROOM = 1,
+    IPC_MAIL_WAITS_HANDLED = 2
+};
+
+struct ipc_mail_slot {
+    /* w: the process (a successor to a primary's place: under the lock). Positions in cells. */
+    alignas(IPC_CACHE_LINE) _Atomic uint64_t cursor; /* all before it is copied out */
+    _Atomic uint64_t handled; /* the callbacks of all before it have returned */
+
+    alignas(IPC_CACHE_LINE) _Atomic uint32_t
+        state;                    /* enum ipc_mail_state; w: the process and the master */
+    _Atomic uint32_t incarnation; /* who has joined here; w: the process */
+    _Atomic uint64_t topics[IPC_TOPICS / 64]; /* bits: topics it takes; w: the process */
+
+    alignas(IPC_CACHE_LINE) _Atomic uint32_t
+        note;               /* a bell is on its way. seq_cst; w: who rings sets it, the process
+                                                      clears it */
+    _Atomic uint32_t waits; /* enum ipc_mail_waits, bits; w: the process */
+
+    alignas(IPC_CACHE_LINE) _Atomic uint64_t
+        counters[IPC_MAIL_COUNTERS];              /* w: the process; never reset */
+    _Atomic uint64_t outbox, outbox_max, lag_max; /* bytes, bytes, cells */
+    struct ipc_buckets histograms[IPC_MAIL_HISTOGRAMS];
+
+    /* By topic. What it is owed: the topic's messages for its kind + extra - base - delivered - lost. */
+    alignas(IPC_CACHE_LINE) _Atomic uint64_t
+        extra[IPC_TOPICS];             /* for this slot alone, less what it sent to others but
+                                                                   itself; w: lock */
+    _Atomic uint64_t base[IPC_TOPICS]; /* w: the process, when it begins to take the topic */
+    _Atomic uint64_t delivered[IPC_TOPICS], lost[IPC_TOPICS]; /* w: the process; never reset */
+};
+
+/* What a commit changes besides the head, as values that may be stored twice: the next holder of the lock does it
+ * again when `end` is the head. w: lock */
+struct ipc_mail_journal {
+    _Atomic uint64_t end, seq, published, bytes, sent, extra;
+    _Atomic uint32_t topic;
+    _Atomic int32_t class, slot; /* which of sent[] and whose extra[]; -1: none */
+};
+
+struct ipc_mail {
+    alignas(IPC_CACHE_LINE) struct lock lock;
+    _Atomic uint64_t gate; /* no live cursor is below it; w: lock */
+    _Atomic uint64_t seq;  /* of the last message; w: lock */
+    struct ipc_mail_journal journal;
+
+    alignas(IPC_CACHE_LINE) _Atomic uint64_t
+        head; /* end of the last message: the commit point; w: lock */
+
+    alignas(IPC_CACHE_LINE) _Atomic uint32_t waiters; /* 1: perhaps some slot waits. seq_cst */
+
+    alignas(IPC_CACHE_LINE) uint32_t cells; /* of the ring; w: region_new */
+    _Atomic uint32_t doorbell;  /* enum ipc_doorbell; w: master, before the first fork */
+    _Atomic uint32_t used;      /* one past the highest slot that ever joined; only upwards */
+    _Atomic uint32_t broken;    /* 1: the lock cannot be recovered, no more mail */
+    _Atomic uint64_t evictions; /* w: master */
+};
+
+enum ipc_doorbell {
+    IPC_DOORBELL_SIGNAL, /* SIGUSR1; the slot's eventfd where that does not work */
+    IPC_DOORBELL_EVENTFD
+};
+
+_Static_assert(sizeof(struct ipc_mail_record) == 64, "a record's head is half a cell");
+_Static_assert(sizeof(struct ipc_mail_slot) % IPC_CACHE_LINE == 0, "as with slots");
 
 #endif

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 struct offsets {
-    size_t turn, names, slots, end;
+    size_t turn, names, slots, mail, topics, latest, mailboxes, ring, end;
 };
 
 static size_t round_up(size_t n)
@@ -26,7 +26,12 @@ static struct offsets offsets_for(unsigned nslots)
     o.turn = round_up(sizeof(struct ipc_header));
     o.names = round_up(o.turn + sizeof(struct ipc_turn));
     o.slots = round_up(o.names + IPC_MODULE_COUNTERS * sizeof(struct ipc_counter_name));
-    o.end = o.slots + nslots * sizeof(struct ipc_slot);
+    o.mail = round_up(o.slots + nslots * sizeof(struct ipc_slot));
+    o.topics = round_up(o.mail + sizeof(struct ipc_mail));
+    o.latest = round_up(o.topics + IPC_TOPICS * sizeof(struct ipc_topic));
+    o.mailboxes = round_up(o.latest + IPC_LATEST * sizeof(struct ipc_latest));
+    o.ring = round_up(o.mailboxes + nslots * sizeof(struct ipc_mail_slot));
+    o.end = o.ring + (size_t)IPC_MAIL_CELLS * IPC_MAIL_CELL;
     return o;
 }
 
@@ -36,6 +41,11 @@ static void set_pointers(struct region *r, char *base, const struct offsets *o)
     r->turn = (void *)(base + o->turn);
     r->names = (void *)(base + o->names);
     r->slots = (void *)(base + o->slots);
+    r->mail = (void *)(base + o->mail);
+    r->topics = (void *)(base + o->topics);
+    r->latest = (void *)(base + o->latest);
+    r->mailboxes = (void *)(base + o->mailboxes);
+    r->ring = (void *)(base + o->ring);
     r->size = o->end;
 }
 
@@ -52,6 +62,14 @@ static void fill(struct region *r, unsigned max_workers)
     atomic_store_explicit(&r->turn->owner, -1, memory_order_relaxed);
     for (unsigned i = 0; i < r->nslots; i++)
         atomic_store_explicit(&r->slots[i].socket_owner, -1, memory_order_relaxed);
+}
+
+static void fill_mail(struct region *r)
+{
+    lock_init(&r->mail->lock);
+    r->mail->cells = IPC_MAIL_CELLS;
+    for (unsigned i = 0; i < IPC_TOPICS; i++)
+        atomic_store_explicit(&r->topics[i].latest, -1, memory_order_relaxed);
 }
 
 static int make_bells(struct region *r)
@@ -77,6 +95,7 @@ int region_new(struct region *r, unsigned max_workers)
         return -errno;
     set_pointers(r, base, &o);
     fill(r, max_workers);
+    fill_mail(r);
     int rc = make_bells(r);
     if (rc < 0)
         region_free(r);

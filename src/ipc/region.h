@@ -15,6 +15,12 @@ struct region {
     size_t size;
     int *bells; /* one eventfd per slot, made before any fork: rung to kick the slot's process */
     int master_bell; /* eventfd: a worker has changed its state, look */
+
+    struct ipc_mail *mail;
+    struct ipc_topic *topics;        /* IPC_TOPICS of them */
+    struct ipc_latest *latest;       /* IPC_LATEST of them */
+    struct ipc_mail_slot *mailboxes; /* nslots of them */
+    _Atomic uint64_t *ring;          /* mail->cells of IPC_MAIL_CELL bytes */
 };
 
 /* Slots for max_workers. Master, before the first fork. 0 or -errno. */
@@ -37,10 +43,9 @@ static inline void region_add(struct ipc_slot *s, enum ipc_counter c, uint64_t b
                           memory_order_relaxed);
 }
 
-/* w: the slot's own process. */
-static inline void region_time(struct ipc_slot *s, enum ipc_histogram h, uint64_t us)
+/* w: the process that the buckets belong to. */
+static inline void region_count(struct ipc_buckets *b, uint64_t us)
 {
-    struct ipc_buckets *b = &s->histograms[h];
     unsigned bits = us > 1 ? 64u - (unsigned)__builtin_clzll(us - 1) : 0;
     _Atomic uint64_t *n = &b->count[bits < IPC_BUCKETS ? bits : IPC_BUCKETS - 1];
 
@@ -48,6 +53,12 @@ static inline void region_time(struct ipc_slot *s, enum ipc_histogram h, uint64_
                           memory_order_relaxed);
     atomic_store_explicit(&b->sum_us, atomic_load_explicit(&b->sum_us, memory_order_relaxed) + us,
                           memory_order_relaxed);
+}
+
+/* w: the slot's own process. */
+static inline void region_time(struct ipc_slot *s, enum ipc_histogram h, uint64_t us)
+{
+    region_count(&s->histograms[h], us);
 }
 
 #endif
