@@ -95,6 +95,33 @@ variant fails "turn with full workers that look at the others too early" turn.pm
 variant fails "turn with workers that fill up in silence" turn.pml -DLEVELS -DWORKERS=2 -DSILENT
 variant fails "turn with full workers that turn away too much" turn.pml -DLEVELS -DWORKERS=2 -DNOLOOK
 
+one_sender="-DCAP=1 -DMSGS=2 -DSENDERS=1"
+one_reader="-DCAP=1 -DMSGS=2 -DREADERS=1"
+killed="-DCAP=1 -DMSGS=1 -DREADERS=1 -DKILL=0"
+evicted="-DCAP=1 -DMSGS=3 -DSENDERS=1 -DREADERS=1 -DEVICT"
+# shellcheck disable=SC2086 # lists of options
+{
+variant holds "mailbox, two readers" mailbox.pml $one_sender
+variant holds "mailbox, two senders" mailbox.pml -DMSGS=2 -DREADERS=1
+variant holds "mailbox, messages for some" mailbox.pml $one_sender -DSOME
+variant holds "mailbox, a sender is killed" mailbox.pml $killed
+variant holds "mailbox, a reader is killed" mailbox.pml $one_sender -DKILL=2
+variant holds "mailbox, a reader is evicted" mailbox.pml $evicted
+variant fails "mailbox without the reader's second look" mailbox.pml $one_sender -DNOREPARK
+variant fails "mailbox without the sender's second look" mailbox.pml $one_sender -DNOREWAIT
+variant fails "mailbox without a word that a sender waits" mailbox.pml $one_reader -DNOHINT
+variant fails "mailbox with readers that do not say there is room" mailbox.pml $one_sender -DNOWAKE
+variant fails "mailbox with the note cleared before the bell is read" mailbox.pml $one_reader -DBADORDER
+variant fails "mailbox without a nudge when it is full" mailbox.pml $one_sender -DSOME -DNONUDGE
+variant fails "mailbox without a rescue after a death" mailbox.pml $killed -DNORESCUE
+variant fails "mailbox with a rescue of those not yet rung only" mailbox.pml $killed -DCLEARONLY
+variant fails "mailbox with a rescue of the parked only" mailbox.pml $killed -DPARKEDONLY
+variant fails "mailbox without a journal" mailbox.pml $killed -DNOJOURNAL
+variant fails "mailbox with one copy of the latest value" mailbox.pml $one_reader -DKILL=0 -DONECOPY
+variant fails "mailbox that believes an uncommitted value" mailbox.pml $killed -DNODROP
+variant fails "mailbox without a look at the state after the copy" mailbox.pml $evicted -DNOCHECK
+}
+
 await
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
