@@ -6,11 +6,14 @@
 #include "base/mem.h"
 #include "ipc/doorbell.h"
 #include "ipc/membership.h"
+#include "ipc/receipt.h"
 #include "ipc/topic.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define WAKE_US 1000
 
 static bool is_live(const struct mailbox *mb)
 {
@@ -21,6 +24,57 @@ static void raise_to(_Atomic uint64_t *max, uint64_t value)
 {
     if (value > atomic_load_explicit(max, memory_order_relaxed))
         atomic_store_explicit(max, value, memory_order_relaxed);
+}
+
+/* ---- Reading ---- */
+
+static bool is_mine(const struct mailbox *mb, const struct ipc_mail_record *rec)
+{
+    if (rec->topic == IPC_MAIL_PAD || !(mb->topics[rec->topic / 64] >> rec->topic % 64 & 1))
+        return false;
+    if (!ring_is_for(rec, mb->slot) || rec->pos < mb->since[rec->topic])
+        return false;
+    if (rec->to < 0 || rec->to_incarnation == mb->incarnation)
+        return true;
+    ring_count(mb->me, IPC_MAIL_STALE, 1);
+    return false;
+}
+
+static void set_handled(struct mailbox *mb)
+{
+    if (!mb->news)
+        atomic_store_explicit(&mb->me->handled, mb->cursor, memory_order_release);
+}
+
+static void advance(struct mailbox *mb, const struct ipc_mail_record *rec, bool mine)
+{
+    mb->cursor += rec->cells;
+    atomic_store_explicit(&mb->me->cursor, mb->cursor, memory_order_release);
+    if (!mine) {
+        set_handled(mb);
+        if (rec->topic != IPC_MAIL_PAD)
+            ring_count(mb->me, IPC_MAIL_SKIPPED, 1);
+    }
+}
+
+/* Who publishes much and seldom drains is itself among those that are waited for: what is not for it, it can pass over.
+ * Not from a callback, whose message is not handled yet. */
+static bool pass_over_foreign(struct mailbox *mb)
+{
+    uint64_t head = ring_head(mb->region), before = mb->cursor;
+    struct ipc_mail_record rec;
+
+    while (!mb->calling && mb->cursor != head) {
+        bool foreign = ring_read(mb->region, mb->cursor, &rec) && !is_mine(mb, &rec);
+        atomic_thread_fence(memory_order_acquire);
+        if (!foreign || !is_live(mb))
+            break;
+        advance(mb, &rec, false);
+    }
+    if (mb->cursor == before)
+        return false;
+    doorbell_waiters(mb->region, mb->slot);
+    return true;
 }
 
 /* ---- Publishing ---- */
@@ -40,6 +94,8 @@ static enum ring_result attempt(struct mailbox *mb, struct ipc_mail_record *rec,
                                 struct mail_receipt *receipt)
 {
     enum ring_result rc = ring_append(mb->region, mb->slot, rec, data);
+    if (rc == RING_FULL && pass_over_foreign(mb))
+        rc = ring_append(mb->region, mb->slot, rec, data);
     switch (rc) {
     case RING_OK:
         ring_count(mb->me, IPC_MAIL_PUBLISHED, 1);
@@ -164,56 +220,13 @@ enum mail_result mailbox_publish(struct mailbox *mb, unsigned topic, struct mail
 
 /* ---- Receipts ---- */
 
-static bool has_yet_to_handle(const struct mailbox *mb, const struct ipc_mail_record *rec, int slot)
-{
-    const struct ipc_mail_slot *s = &mb->region->mailboxes[slot];
-    if (atomic_load_explicit(&s->state, memory_order_acquire) == IPC_MAIL_OUT)
-        return false;
-    if (!ring_is_for(rec, slot) || !ring_takes(s, rec->topic))
-        return false;
-    if (rec->to >= 0 && atomic_load(&s->incarnation) != rec->to_incarnation)
-        return false;
-    return atomic_load_explicit(&s->handled, memory_order_acquire) < rec->pos + rec->cells;
-}
-
-unsigned mailbox_unapplied(const struct mailbox *mb, const struct mail_receipt *r, int *slots,
-                           unsigned room)
-{
-    unsigned n = 0;
-    if (r->state == MAIL_RECEIPT_QUEUED) {
-        if (room)
-            slots[0] = mb->slot;
-        return 1;
-    }
-    int used = (int)atomic_load_explicit(&mb->region->mail->used, memory_order_acquire);
-    for (int i = 0; r->state == MAIL_RECEIPT_SENT && i < used; i++) {
-        if (!has_yet_to_handle(mb, &r->rec, i))
-            continue;
-        if (n < room)
-            slots[n] = i;
-        n++;
-    }
-    return n;
-}
-
-static struct mail_receipt *find_applied(const struct mailbox *mb)
-{
-    LIST_EACH(it, &mb->receipts)
-    {
-        struct mail_receipt *r = CONTAINER_OF(it, struct mail_receipt, node);
-        if (r->on_applied && mailbox_unapplied(mb, r, NULL, 0) == 0)
-            return r;
-    }
-    return NULL;
-}
-
 /* From the start each time: a callback may forget any receipt. */
 static void settle_receipts(struct mailbox *mb)
 {
     struct mail_receipt *r;
     if (list_empty(&mb->receipts))
         return;
-    while ((r = find_applied(mb))) {
+    while ((r = receipt_find_applied(mb))) {
         list_remove(&r->node);
         r->on_applied(r);
     }
@@ -230,35 +243,6 @@ void mailbox_forget(struct mailbox *mb, struct mail_receipt *r)
 }
 
 /* ---- Draining ---- */
-
-static bool is_mine(const struct mailbox *mb, const struct ipc_mail_record *rec)
-{
-    if (rec->topic == IPC_MAIL_PAD || !(mb->topics[rec->topic / 64] >> rec->topic % 64 & 1))
-        return false;
-    if (!ring_is_for(rec, mb->slot) || rec->pos < mb->since[rec->topic])
-        return false;
-    if (rec->to < 0 || rec->to_incarnation == mb->incarnation)
-        return true;
-    ring_count(mb->me, IPC_MAIL_STALE, 1);
-    return false;
-}
-
-static void set_handled(struct mailbox *mb)
-{
-    if (!mb->news)
-        atomic_store_explicit(&mb->me->handled, mb->cursor, memory_order_release);
-}
-
-static void advance(struct mailbox *mb, const struct ipc_mail_record *rec, bool mine)
-{
-    mb->cursor += rec->cells;
-    atomic_store_explicit(&mb->me->cursor, mb->cursor, memory_order_release);
-    if (!mine) {
-        set_handled(mb);
-        if (rec->topic != IPC_MAIL_PAD)
-            ring_count(mb->me, IPC_MAIL_SKIPPED, 1);
-    }
-}
 
 /* A record that makes no sense: nobody can tell where the next one begins. */
 static void give_up_place(struct mailbox *mb)
@@ -342,6 +326,19 @@ static uint64_t deliver_news(struct mailbox *mb, uint64_t now)
     return now;
 }
 
+/* Those who wait for room are not woken for every message that fits, but when half the ring is free, or a millisecond
+ * has passed: who is further behind goes on draining in any case before it sleeps. */
+static void wake_waiters(struct mailbox *mb, uint64_t now)
+{
+    if (!atomic_load_explicit(&mb->region->mail->waiters, memory_order_relaxed))
+        return;
+    if (ring_head(mb->region) - mb->cursor > mb->region->mail->cells / 2 &&
+        now - mb->woken_us < WAKE_US)
+        return;
+    mb->woken_us = now;
+    doorbell_waiters(mb->region, mb->slot);
+}
+
 static bool has_work(const struct mailbox *mb)
 {
     return mb->news || !is_live(mb) || ring_head(mb->region) != mb->cursor;
@@ -360,8 +357,7 @@ static unsigned deliver(struct mailbox *mb, unsigned max_messages, unsigned max_
         now = deliver_news(mb, now);
     for (; n < max_messages && now < until && take_record(mb, &rec); n++) {
         now = deliver_record(mb, &rec, now);
-        if (atomic_load_explicit(&mb->region->mail->waiters, memory_order_relaxed))
-            doorbell_waiters(mb->region, mb->slot);
+        wake_waiters(mb, now);
     }
     return n;
 }
@@ -378,7 +374,8 @@ unsigned mailbox_drain(struct mailbox *mb, unsigned max_messages, unsigned max_u
         ring_count(mb->me, IPC_MAIL_BELLS_HEARD, 1);
     if (has_work(mb) && !mb->broken) {
         n = deliver(mb, max_messages, max_us);
-        doorbell_waiters(mb->region, mb->slot);
+        if (ring_head(mb->region) == mb->cursor)
+            doorbell_waiters(mb->region, mb->slot);
     } else if (rung) {
         ring_count(mb->me, IPC_MAIL_BELLS_FUTILE, 1);
     }
@@ -401,7 +398,8 @@ int mailbox_wait_ms(struct mailbox *mb)
     atomic_store(&mb->region->mail->waiters, 1);
     atomic_thread_fence(memory_order_seq_cst);
     const struct outbox_entry *e = outbox_first(&mb->outbox);
-    if (find_applied(mb) || (e && !mb->busy && ring_has_room(mb->region, ring_cells(e->rec.len))))
+    if (receipt_find_applied(mb) ||
+        (e && !mb->busy && ring_has_room(mb->region, ring_cells(e->rec.len))))
         return 0;
     return e && mb->busy ? 1 : -1; /* nobody rings when the lock is free */
 }

@@ -111,6 +111,7 @@ struct mailbox {
     bool joined, calling, busy, broken;
     unsigned hops; /* of the message in the callback, plus one */
     uint64_t cursor;
+    uint64_t woken_us; /* when it last woke those who wait for room */
     void (*on_message)(void *arg, const struct mail_message *m);
     void *arg;
     struct outbox outbox;

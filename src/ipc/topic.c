@@ -117,7 +117,9 @@ static struct ipc_latest *latest_of(const struct region *r, unsigned topic)
 /* The position is the first word of a record. */
 static uint64_t pos_of(const struct ipc_latest_copy *c)
 {
-    return get(&c->words[0]);
+    uint64_t pos;
+    words_load(c->words, &pos, sizeof(pos));
+    return pos;
 }
 
 static bool is_valid(const struct ipc_latest_copy *c)

@@ -105,7 +105,7 @@ variant holds "mailbox, two readers" mailbox.pml $one_sender
 variant holds "mailbox, two senders" mailbox.pml -DMSGS=2 -DREADERS=1
 variant holds "mailbox, messages for some" mailbox.pml $one_sender -DSOME
 variant holds "mailbox, a sender is killed" mailbox.pml $killed
-variant holds "mailbox, a reader is killed" mailbox.pml $one_sender -DKILL=2
+variant holds "mailbox, a reader is killed" mailbox.pml $one_sender -DREADERS=1 -DKILL=2
 variant holds "mailbox, a reader is evicted" mailbox.pml $evicted
 variant fails "mailbox without the reader's second look" mailbox.pml $one_sender -DNOREPARK
 variant fails "mailbox without the sender's second look" mailbox.pml $one_sender -DNOREWAIT
