@@ -266,11 +266,17 @@ class Outcome:
         return f"{self.what}\n{json.dumps(short)}\n{self.values['failures'][:20]}\n{self.values['slowest'][:5]}"
 
 
+def stolen_ms():
+    """CPU time that the host has not given to this machine, all CPUs together, since it started."""
+    with open("/proc/stat", encoding="ascii") as f:
+        return int(f.readline().split()[8]) * 1000 // os.sysconf("SC_CLK_TCK")
+
+
 class Arrivals:
     """A running client of that kind."""
 
     def __init__(self, child, what):
-        self.child, self.what = child, what
+        self.child, self.what, self.stolen = child, what, stolen_ms()
 
     def held(self, seconds=60):
         """With -k: waits until each connection has had its answer."""
@@ -296,7 +302,9 @@ class Arrivals:
     def result(self, seconds=120):
         """Waits for its end."""
         out, _ = self.child.communicate(timeout=seconds)
-        return Outcome(self.what, self.parse((out.splitlines() or [""])[-1]))
+        end = Outcome(self.what, self.parse((out.splitlines() or [""])[-1]))
+        end.stolen_ms = stolen_ms() - self.stolen
+        return end
 
 
 class Holder:
@@ -352,15 +360,22 @@ class Kills:
 
         return [f for f in failures if not explained(f)]
 
-    def worst_wait_ms(self, end):
+    def net_us(self, slow):
         """From connect to the first byte, without the time for which we made a victim stand before it was killed."""
-        def net(slow):
-            start = slow["at"] - slow["service_us"] / 1e6
-            stood = sum(k["stopped_us"] for k in self.all
-                        if start <= k["at"] and k["at"] - k["stopped_us"] / 1e6 <= slow["at"])
-            return max(0, slow["service_us"] - stood)
+        start = slow["at"] - slow["service_us"] / 1e6
+        stood = sum(k["stopped_us"] for k in self.all
+                    if start <= k["at"] and k["at"] - k["stopped_us"] / 1e6 <= slow["at"])
+        return max(0, slow["service_us"] - stood)
 
-        return max(map(net, end.slowest), default=0) / 1000
+    def worst_wait_ms(self, end):
+        return max(map(self.net_us, end.slowest), default=0) / 1000
+
+    def disturbed(self, end, limit_ms, after=0.0, span=0.02):
+        """Of how many deaths does a wait of limit_ms or more overlap the time from (after) seconds behind it, for a
+        span? With `after` in the middle between two deaths this is what the machine does by itself."""
+        late = [(s["at"] - s["service_us"] / 1e6, s["at"]) for s in end.slowest if self.net_us(s) >= limit_ms * 1000]
+        starts = [k["at"] - (0 if after else k["stopped_us"] / 1e6) + after for k in self.all]
+        return sum(any(begin <= start + span and start <= stop for begin, stop in late) for start in starts)
 
     def judge(self, run, what, recovered):
         """recovered == kills of holders. One that dies in the middle of a recovery may leave it uncounted."""
