@@ -9,6 +9,7 @@
  *
  * History of the ABI
  *   0.1  handlers, streaming bodies, timers, counters, site roots, metrics.
+ *   0.2  topics, calls, zones, the primary, hooks for processes that come and go.
  */
 #ifndef CSERVER_CSERVER_H
 #define CSERVER_CSERVER_H
@@ -26,7 +27,7 @@ extern "C" {
 #endif
 
 #define CS_ABI_MAJOR 0
-#define CS_ABI_MINOR 1
+#define CS_ABI_MINOR 2
 #define CS_MAGIC     0x43534d31u /* "CSM1" */
 
 /* ---- Values ------------------------------------------------------------------------------- */
@@ -57,8 +58,10 @@ enum {
     CS_ERROR = -2,
     CS_NOMEM = -3,
     CS_TOOBIG = -4,
-    CS_CLOSED = -5, /* the client, or the request, is gone */
-    CS_NOTSUP = -6
+    CS_CLOSED = -5, /* the client, the request, or the process it is for is gone */
+    CS_NOTSUP = -6,
+    CS_TIMEOUT = -7,
+    CS_LOOP = -8 /* a message in answer to a message in answer to ...: more than 16 times */
 };
 
 enum { CS_DEBUG, CS_INFO, CS_WARN, CS_ERR }; /* levels of cs_log */
@@ -71,7 +74,9 @@ typedef struct cs_req cs_req;
 typedef struct cs_proc cs_proc;   /* the process that a start hook runs in */
 typedef struct cs_conf cs_conf;   /* settings under test, for on_config */
 typedef struct cs_timer cs_timer; /* a timer of the process */
-typedef struct cs_counter cs_counter; /* a 64-bit counter, shared by all workers */
+typedef struct cs_counter cs_counter; /* a 64-bit counter, shared by all processes */
+typedef struct cs_topic cs_topic;     /* a kind of message, known by name in all processes */
+typedef struct cs_zone cs_zone;       /* memory that all processes share, by name */
 typedef uint64_t cs_token;            /* a weak reference to a request */
 
 /* What a request is. Strings live as long as the request. */
@@ -94,9 +99,9 @@ typedef struct cs_req_info {
 /* Which process is asking. */
 typedef struct cs_self_info {
     uint32_t size;
-    int slot;             /* worker number, 1.. as shown in titles, logs and metrics */
+    int slot;             /* worker number, 1.. as shown in titles, logs and metrics; 0 = the primary */
     int workers;          /* workers of this generation */
-    uint32_t incarnation; /* how many processes this slot has had */
+    uint32_t incarnation; /* how many processes this slot has had; never 0 */
     uint32_t generation;  /* grows with each reload */
 } cs_self_info;
 
@@ -179,8 +184,67 @@ typedef struct cs_counter_def {
     const char *help;
 } cs_counter_def;
 
-typedef struct cs_zone_def cs_zone_def;   /* shared memory by name: arrives with the mailbox */
-typedef struct cs_topic_def cs_topic_def; /* messages between processes: arrive with the mailbox */
+/* ---- Messages between processes --------------------------------------------------------------
+ *
+ * The server is one master, one primary and its workers. Modules run in the workers, and what they do once per
+ * server in the primary, which takes no connections. Messages go between them by topic: ordered, numbered, never lost
+ * in silence. All receivers see all messages in the same order. A message comes from the loop, never inside another
+ * callback or inside cs_publish, and at most once to a process; what was published before a process was there it does
+ * not get, but the last value of each CS_LATEST topic, before its first request. Nothing here blocks. */
+
+/* Whom a message is for. A number from 1 on is one worker (cs_self_info.slot), as it is at the moment: its successor
+ * does not get it. 0 is the primary. Only processes that have loaded a module which takes the topic count. */
+enum {
+    CS_TO_ALL = -1,     /* workers and the primary, the sender too */
+    CS_TO_WORKERS = -2, /* the sender too, when it is one */
+    CS_TO_OTHERS = -3,  /* workers but the sender */
+    CS_TO_PRIMARY = -4  /* waits for it while it is being started again */
+};
+enum { CS_FROM_COMMAND = -16 }; /* cs_msg.from_slot of `cserver msg send`: nobody to answer to */
+
+typedef struct cs_msg {
+    uint32_t size;
+    int from_slot; /* worker number, 0 = the primary, CS_FROM_COMMAND */
+    uint32_t from_incarnation;
+    uint32_t hops;    /* 0: from a request, a timer ...; a message published in on_message has one more */
+    cs_topic *topic;
+    const void *data; /* until on_message returns; aligned for anything */
+    size_t len;
+    uint64_t seq;     /* among all messages of the server, growing */
+    uint64_t number;  /* among the messages of this topic, from 1: without gaps where they all go to the same */
+    uint64_t lost;    /* 0, or so many messages of the topic never reached this process, which was too slow for too
+                       * long (or is the successor of a primary that died at one). Such a message has the latest value
+                       * for data where the topic keeps one and it was missed, else none: it is no message of its own */
+    int retained;     /* 1: the latest value of a CS_LATEST topic, from before */
+    uint32_t call;    /* not 0: the sender waits for cs_answer */
+} cs_msg;
+
+enum {
+    CS_LATEST = 1 /* the topic keeps its last value, at most 4096 bytes, for processes that come later */
+};
+
+/* A topic that the module takes or publishes. Its name is the same topic in all modules and all generations. Ends with
+ * {0}. */
+typedef struct cs_topic_def {
+    cs_topic **ref;   /* filled in before any hook runs */
+    const char *name; /* [A-Za-z][A-Za-z0-9_.-]{0,46}; what begins with "cserver." is the server's */
+    void (*on_message)(const cs_msg *m); /* workers and primary; NULL: this module only publishes it */
+    uint32_t max_len;                    /* most bytes of a message, up to 65536; 0 = 4096 */
+    uint32_t flags;
+} cs_topic_def;
+
+/* Memory shared by all processes of the server, at the same address in all of them. It begins zeroed and stays over
+ * crashes and reloads, by module and zone name, as long as its size is the same (another size: a new zone, and a line in
+ * the log); a restart ends it. A pointer in it may only point into it. Ends with {0}. */
+typedef struct cs_zone_def {
+    cs_zone **ref; /* filled in before any hook runs */
+    const char *name; /* [a-z0-9_] */
+    size_t size;
+    /* Both under the zone's lock. init: once, in the first process there is. recover: a process has died with the lock;
+     * makes right what it may have left half done; NULL, or a negative result: zeroed, and init again. */
+    void (*init)(void *p, size_t size);
+    int (*recover)(void *p, size_t size);
+} cs_zone_def;
 
 /* ---- The function table: append only, size first -------------------------------------------- */
 
@@ -193,7 +257,7 @@ typedef struct cs_api {
 
     /* The process. */
 
-    /* Who am I; valid for ever. Any hook of a worker. */
+    /* Who am I; valid for ever. Any hook of a worker or the primary. */
     const cs_self_info *(*self)(void);
     /* The module's own settings of [module:NAME], for hooks that have no request. */
     const void *(*module_conf)(cs_proc *p);
@@ -309,6 +373,31 @@ typedef struct cs_api {
     /* Calls cb(r, arg) once, when what has been sent has left for the client; soon, when it has already.
      * There is one cb at a time, the latest. It does not come once the answer is complete. */
     int (*on_drain)(cs_req *r, cs_req_cb cb, void *arg);
+
+    /* Since 0.2. Messages: any hook of a worker or the primary, from worker_start or primary_start on. */
+
+    /* Copies len bytes and sends them. CS_OK: on their way, in order. CS_AGAIN: receivers are slow, and the queue of
+     * this process (4 MiB) is full: try later, or drop it. CS_TOOBIG: more than the topic takes. CS_CLOSED: there is
+     * no such process, or it does not take the topic. CS_LOOP, CS_ERROR. */
+    int (*publish)(cs_topic *t, int to, const void *data, size_t len);
+    /* The same, and calls done(CS_OK, arg) once on_message has returned in all live processes it is for, also those
+     * that drain; CS_TIMEOUT when that takes longer than timeout_ms. done comes exactly once where the result is CS_OK,
+     * from the loop, and never where it is negative. */
+    int (*publish_applied)(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
+                           void (*done)(int result, void *arg), void *arg);
+    /* Asks one process (a worker number, 0 or CS_TO_PRIMARY): done(CS_OK, answer, arg) when it answers, CS_TIMEOUT, or
+     * CS_CLOSED when it has ended before; answer is NULL then. As publish_applied otherwise. */
+    int (*call)(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
+                void (*done)(int result, const cs_msg *answer, void *arg), void *arg);
+    /* Answers m, which has m->call: in on_message, or later with a copy of *m. Up to the topic's max_len. CS_CLOSED:
+     * who asked is gone. Only the first answer counts. */
+    int (*answer)(const cs_msg *m, const void *data, size_t len);
+    /* The zone's memory. */
+    void *(*zone)(cs_zone *z);
+    /* Waits for the lock of the zone: for sections of microseconds, without any other call of the server inside. CS_OK;
+     * CS_ERROR: the lock is broken beyond repair. */
+    int (*zone_lock)(cs_zone *z);
+    void (*zone_unlock)(cs_zone *z);
 } cs_api;
 
 /* ---- The descriptor: the one symbol that a module exports ------------------------------------ */
@@ -345,6 +434,16 @@ typedef struct cs_module {
      * pieces), CS_DECLINED (only before it has started), a status of 200..599, or a negative result, which
      * makes a 500, or cuts an answer that has been started. It must not block. */
     int (*handler)(cs_req *r);
+
+    /* Since 0.2. Once per server: in the primary, before any message comes to it. A negative result ends it as a failed
+     * start. When the primary dies another one is started; what has to outlive it lies in a zone or a counter. */
+    int (*primary_start)(cs_proc *p);
+    /* The primary is about to end: a reload brings the next one, or the server stops. */
+    void (*primary_stop)(cs_proc *p);
+    /* In workers and the primary: another process (slot as in cs_self_info, 0 = the primary) is ready; it has ended, by
+     * the signal, or 0. Ordered with all messages: nothing of an incarnation comes behind its on_leave. */
+    void (*on_join)(int slot, uint32_t incarnation);
+    void (*on_leave)(int slot, uint32_t incarnation, int signal);
 } cs_module;
 
 #define CS__CAT(a, b) a##b
@@ -409,6 +508,15 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 #define cs_start(r, status, type, len) cs_api_->start(r, status, type, len)
 #define cs_send(...) cs_api_->send(__VA_ARGS__)
 #define cs_on_drain(r, cb, arg)        cs_api_->on_drain(r, cb, arg)
+#define cs_publish(t, to, data, len)   cs_api_->publish(t, to, data, len)
+#define cs_publish_applied(t, to, data, len, timeout_ms, done, arg)                                \
+    cs_api_->publish_applied(t, to, data, len, timeout_ms, done, arg)
+#define cs_call(t, to, data, len, timeout_ms, done, arg)                                           \
+    cs_api_->call(t, to, data, len, timeout_ms, done, arg)
+#define cs_answer(m, data, len)        cs_api_->answer(m, data, len)
+#define cs_zone_of(z)                  cs_api_->zone(z)
+#define cs_zone_lock(z)                cs_api_->zone_lock(z)
+#define cs_zone_unlock(z)              cs_api_->zone_unlock(z)
 #endif /* CS_NO_SHORT_NAMES */
 
 #ifdef __cplusplus

@@ -1,0 +1,56 @@
+/* host.h - a process that runs modules, a worker or the primary: what they can do without a request. One per process.
+ *
+ *     host_open                     after the fork and the loss of privileges: joins the mail, runs the start hooks
+ *     each turn of the loop, after parking:      ms = host_wait_ms(h); loop_wait(loop, ms)
+ *     before the turn to accept is kept or passed on:       host_has_mail(h): callbacks will follow
+ *     after the descriptors have been read:      host_drain(h)      (never with the accept turn in hand)
+ *     host_stop                     stop hooks: the worker begins to drain, the primary to end
+ *     host_close                    leaves the mail, frees everything */
+#ifndef MODULE_HOST_H
+#define MODULE_HOST_H
+
+#include "conf/conf.h"
+#include "event/loop.h"
+#include "ipc/mailbox.h"
+
+struct host {
+    const struct conf *conf;
+    struct loop *loop;
+    struct region *region;
+    int slot;
+    bool primary;
+    cs_self_info self;
+    struct cs_proc *procs; /* one for each module of the conf */
+    struct mailbox mail;
+    struct list timers; /* of modules */
+    struct list calls;  /* cs_call and cs_publish_applied that wait */
+    uint32_t last_call;
+};
+
+struct host_opts {
+    const struct conf *conf;
+    struct loop *loop;
+    struct region *region;
+    int slot;
+    unsigned workers; /* of this generation */
+    uint32_t generation;
+};
+
+/* 0; -1 (logged, with the module's name) when a start hook fails or there is no place in the mail. */
+int host_open(struct host *h, const struct host_opts *opts);
+/* Most milliseconds to sleep, 0 = not at all, -1 = for ever. Call it after parking. */
+int host_wait_ms(struct host *h);
+bool host_has_mail(const struct host *h);
+void host_drain(struct host *h);
+void host_stop(struct host *h);
+void host_close(struct host *h);
+
+/* Do these modules need a primary: is there a primary hook, or a topic somebody takes? Looks at descriptors only. */
+bool host_wants_primary(const struct conf *conf);
+
+/* The one of this process; NULL before host_open. */
+struct host *host_here(void);
+/* Worker number, 1..; 0 = a primary; CS_FROM_COMMAND = the master. */
+int host_number(int slot);
+
+#endif
