@@ -156,7 +156,8 @@ void api_check_conf(const cs_module *desc, const void *conf, const struct conf_h
 
 static int api_metric_each(int (*each)(const cs_metric *m, void *arg), void *arg)
 {
-    return metrics_each(here, each, arg);
+    const struct metrics_source src = {here->region, here->plan->workers, here->plan};
+    return metrics_each(&src, each, arg);
 }
 
 /* ---- The request ---- */

@@ -5,35 +5,13 @@
 #include "config.h"
 #include "ipc/board.h"
 #include "os/netstat.h"
+#include "serve/mail_metrics.h"
+#include "serve/publisher.h"
 
 #include <stdio.h>
 
 #define TEXT(x)       #x
 #define VERSION(a, b) TEXT(a) "." TEXT(b)
-
-struct publisher {
-    int (*each)(const cs_metric *m, void *arg);
-    void *arg;
-    int rc;
-};
-
-static void put(struct publisher *p, cs_metric m)
-{
-    m.size = sizeof m;
-    if (!p->rc)
-        p->rc = p->each(&m, p->arg);
-}
-
-static void gauge(struct publisher *p, const char *name, const char *help, int64_t value)
-{
-    put(p, (cs_metric){.kind = CS_METRIC_GAUGE, .name = name, .help = help, .value = value});
-}
-
-static void counter(struct publisher *p, const char *name, const char *help, uint64_t value)
-{
-    put(p, (cs_metric){
-               .kind = CS_METRIC_COUNTER, .name = name, .help = help, .value = (int64_t)value});
-}
 
 static uint64_t load64(const _Atomic uint64_t *v)
 {
@@ -51,7 +29,8 @@ static void put_build(struct publisher *p)
 {
     const cs_str labels[] = {CS_S("version"), CS_S(CSERVER_VERSION), CS_S("abi"),
                              CS_S(VERSION(CS_ABI_MAJOR, CS_ABI_MINOR))};
-    put(p, (cs_metric){.kind = CS_METRIC_GAUGE,
+    publisher_put(
+        p, (cs_metric){.kind = CS_METRIC_GAUGE,
                        .name = "cserver_build_info",
                        .help = "Version of the server and of its module interface; always 1.",
                        .nlabels = 4,
@@ -59,34 +38,35 @@ static void put_build(struct publisher *p)
                        .value = 1});
 }
 
-static void put_server(struct serve *s, struct publisher *p)
+static void put_server(const struct metrics_source *s, struct publisher *p)
 {
     const struct ipc_header *h = s->region->header;
     uint64_t now = clock_wall_us(), start = load64(&h->started_wall_us);
-    gauge(p, "cserver_uptime_seconds", "Seconds since the master started.",
-          now > start ? (int64_t)((now - start) / 1000000) : 0);
-    gauge(p, "cserver_config_generation", "Settings that are live; grows with each reload.",
-          atomic_load(&h->generation));
-    counter(p, "cserver_reloads_total", "Reloads that went live.", load64(&h->reloads));
-    counter(p, "cserver_reloads_failed_total", "Reloads that were refused or rolled back.",
-            load64(&h->reloads_failed));
-    gauge(p, "cserver_workers", "Workers of the live generation.", s->plan->workers);
-    gauge(p, "cserver_degraded", "1 while workers keep failing to start.",
-          atomic_load(&h->degraded));
-    counter(p, "cserver_worker_spawns_total", "Worker processes started.", load64(&h->spawns));
-    counter(p, "cserver_worker_crashes_total", "Worker processes that ended unasked.",
-            load64(&h->crashes));
-    counter(p, "cserver_workers_recycled_total",
-            "Workers that were replaced because they had had their share of requests.",
-            load64(&h->recycled));
+    publisher_gauge(p, "cserver_uptime_seconds", "Seconds since the master started.",
+                    now > start ? (int64_t)((now - start) / 1000000) : 0);
+    publisher_gauge(p, "cserver_config_generation",
+                    "Settings that are live; grows with each reload.", atomic_load(&h->generation));
+    publisher_counter(p, "cserver_reloads_total", "Reloads that went live.", load64(&h->reloads));
+    publisher_counter(p, "cserver_reloads_failed_total",
+                      "Reloads that were refused or rolled back.", load64(&h->reloads_failed));
+    publisher_gauge(p, "cserver_workers", "Workers of the live generation.", s->workers);
+    publisher_gauge(p, "cserver_degraded", "1 while workers keep failing to start.",
+                    atomic_load(&h->degraded));
+    publisher_counter(p, "cserver_worker_spawns_total", "Worker processes started.",
+                      load64(&h->spawns));
+    publisher_counter(p, "cserver_worker_crashes_total", "Worker processes that ended unasked.",
+                      load64(&h->crashes));
+    publisher_counter(p, "cserver_workers_recycled_total",
+                      "Workers that were replaced because they had had their share of requests.",
+                      load64(&h->recycled));
     int32_t owner = atomic_load_explicit(&s->region->turn->owner, memory_order_relaxed);
-    gauge(p, "cserver_turn_owner", "Worker that holds the accept turn, 0 = nobody.",
-          owner < IPC_SLOT_WORKERS ? 0 : owner - IPC_SLOT_WORKERS + 1);
-    counter(p, "cserver_stalls_total",
-            "Times that connections waited while nobody accepted, for a second or more.",
-            load64(&h->stalls));
-    counter(p, "cserver_stall_kills_total", "Workers killed because accepting had stalled.",
-            load64(&h->stall_kills));
+    publisher_gauge(p, "cserver_turn_owner", "Worker that holds the accept turn, 0 = nobody.",
+                    owner < IPC_SLOT_WORKERS ? 0 : owner - IPC_SLOT_WORKERS + 1);
+    publisher_counter(p, "cserver_stalls_total",
+                      "Times that connections waited while nobody accepted, for a second or more.",
+                      load64(&h->stalls));
+    publisher_counter(p, "cserver_stall_kills_total",
+                      "Workers killed because accepting had stalled.", load64(&h->stall_kills));
 }
 
 /* ---- Listeners ------------------------------------------------------------------------------- */
@@ -126,15 +106,15 @@ static void put_listener(const struct serve_listener *l, const struct listener_f
                              str_of(l->text),  CS_S("policy"),      str_of(policy_name(l->policy))};
     if (f->ask && l->addr.u.sa.sa_family == AF_UNIX)
         return;
-    put(p, (cs_metric){.kind = CS_METRIC_GAUGE,
-                       .name = f->name,
-                       .help = f->help,
-                       .nlabels = f->ask ? 4 : 6,
-                       .labels = labels,
-                       .value = f->ask ? ask_all(l, f->ask) : 1});
+    publisher_put(p, (cs_metric){.kind = CS_METRIC_GAUGE,
+                                 .name = f->name,
+                                 .help = f->help,
+                                 .nlabels = f->ask ? 4 : 6,
+                                 .labels = labels,
+                                 .value = f->ask ? ask_all(l, f->ask) : 1});
 }
 
-static void put_listeners(struct serve *s, struct publisher *p)
+static void put_listeners(const struct serve_plan *plan, struct publisher *p)
 {
     static const struct listener_family families[] = {
         {"cserver_listen_info", "How the workers share a listener; always 1.", NULL},
@@ -146,8 +126,8 @@ static void put_listeners(struct serve *s, struct publisher *p)
          sock_queue_room},
     };
     for (size_t f = 0; f < sizeof families / sizeof families[0]; f++)
-        for (size_t i = 0; i < s->plan->nlisteners; i++)
-            put_listener(&s->plan->listeners[i], &families[f], p);
+        for (size_t i = 0; plan && i < plan->nlisteners; i++)
+            put_listener(&plan->listeners[i], &families[f], p);
 }
 
 static void put_host(struct publisher *p)
@@ -155,157 +135,146 @@ static void put_host(struct publisher *p)
     struct netstat_listen n;
     if (netstat_listen(&n))
         return;
-    counter(p, "cserver_host_tcp_listen_overflows_total",
-            "Connections that found an accept queue full, of all programs in the server's network "
-            "namespace.",
-            n.overflows);
-    counter(p, "cserver_host_tcp_listen_drops_total",
-            "Connections that listeners lost, for a full queue or other reasons, of all programs "
-            "in the server's network namespace.",
-            n.drops);
+    publisher_counter(
+        p, "cserver_host_tcp_listen_overflows_total",
+        "Connections that found an accept queue full, of all programs in the server's network "
+        "namespace.",
+        n.overflows);
+    publisher_counter(
+        p, "cserver_host_tcp_listen_drops_total",
+        "Connections that listeners lost, for a full queue or other reasons, of all programs "
+        "in the server's network namespace.",
+        n.drops);
 }
 
-/* ---- Workers --------------------------------------------------------------------------------- */
+/* ---- Processes ------------------------------------------------------------------------------- */
 
-#define MOST_LABELS 10
-
-/* A slot as the metrics name it. */
-struct worker {
-    unsigned slot;
-    char digits[16];
-    cs_str labels[MOST_LABELS]; /* begin with the worker; others may stand behind it */
-};
-
-#define BEFORE_THE_FIRST                                                                           \
-    {                                                                                              \
-        .slot = IPC_SLOT_WORKERS - 1                                                               \
-    }
-
-/* The next slot that has ever had a worker: what it has counted stays, whoever lives. */
-static bool next_worker(const struct region *r, struct worker *w)
+/* What a slot has counted stays, whoever lives. */
+static bool had_process(const struct region *r, int slot)
 {
-    do
-        w->slot++;
-    while (w->slot < r->nslots &&
-           !atomic_load_explicit(&r->slots[w->slot].incarnation, memory_order_relaxed));
-    if (w->slot >= r->nslots)
-        return false;
-    w->labels[0] = CS_S("worker");
-    w->labels[1] = number(w->digits, sizeof w->digits, (long long)w->slot - IPC_SLOT_WORKERS + 1);
-    return true;
+    return atomic_load_explicit(&r->slots[slot].incarnation, memory_order_relaxed);
 }
 
-static int64_t is_up(const struct ipc_slot *slot)
+static bool had_worker(const struct region *r, int slot)
 {
-    return atomic_load_explicit(&slot->state, memory_order_relaxed) != IPC_FREE;
+    return slot >= IPC_SLOT_WORKERS && had_process(r, slot);
 }
 
-static int64_t active(const struct ipc_slot *slot)
+static bool had_other(const struct region *r, int slot)
 {
-    return atomic_load_explicit(&slot->active, memory_order_relaxed);
+    return slot < IPC_SLOT_WORKERS && had_process(r, slot);
 }
 
-static int64_t max(const struct ipc_slot *slot)
+static int64_t is_up(const struct region *r, int slot)
 {
-    return atomic_load_explicit(&slot->max, memory_order_relaxed);
+    return atomic_load_explicit(&r->slots[slot].state, memory_order_relaxed) != IPC_FREE;
 }
 
-static void put_gauges(const struct region *r, struct publisher *p, const char *name,
-                       const char *help, int64_t (*value)(const struct ipc_slot *slot))
+static int64_t active(const struct region *r, int slot)
 {
-    for (struct worker w = BEFORE_THE_FIRST; next_worker(r, &w);)
-        put(p, (cs_metric){.kind = CS_METRIC_GAUGE,
-                           .name = name,
-                           .help = help,
-                           .nlabels = 2,
-                           .labels = w.labels,
-                           .value = value(&r->slots[w.slot])});
+    return atomic_load_explicit(&r->slots[slot].active, memory_order_relaxed);
+}
+
+static int64_t max(const struct region *r, int slot)
+{
+    return atomic_load_explicit(&r->slots[slot].max, memory_order_relaxed);
 }
 
 /* Of those that live: what it says would be another series with each incarnation. */
-static void put_info(const struct region *r, struct publisher *p)
+static void put_info(const struct owners *all, struct publisher *p, const char *name,
+                     const char *help)
 {
-    for (struct worker w = BEFORE_THE_FIRST; next_worker(r, &w);) {
-        const struct ipc_slot *slot = &r->slots[w.slot];
+    for (struct owner o = OWNER_NONE; owner_next(all, &o);) {
+        const struct ipc_slot *slot = &all->region->slots[o.slot];
         char pid[16], generation[16], incarnation[16];
         enum ipc_state state = (enum ipc_state)atomic_load(&slot->state);
         if (state == IPC_FREE)
             continue;
-        w.labels[2] = CS_S("pid");
-        w.labels[3] = number(pid, sizeof pid, atomic_load(&slot->pid));
-        w.labels[4] = CS_S("state");
-        w.labels[5] = str_of(board_state_name(state));
-        w.labels[6] = CS_S("generation");
-        w.labels[7] = number(generation, sizeof generation, atomic_load(&slot->generation));
-        w.labels[8] = CS_S("incarnation");
-        w.labels[9] = number(incarnation, sizeof incarnation, atomic_load(&slot->incarnation));
-        put(p, (cs_metric){.kind = CS_METRIC_GAUGE,
-                           .name = "cserver_worker_info",
-                           .help = "The process of a worker; always 1.",
-                           .nlabels = 10,
-                           .labels = w.labels,
-                           .value = 1});
+        owner_label(&o, 1, CS_S("pid"), number(pid, sizeof pid, atomic_load(&slot->pid)));
+        owner_label(&o, 2, CS_S("state"), str_of(board_state_name(state)));
+        owner_label(&o, 3, CS_S("generation"),
+                    number(generation, sizeof generation, atomic_load(&slot->generation)));
+        owner_label(&o, 4, CS_S("incarnation"),
+                    number(incarnation, sizeof incarnation, atomic_load(&slot->incarnation)));
+        publisher_put(p, (cs_metric){.kind = CS_METRIC_GAUGE,
+                                     .name = name,
+                                     .help = help,
+                                     .nlabels = 10,
+                                     .labels = o.labels,
+                                     .value = 1});
     }
 }
 
-/* The counters from..to - 1, which have one name. */
-static void put_counters(const struct region *r, struct publisher *p, int from, int to)
+static void put_starts(const struct owners *all, struct publisher *p)
 {
-    for (struct worker w = BEFORE_THE_FIRST; next_worker(r, &w);)
+    for (struct owner o = OWNER_NONE; owner_next(all, &o);)
+        publisher_put(p,
+                      (cs_metric){.kind = CS_METRIC_COUNTER,
+                                  .name = "cserver_process_starts_total",
+                                  .help = "Times that a process that is no worker was started.",
+                                  .nlabels = 2,
+                                  .labels = o.labels,
+                                  .value = atomic_load(&all->region->slots[o.slot].incarnation)});
+}
+
+static void put_others(const struct region *r, struct publisher *p)
+{
+    const struct owners others = {r, had_other};
+    owners_gauge(&others, p, "cserver_process_up", "1 while a process that is no worker lives.",
+                 is_up);
+    put_info(&others, p, "cserver_process_info", "A process that is no worker; always 1.");
+    put_starts(&others, p);
+}
+
+/* The counters from..to - 1, which have one name. */
+static void put_counters(const struct owners *all, struct publisher *p, int from, int to)
+{
+    for (struct owner o = OWNER_NONE; owner_next(all, &o);)
         for (int c = from; c < to; c++) {
             const struct board_counter *b = board_counter((enum ipc_counter)c);
-            w.labels[2] = str_of(b->label);
-            w.labels[3] = str_of(b->label_value);
-            put(p, (cs_metric){.kind = CS_METRIC_COUNTER,
-                               .name = b->name,
-                               .help = b->help,
-                               .nlabels = b->label ? 4 : 2,
-                               .labels = w.labels,
-                               .value = (int64_t)board_get(r, (int)w.slot, (enum ipc_counter)c)});
+            owner_label(&o, 1, str_of(b->label), str_of(b->label_value));
+            publisher_put(p, (cs_metric){.kind = CS_METRIC_COUNTER,
+                                         .name = b->name,
+                                         .help = b->help,
+                                         .nlabels = b->label ? 4 : 2,
+                                         .labels = o.labels,
+                                         .value = (int64_t)board_get(all->region, o.slot,
+                                                                     (enum ipc_counter)c)});
         }
 }
 
-static void put_all_counters(const struct region *r, struct publisher *p)
+static void put_all_counters(const struct owners *all, struct publisher *p)
 {
     for (int from = 0, to; from < IPC_COUNTERS; from = to) {
         const char *name = board_counter((enum ipc_counter)from)->name;
         for (to = from + 1; to < IPC_COUNTERS; to++)
             if (strcmp(board_counter((enum ipc_counter)to)->name, name) != 0)
                 break;
-        put_counters(r, p, from, to);
+        put_counters(all, p, from, to);
     }
 }
 
-/* The number of all is that of the buckets as read here: the worker goes on counting meanwhile. */
-static void put_histogram(const struct region *r, struct publisher *p, enum ipc_histogram h,
-                          const double *bounds)
+static void put_histograms(const struct owners *all, struct publisher *p)
 {
-    const struct board_histogram *b = board_histogram(h);
-    for (struct worker w = BEFORE_THE_FIRST; next_worker(r, &w);) {
-        const struct ipc_buckets *buckets = &r->slots[w.slot].histograms[h];
-        uint64_t counts[IPC_BUCKETS], all = 0;
-        for (int i = 0; i < IPC_BUCKETS; i++)
-            all += counts[i] = load64(&buckets->count[i]);
-        put(p, (cs_metric){.kind = CS_METRIC_HISTOGRAM,
-                           .name = b->name,
-                           .help = b->help,
-                           .nlabels = 2,
-                           .labels = w.labels,
-                           .value = (int64_t)all,
-                           .nbounds = IPC_BUCKETS - 1,
-                           .bounds = bounds,
-                           .counts = counts,
-                           .sum = (double)load64(&buckets->sum_us) / 1e6});
+    for (int h = 0; h < IPC_HISTOGRAMS; h++) {
+        const struct board_histogram *b = board_histogram((enum ipc_histogram)h);
+        for (struct owner o = OWNER_NONE; owner_next(all, &o);)
+            publisher_histogram(
+                p, (cs_metric){.name = b->name, .help = b->help, .nlabels = 2, .labels = o.labels},
+                &all->region->slots[o.slot].histograms[h]);
     }
 }
 
-static void put_histograms(const struct region *r, struct publisher *p)
+static void put_workers(const struct region *r, struct publisher *p)
 {
-    double bounds[IPC_BUCKETS - 1];
-    for (int i = 0; i < IPC_BUCKETS - 1; i++)
-        bounds[i] = (double)(1u << i) / 1e6;
-    for (int h = 0; h < IPC_HISTOGRAMS; h++)
-        put_histogram(r, p, (enum ipc_histogram)h, bounds);
+    const struct owners workers = {r, had_worker};
+    owners_gauge(&workers, p, "cserver_worker_up", "1 while the worker's process lives.", is_up);
+    put_info(&workers, p, "cserver_worker_info", "The process of a worker; always 1.");
+    owners_gauge(&workers, p, "cserver_connections", "Open connections.", active);
+    owners_gauge(&workers, p, "cserver_connections_max", "Most connections that the worker takes.",
+                 max);
+    put_all_counters(&workers, p);
+    put_histograms(&workers, p);
 }
 
 /* ---- Modules --------------------------------------------------------------------------------- */
@@ -340,12 +309,12 @@ static void put_family(const struct region *r, struct publisher *p, unsigned fir
             continue;
         if (i < first)
             return;
-        put(p, (cs_metric){.kind = CS_METRIC_COUNTER,
-                           .name = family,
-                           .help = r->names[first].help,
-                           .nlabels = 2,
-                           .labels = labels,
-                           .value = (int64_t)board_module_sum(r, i)});
+        publisher_put(p, (cs_metric){.kind = CS_METRIC_COUNTER,
+                                     .name = family,
+                                     .help = r->names[first].help,
+                                     .nlabels = 2,
+                                     .labels = labels,
+                                     .value = (int64_t)board_module_sum(r, i)});
     }
 }
 
@@ -356,20 +325,17 @@ static void put_modules(const struct region *r, struct publisher *p)
         put_family(r, p, i, n);
 }
 
-int metrics_each(struct serve *s, int (*each)(const cs_metric *m, void *arg), void *arg)
+int metrics_each(const struct metrics_source *src, int (*each)(const cs_metric *m, void *arg),
+                 void *arg)
 {
     struct publisher p = {.each = each, .arg = arg};
-    const struct region *r = s->region;
     put_build(&p);
-    put_server(s, &p);
-    put_listeners(s, &p);
+    put_server(src, &p);
+    put_listeners(src->plan, &p);
     put_host(&p);
-    put_gauges(r, &p, "cserver_worker_up", "1 while the worker's process lives.", is_up);
-    put_info(r, &p);
-    put_gauges(r, &p, "cserver_connections", "Open connections.", active);
-    put_gauges(r, &p, "cserver_connections_max", "Most connections that the worker takes.", max);
-    put_all_counters(r, &p);
-    put_histograms(r, &p);
-    put_modules(r, &p);
+    put_workers(src->region, &p);
+    put_others(src->region, &p);
+    mail_metrics_put(src->region, &p);
+    put_modules(src->region, &p);
     return p.rc;
 }
