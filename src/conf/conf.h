@@ -56,6 +56,7 @@ struct conf_server {
     int64_t give_up;       /* exit after so many failed worker starts in a row; 0 = never */
     cs_list cpu;           /* "off", "auto", or numbers and ranges: conf/cpu.h */
     int64_t recycle_after; /* requests of one worker; 0 = never */
+    int64_t mailbox_stall; /* ms */
 };
 
 enum conf_policy {

@@ -66,6 +66,10 @@ static const cs_directive server[] = {
             "server may run on, a list such as 0, 2, 4-7 is dealt out in its order."),
     CS_INT(struct conf_server, recycle_after, "0", 0, 1000000000000, 0,
            "Replace a worker by a fresh one after about so many requests; 0 is never."),
+    CS_MSEC(struct conf_server, mailbox_stall, "5s", 100, 3600000, 0,
+            "How long a process that reads no messages may hold up those who send before it is "
+            "passed over; it learns "
+            "how many it has missed."),
     CS_END};
 
 static const cs_directive accept_table[] = {

@@ -211,7 +211,8 @@ struct ipc_mail_record {
     int16_t to; /* a slot, or enum mail_group */
     uint16_t from_slot;
     uint32_t to_incarnation, from_incarnation, check;
-    uint16_t hops, spare[3];
+    uint16_t hops, spare;
+    uint32_t call; /* 0, or what the answer repeats */
 };
 #define IPC_MAIL_PAD  0xffffu
 #define IPC_MAIL_HEAD (sizeof(struct ipc_mail_record) / sizeof(uint64_t)) /* words */

@@ -204,6 +204,7 @@ enum mail_result mailbox_publish(struct mailbox *mb, unsigned topic, struct mail
         .from_slot = (uint16_t)mb->slot,
         .from_incarnation = mb->incarnation,
         .to_incarnation = target.incarnation,
+        .call = target.call,
         .hops = (uint16_t)mb->hops,
     };
     if (target.to >= 0 && target.incarnation == 0)
@@ -384,6 +385,12 @@ unsigned mailbox_drain(struct mailbox *mb, unsigned max_messages, unsigned max_u
 }
 
 /* ---- Sleeping ---- */
+
+bool mailbox_has_work(const struct mailbox *mb)
+{
+    return atomic_load(&mb->me->note) || has_work(mb) || !mailbox_outbox_empty(mb) ||
+           !list_empty(&mb->receipts);
+}
 
 int mailbox_wait_ms(struct mailbox *mb)
 {

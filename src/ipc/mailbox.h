@@ -71,6 +71,7 @@ enum mail_result {
 struct mail_target {
     int to;               /* enum mail_group, or a slot (IPC_SLOT_MASTER is one) */
     uint32_t incarnation; /* of that slot; 0: whoever is there now */
+    uint32_t call;        /* handed on with the message: 0, or what its answer repeats */
 };
 
 struct mail_message {
@@ -84,6 +85,7 @@ struct mail_message {
         number; /* of the messages of this topic, from 1: without gaps where a topic always goes to the same */
     uint64_t sent_us; /* monotonic, when mailbox_publish was called */
     unsigned hops;
+    uint32_t call;
     bool retained; /* the latest value of before */
     uint64_t lost; /* 0, or so many messages of the topic were missed: see above */
 };
@@ -142,6 +144,8 @@ enum mail_result mailbox_publish(struct mailbox *mb, unsigned topic, struct mail
 /* Sends what waits in the outbox, then delivers at most max_messages and for at most max_us (one message more, and
  * latest values and reports always); calls on_applied. The number of callbacks. */
 unsigned mailbox_drain(struct mailbox *mb, unsigned max_messages, unsigned max_us);
+/* Will the next drain call anybody, or hear a bell? Who may not be called just now asks this first. */
+bool mailbox_has_work(const struct mailbox *mb);
 /* After parking: may it sleep? -1: until an event; 0: drain again; else at most so many milliseconds. */
 int mailbox_wait_ms(struct mailbox *mb);
 /* Before and after epoll_wait, for processes that take no accept turns. */

@@ -42,6 +42,7 @@ struct mail_message membership_message(const struct ipc_mail_record *rec)
         .number = rec->number,
         .sent_us = rec->sent_us,
         .hops = rec->hops,
+        .call = rec->call,
     };
 }
 

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define OUTBOX_MAX (1u << 20) /* bytes, with what each entry needs itself */
+#define OUTBOX_MAX (4u << 20) /* bytes, with what each entry needs itself */
 
 struct mail_receipt;
 

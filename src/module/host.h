@@ -5,6 +5,7 @@
  *     before the turn to accept is kept or passed on:       host_has_mail(h): callbacks will follow
  *     after the descriptors have been read:      host_drain(h)      (never with the accept turn in hand)
  *     host_stop                     stop hooks: the worker begins to drain, the primary to end
+ *     host_is_done                  once it has nothing else to do: what has come until then is still handled
  *     host_close                    leaves the mail, frees everything */
 #ifndef MODULE_HOST_H
 #define MODULE_HOST_H
@@ -25,6 +26,10 @@ struct host {
     struct list timers; /* of modules */
     struct list calls;  /* cs_call and cs_publish_applied that wait */
     uint32_t last_call;
+    uint64_t
+        last_mail; /* host_is_done: what was in the ring when it was asked first; 0 = not yet */
+    void (*before_call)(void *arg); /* a module is about to be called; may be NULL */
+    void *before_arg;
 };
 
 struct host_opts {
@@ -43,6 +48,8 @@ int host_wait_ms(struct host *h);
 bool host_has_mail(const struct host *h);
 void host_drain(struct host *h);
 void host_stop(struct host *h);
+/* Is everything handled that was there when this was asked first, and everything sent? */
+bool host_is_done(struct host *h);
 void host_close(struct host *h);
 
 /* Do these modules need a primary: is there a primary hook, or a topic somebody takes? Looks at descriptors only. */
@@ -50,6 +57,20 @@ bool host_wants_primary(const struct conf *conf);
 
 /* The one of this process; NULL before host_open. */
 struct host *host_here(void);
+static inline void host_enter(const struct host *h)
+{
+    if (h->before_call)
+        h->before_call(h->before_arg);
+}
+/* The process part of cs_api. */
+const cs_self_info *host_self(void);
+const void *host_module_conf(cs_proc *p);
+void host_log(const void *mod, int level, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+cs_timer *host_timer(cs_proc *p, int64_t ms, int repeat, cs_cb cb, void *arg);
+void host_timer_cancel(cs_timer *t);
+int64_t host_now_ms(void);
+
 /* Worker number, 1..; 0 = a primary; CS_FROM_COMMAND = the master. */
 int host_number(int slot);
 

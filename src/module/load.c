@@ -19,6 +19,7 @@
 
 #define OTHER_MAJORS 10 /* looked for, to say which one a module was built for */
 #define NAME_MAX_LEN 31
+#define MOST_ZONES   64
 #define SIZE_OF_0_1  (offsetof(cs_module, handler) + sizeof(((cs_module *)NULL)->handler))
 
 /* ---- Where modules lie ------------------------------------------------------------------------
@@ -227,20 +228,114 @@ static int check_counters(const struct module *m, struct buf *error)
     return 0;
 }
 
+/* As ipc/topic.h has room for it. */
+static bool is_topic_name(const char *z)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+    size_t n = strspn(z, allowed);
+    return n > 0 && z[n] == '\0' && n < IPC_TOPIC_NAME &&
+           ((z[0] >= 'a' && z[0] <= 'z') || (z[0] >= 'A' && z[0] <= 'Z'));
+}
+
+static int check_topic_size(const struct module *m, const cs_topic_def *t, struct buf *error)
+{
+    if (t->max_len > IPC_MAIL_MAX)
+        return refuse(
+            m, error,
+            "the topic \"%s\" has max_len %u: at most %d bytes; put larger data into a zone "
+            "or a file and send its name",
+            t->name, t->max_len, IPC_MAIL_MAX);
+    if (t->flags & CS_LATEST && t->max_len > IPC_LATEST_MAX)
+        return refuse(
+            m, error,
+            "the topic \"%s\" keeps its latest value and has max_len %u: at most %d bytes", t->name,
+            t->max_len, IPC_LATEST_MAX);
+    if (t->flags & ~(uint32_t)CS_LATEST)
+        return refuse(m, error, "the topic \"%s\" has unknown flags %#x: CS_LATEST is the only one",
+                      t->name, t->flags);
+    return 0;
+}
+
+static int check_topic(const struct module *m, const cs_topic_def *t, struct buf *error)
+{
+    if (!t->name || !is_topic_name(t->name))
+        return refuse(
+            m, error,
+            "a topic is named \"%.64s\": a letter, then up to %d letters, digits, \"_\", \".\" "
+            "and \"-\"",
+            t->name ? t->name : "", IPC_TOPIC_NAME - 2);
+    if (strncmp(t->name, "cserver.", 8) == 0)
+        return refuse(m, error, "the topic \"%s\" has a name of the server's own: take another",
+                      t->name);
+    if (!t->ref)
+        return refuse(
+            m, error,
+            "the topic \"%s\" has no cs_topic pointer: write { &pointer, name, on_message, ... }",
+            t->name);
+    for (const cs_topic_def *other = m->desc->topics; other < t; other++)
+        if (strcmp(other->name, t->name) == 0)
+            return refuse(m, error, "the topic \"%s\" is declared twice", t->name);
+    return check_topic_size(m, t, error);
+}
+
+static int check_topics(const struct module *m, struct buf *error)
+{
+    const cs_topic_def *first = m->desc->topics;
+    for (const cs_topic_def *t = first; t && (t->name || t->ref); t++) {
+        if (t - first >= IPC_TOPICS)
+            return refuse(m, error,
+                          "it declares more than %d topics, or the table does not end with {0}",
+                          IPC_TOPICS);
+        if (check_topic(m, t, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int check_zone(const struct module *m, const cs_zone_def *z, struct buf *error)
+{
+    if (!z->name || !is_name(z->name) || strlen(z->name) > NAME_MAX_LEN)
+        return refuse(m, error,
+                      "a zone is named \"%.64s\": a letter, then up to %d of a-z, 0-9 and \"_\"",
+                      z->name ? z->name : "", NAME_MAX_LEN - 1);
+    if (!z->ref)
+        return refuse(m, error,
+                      "the zone \"%s\" has no cs_zone pointer: write { &pointer, name, size, ... }",
+                      z->name);
+    if (z->size == 0)
+        return refuse(m, error, "the zone \"%s\" has no size", z->name);
+    for (const cs_zone_def *other = m->desc->zones; other < z; other++)
+        if (strcmp(other->name, z->name) == 0)
+            return refuse(m, error, "the zone \"%s\" is declared twice", z->name);
+    return 0;
+}
+
+static int check_zones(const struct module *m, struct buf *error)
+{
+    const cs_zone_def *first = m->desc->zones;
+    for (const cs_zone_def *z = first; z && (z->name || z->ref); z++) {
+        if (z - first >= MOST_ZONES)
+            return refuse(m, error,
+                          "it declares more than %d zones, or the table does not end with {0}",
+                          MOST_ZONES);
+        if (check_zone(m, z, error) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 static int check_tables(const struct module *m, struct buf *error)
 {
     const cs_module *d = m->desc;
-    if (d->zones || d->topics) {
-        return refuse(m, error,
-                      "declares %s: it needs the mailbox, which this cserver does not have yet",
-                      d->zones ? "zones" : "topics");
-    }
     struct buf why = {0};
     int rc = 0;
     if (d->directives && conf_table_check(d->directives, d->conf_size, &why) < 0)
         rc = refuse(m, error, "%.*s", CS_F(buf_str(&why)));
     buf_free(&why);
-    return rc < 0 ? rc : check_counters(m, error);
+    if (rc < 0 || check_counters(m, error) < 0 || check_topics(m, error) < 0)
+        return -1;
+    return check_zones(m, error);
 }
 
 /* ---- Loading -----------------------------------------------------------------------------------

@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "conf/schema.h"
 #include "module/counter.h"
+#include "module/post.h"
+#include "module/zone.h"
 #include "os/child.h"
 #include "os/fd.h"
 
@@ -92,9 +94,11 @@ static void attach_modules(struct settings *s, struct region *r)
 {
     struct buf error = {0};
 
+    check(post_init(r) == 0); /* the first of all topics */
     for (size_t i = 0; i < s->nmodules; i++) {
         buf_clear(&error);
-        if (counter_declare(s->descs[i], r, &error) < 0)
+        if (counter_declare(s->descs[i], r, &error) < 0 ||
+            post_declare(s->descs[i], r, &error) < 0 || zone_declare(s->descs[i], &error) < 0)
             report_error(&s->report, &s->refs[i].at, (int)s->refs[i].name.n, "%.*s", (int)error.n,
                          error.p);
         module_attach(&s->modules[i], serve_api());

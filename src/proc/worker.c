@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "conf/cpu.h"
 #include "ipc/fdpass.h"
-#include "module/counter.h"
 #include "os/child.h"
 #include "os/cpu.h"
 #include "os/fd.h"
@@ -27,6 +26,7 @@ struct worker_self {
     const struct heritage *heritage;
     struct ipc_slot *slot;
     struct loop loop;
+    struct host host;
     struct serve *serve;
     struct loop_io signals, lifeline, pass;
     struct timer deadline;
@@ -243,9 +243,15 @@ static bool start(struct worker_self *w)
         log_error("cannot set up the event loop: %s", strerror(-rc));
         return false;
     }
-    counter_set_slot(h->region, h->slot);
-    if (serve_new(&w->serve, h->plan, &w->loop, h->region, h->slot) < 0)
+    struct host_opts opts = {.conf = h->plan->conf,
+                             .loop = &w->loop,
+                             .region = h->region,
+                             .slot = h->slot,
+                             .workers = h->plan->workers,
+                             .generation = h->generation};
+    if (host_open(&w->host, &opts) < 0 || serve_new(&w->serve, h->plan, &w->host) < 0)
         return false;
+    host_drain(&w->host); /* the latest values come before the first request */
     set_state(w, IPC_READY);
     serve_open(w->serve);
     return true;
@@ -254,11 +260,18 @@ static bool start(struct worker_self *w)
 static void turn_once(struct worker_self *w)
 {
     serve_before_wait(w->serve);
-    loop_wait(&w->loop, -1);
+    loop_wait(&w->loop, host_wait_ms(&w->host));
     serve_after_wait(w->serve);
     loop_dispatch(&w->loop);
+    if (!serve_has_turn(w->serve))
+        host_drain(&w->host);
     loop_run_timers(&w->loop);
     loop_reap(&w->loop);
+}
+
+static bool is_finished(struct worker_self *w)
+{
+    return w->draining && serve_idle(w->serve) && host_is_done(&w->host);
 }
 
 int worker_run(const struct heritage *h)
@@ -273,10 +286,12 @@ int worker_run(const struct heritage *h)
     clock_update();
     w.slot = region_slot(h->region, h->slot);
     good = start(&w);
-    while (good && !w.over && !(w.draining && serve_idle(w.serve)))
+    while (good && !w.over && !is_finished(&w))
         turn_once(&w);
     if (good)
         serve_free(w.serve);
+    if (w.host.conf)
+        host_close(&w.host);
     if (w.loop.ready)
         loop_free(&w.loop);
     return good ? 0 : 1;

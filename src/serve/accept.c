@@ -284,7 +284,7 @@ static void hear_bell(struct serve *s)
 static void pass_on(struct serve *s, const struct cause *c)
 {
     struct turn *t = &s->turn;
-    if (t->have && (!turn_may(t) || handlers_follow(s, c)))
+    if (t->have && (!turn_may(t) || handlers_follow(s, c) || host_has_mail(s->host)))
         turn_give(t);
     else if (s->refused)
         turn_forward(t);

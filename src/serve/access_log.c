@@ -153,8 +153,8 @@ static void add_json(struct access_log *l, struct request *r)
     json_z(&j, "module",
            r->route && r->link < r->route->nlinks ? r->route->chain[r->link].module->desc->name
                                                   : NULL);
-    json_int(&j, "worker", r->serve->self->slot);
-    json_int(&j, "generation", r->serve->self->generation);
+    json_int(&j, "worker", r->serve->host->self.slot);
+    json_int(&j, "generation", r->serve->host->self.generation);
     json_str(&j, "referer", field_of(r, HTTP_FIELD_REFERER));
     json_str(&j, "ua", field_of(r, HTTP_FIELD_USER_AGENT));
     json_end_object(&j);

@@ -1,4 +1,4 @@
-/* The request's and the response's part of cs_api, and the process's: what modules call lands here.
+/* The request's and the response's part of cs_api; the process's part is in module/.
  * Every pointer that comes back from a module is checked for what it should be. */
 #include "serve/api.h"
 
@@ -8,6 +8,9 @@
 #include "http/mime.h"
 #include "http/token.h"
 #include "module/counter.h"
+#include "module/host.h"
+#include "module/post.h"
+#include "module/zone.h"
 #include "os/file.h"
 #include "serve/body.h"
 #include "serve/metrics.h"
@@ -20,104 +23,15 @@
 
 #define REQUEST_MEMORY_MAX (16u << 20)
 
-/* The one worker that lives in this process: modules do not carry it around. */
+/* The one worker that lives in this process: modules do not carry it around. NULL in the primary, where no request is. */
 static struct serve *here;
-static struct list timers = {&timers, &timers}; /* of its modules */
-
-struct cs_proc {
-    const struct conf_module *module;
-};
-
-struct cs_timer {
-    struct timer timer;
-    struct list node; /* in `timers` */
-    cs_cb cb;
-    void *arg;
-    uint64_t every_ms; /* 0: once */
-};
-
 struct cs_conf {
     struct report *report;
     const struct conf_head *section;
     const char *module;
 };
 
-/* ---- The process ---- */
-
-static const cs_self_info *api_self(void)
-{
-    check(here != NULL);
-    return here->self;
-}
-
-static const void *api_module_conf(cs_proc *p)
-{
-    return p->module->conf;
-}
-
-static const char *module_name(const void *mod)
-{
-    const struct conf *conf = here ? here->plan->conf : NULL;
-    for (size_t i = 0; conf && i < conf->nmodules; i++)
-        if (conf->modules[i].desc && (const void *)conf->modules[i].desc->api == mod)
-            return conf->modules[i].desc->name;
-    return "module";
-}
-
-static void api_log(const void *mod, int level, const char *fmt, ...)
-{
-    struct log_pair pair = {"module", str_of(module_name(mod))};
-    enum log_level l = level < CS_DEBUG || level > CS_ERR ? LOG_LEVEL_INFO : (enum log_level)level;
-    va_list ap;
-    va_start(ap, fmt);
-    log_write_with(l, &pair, 1, fmt, ap);
-    va_end(ap);
-}
-
-static void end_timer(cs_timer *m)
-{
-    timer_clear(&here->loop->timers, &m->timer);
-    list_remove(&m->node);
-    free(m);
-}
-
-static void on_module_timer(struct timer *t)
-{
-    cs_timer *m = CONTAINER_OF(t, cs_timer, timer);
-    cs_cb cb = m->cb;
-    void *arg = m->arg;
-    if (m->every_ms)
-        timer_set(&here->loop->timers, t, m->every_ms);
-    else
-        end_timer(m);
-    serve_enter_module(here);
-    cb(arg);
-}
-
-static cs_timer *api_timer(cs_proc *p, int64_t ms, int repeat, cs_cb cb, void *arg)
-{
-    check(p != NULL && here != NULL && cb != NULL);
-    cs_timer *m = mem_alloc(sizeof *m);
-    uint64_t wait = ms < 1 ? 1 : (uint64_t)ms;
-    timer_init(&m->timer, on_module_timer);
-    list_add_tail(&timers, &m->node);
-    m->cb = cb;
-    m->arg = arg;
-    m->every_ms = repeat ? wait : 0;
-    timer_set(&here->loop->timers, &m->timer, wait);
-    return m;
-}
-
-static void api_timer_cancel(cs_timer *m)
-{
-    if (m)
-        end_timer(m);
-}
-
-static int64_t api_now_ms(void)
-{
-    return (int64_t)clock_ms();
-}
+/* ---- Settings under test ---- */
 
 static const struct conf_value *value_of(const struct conf_head *section, const char *directive)
 {
@@ -156,7 +70,9 @@ void api_check_conf(const cs_module *desc, const void *conf, const struct conf_h
 
 static int api_metric_each(int (*each)(const cs_metric *m, void *arg), void *arg)
 {
-    const struct metrics_source src = {here->region, here->plan->workers, here->plan};
+    const struct host *h = host_here();
+    const struct metrics_source src = {h->region, (unsigned)h->self.workers,
+                                       here ? here->plan : NULL};
     return metrics_each(&src, each, arg);
 }
 
@@ -268,7 +184,7 @@ static cs_token api_token(cs_req *pub)
 
 static cs_req *api_from_token(cs_token t)
 {
-    struct request *r = here->tokens[t % SERVE_TOKENS];
+    struct request *r = here ? here->tokens[t % SERVE_TOKENS] : NULL;
     while (r && r->id != t)
         r = r->token_next;
     return r ? request_public(r) : NULL;
@@ -442,12 +358,12 @@ static const cs_api table = {
     .size = sizeof(cs_api),
     .major = CS_ABI_MAJOR,
     .minor = CS_ABI_MINOR,
-    .self = api_self,
-    .module_conf = api_module_conf,
-    .log = api_log,
-    .timer = api_timer,
-    .timer_cancel = api_timer_cancel,
-    .now_ms = api_now_ms,
+    .self = host_self,
+    .module_conf = host_module_conf,
+    .log = host_log,
+    .timer = host_timer,
+    .timer_cancel = host_timer_cancel,
+    .now_ms = host_now_ms,
     .conf_error = api_conf_error,
     .counter_add = counter_add,
     .counter_sum = counter_sum,
@@ -477,6 +393,13 @@ static const cs_api table = {
     .start = api_start,
     .send = api_send,
     .on_drain = api_on_drain,
+    .publish = post_publish,
+    .publish_applied = post_publish_applied,
+    .call = post_call,
+    .answer = post_answer,
+    .zone = zone_data,
+    .zone_lock = zone_lock,
+    .zone_unlock = zone_unlock,
 };
 
 const cs_api *serve_api(void)
@@ -484,38 +407,12 @@ const cs_api *serve_api(void)
     return &table;
 }
 
-/* ---- Hooks of a worker's life ---- */
-
-int api_start_modules(struct serve *s)
+void api_open(struct serve *s)
 {
-    const struct conf *conf = s->plan->conf;
     here = s;
-    s->procs = mem_alloc((conf->nmodules + 1) * sizeof *s->procs);
-    for (size_t i = 0; i < conf->nmodules; i++) {
-        const struct conf_module *m = &conf->modules[i];
-        s->procs[i].module = m;
-        int rc = m->desc->worker_start ? m->desc->worker_start(&s->procs[i]) : CS_OK;
-        if (rc < 0) {
-            log_error("module %s: worker_start failed (%d)", m->desc->name, rc);
-            return -1;
-        }
-    }
-    return 0;
 }
 
-void api_stop_modules(struct serve *s)
+void api_close(void)
 {
-    const struct conf *conf = s->plan->conf;
-    for (size_t i = 0; i < conf->nmodules; i++)
-        if (conf->modules[i].desc->worker_stop)
-            conf->modules[i].desc->worker_stop(&s->procs[i]);
-}
-
-void api_free(struct serve *s)
-{
-    LIST_EACH(it, &timers)
-    end_timer(CONTAINER_OF(it, cs_timer, node));
-    free(s->procs);
-    s->procs = NULL;
     here = NULL;
 }

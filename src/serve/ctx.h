@@ -6,6 +6,7 @@
 #include "base/list.h"
 #include "event/loop.h"
 #include "ipc/turn.h"
+#include "module/host.h"
 #include "serve/plan.h"
 #include "serve/route.h"
 
@@ -42,8 +43,7 @@ struct serve {
     struct region *region;
     struct ipc_slot *slot;
     int slot_index;
-    cs_self_info *self;
-    struct cs_proc *procs; /* one for each module of the conf */
+    struct host *host;
 
     struct turn turn;
     struct accept_point *points;

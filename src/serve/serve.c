@@ -55,35 +55,30 @@ static uint64_t random_start(void)
     return v;
 }
 
-static void set_self(struct serve *s)
+/* Invariant of the accept turn, for what is called without a request. */
+static void before_call(void *serve)
 {
-    s->self = mem_alloc(sizeof *s->self);
-    s->self->size = sizeof *s->self;
-    s->self->slot = s->slot_index - IPC_SLOT_WORKERS + 1;
-    s->self->workers = (int)s->plan->workers;
-    s->self->incarnation = atomic_load(&s->slot->incarnation);
-    s->self->generation = s->plan->generation;
+    serve_enter_module(serve);
 }
 
-int serve_new(struct serve **out, struct serve_plan *plan, struct loop *loop, struct region *region,
-              int slot)
+int serve_new(struct serve **out, struct serve_plan *plan, struct host *host)
 {
     struct serve *s = mem_alloc(sizeof *s);
     size_t nofile;
     *out = s;
     s->plan = plan;
     s->limits = &plan->conf->limits;
-    s->loop = loop;
-    s->region = region;
-    s->slot = region_slot(region, slot);
-    s->slot_index = slot;
+    s->host = host;
+    s->loop = host->loop;
+    s->region = host->region;
+    s->slot = region_slot(host->region, host->slot);
+    s->slot_index = host->slot;
     list_init(&s->conns);
     list_init(&s->idle);
     arena_pool_init(&s->arenas, ARENA_CHUNK, ARENA_SPARES);
     s->next_id = random_start();
     s->date_at = -1;
-    s->max_conns = serve_connection_limit(plan, region->header->max_workers, &nofile);
-    set_self(s);
+    s->max_conns = serve_connection_limit(plan, s->region->header->max_workers, &nofile);
     s->access =
         access_log_new(plan->access_fd, (enum conf_access_format)plan->conf->server.access_format);
     int rc = accept_init(s);
@@ -91,7 +86,10 @@ int serve_new(struct serve **out, struct serve_plan *plan, struct loop *loop, st
         log_error("the listeners cannot be watched: %s", strerror(-rc));
         return -1;
     }
-    return api_start_modules(s);
+    host->before_call = before_call;
+    host->before_arg = s;
+    api_open(s);
+    return 0;
 }
 
 void serve_open(struct serve *s)
@@ -103,6 +101,11 @@ void serve_before_wait(struct serve *s)
 {
     access_log_flush(s->access, s);
     accept_before_wait(s);
+}
+
+bool serve_has_turn(const struct serve *s)
+{
+    return s->turn.have;
 }
 
 void serve_after_wait(struct serve *s)
@@ -128,7 +131,7 @@ void serve_drain(struct serve *s)
     if (s->draining)
         return;
     accept_stop(s);
-    api_stop_modules(s);
+    host_stop(s->host);
 }
 
 bool serve_idle(const struct serve *s)
@@ -164,10 +167,9 @@ void serve_free(struct serve *s)
     serve_cut(s);
     loop_reap(s->loop);
     accept_free(s);
-    api_free(s);
+    api_close();
     access_log_free(s->access);
     arena_pool_drain(&s->arenas);
     inbuf_drain_spares(s);
-    free(s->self);
     free(s);
 }

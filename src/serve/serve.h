@@ -2,9 +2,10 @@
  *
  *     for (;;) {
  *         serve_before_wait(s);          turn, listeners, parking, log flush
- *         loop_wait(loop, -1);
+ *         loop_wait(loop, host_wait_ms(h));
  *         serve_after_wait(s);           kicks, a batch of accepts, the turn goes on, then the new
  * connections loop_dispatch(loop);           signals, descriptors passed, connections
+ *         if (!serve_has_turn(s)) host_drain(h);          messages, never with the turn in hand
  *         loop_run_timers(loop);
  *         loop_reap(loop);
  *         if (draining && serve_idle(s)) end
@@ -14,7 +15,7 @@
 #define SERVE_SERVE_H
 
 #include "event/loop.h"
-#include "ipc/region.h"
+#include "module/host.h"
 #include "serve/plan.h"
 
 struct serve;
@@ -24,15 +25,16 @@ struct serve;
 unsigned serve_connection_limit(const struct serve_plan *plan, unsigned max_workers,
                                 size_t *nofile);
 
-/* A worker's state, once per process, after the fork and after privileges are dropped. Runs the
- * modules' worker_start hooks; -1 (logged, with the module's name) when one fails. */
-int serve_new(struct serve **out, struct serve_plan *plan, struct loop *loop, struct region *region,
-              int slot);
+/* A worker's state, once per process, after the fork and after privileges are dropped, in a host that is open (its start
+ * hooks have run). -1: the listeners cannot be watched (logged). */
+int serve_new(struct serve **out, struct serve_plan *plan, struct host *host);
 /* Call once the slot's state is READY: from here on the worker accepts, as soon as its settings are live. */
 void serve_open(struct serve *s);
 
 void serve_before_wait(struct serve *s);
 void serve_after_wait(struct serve *s);
+
+bool serve_has_turn(const struct serve *s);
 
 /* Stops taking turns and lets the listeners go; calls worker_stop hooks; every answer from now on
  * ends its connection with "Connection: close". An idle keep-alive connection stays until its next

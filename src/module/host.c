@@ -1,0 +1,237 @@
+#include "module/host.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "module/counter.h"
+#include "module/hook.h"
+#include "module/post.h"
+#include "module/zone.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_MESSAGES 64 /* of one turn of the loop: then connections have theirs */
+#define MAX_US       100
+
+/* Modules do not carry it around. */
+static struct host *here;
+
+struct cs_proc {
+    const struct conf_module *module;
+};
+
+struct cs_timer {
+    struct timer timer;
+    struct list node; /* in host.timers */
+    cs_cb cb;
+    void *arg;
+    uint64_t every_ms; /* 0: once */
+};
+
+struct host *host_here(void)
+{
+    return here;
+}
+
+int host_number(int slot)
+{
+    if (slot == IPC_SLOT_MASTER)
+        return CS_FROM_COMMAND;
+    return slot < IPC_SLOT_WORKERS ? 0 : slot - IPC_SLOT_WORKERS + 1;
+}
+
+/* ---- What modules call ---- */
+
+const cs_self_info *host_self(void)
+{
+    check(here != NULL);
+    return &here->self;
+}
+
+const void *host_module_conf(cs_proc *p)
+{
+    return p->module->conf;
+}
+
+static const char *module_name(const void *mod)
+{
+    const struct conf *conf = here ? here->conf : NULL;
+    for (size_t i = 0; conf && i < conf->nmodules; i++)
+        if (conf->modules[i].desc && (const void *)conf->modules[i].desc->api == mod)
+            return conf->modules[i].desc->name;
+    return "module";
+}
+
+void host_log(const void *mod, int level, const char *fmt, ...)
+{
+    struct log_pair pair = {"module", str_of(module_name(mod))};
+    enum log_level l = level < CS_DEBUG || level > CS_ERR ? LOG_LEVEL_INFO : (enum log_level)level;
+    va_list ap;
+    va_start(ap, fmt);
+    log_write_with(l, &pair, 1, fmt, ap);
+    va_end(ap);
+}
+
+static void end_timer(cs_timer *m)
+{
+    timer_clear(&here->loop->timers, &m->timer);
+    list_remove(&m->node);
+    free(m);
+}
+
+static void on_timer(struct timer *t)
+{
+    cs_timer *m = CONTAINER_OF(t, cs_timer, timer);
+    cs_cb cb = m->cb;
+    void *arg = m->arg;
+    if (m->every_ms)
+        timer_set(&here->loop->timers, t, m->every_ms);
+    else
+        end_timer(m);
+    host_enter(here);
+    cb(arg);
+}
+
+cs_timer *host_timer(cs_proc *p, int64_t ms, int repeat, cs_cb cb, void *arg)
+{
+    check(p != NULL && here != NULL && cb != NULL);
+    cs_timer *m = mem_alloc(sizeof *m);
+    uint64_t wait = ms < 1 ? 1 : (uint64_t)ms;
+    timer_init(&m->timer, on_timer);
+    list_add_tail(&here->timers, &m->node);
+    m->cb = cb;
+    m->arg = arg;
+    m->every_ms = repeat ? wait : 0;
+    timer_set(&here->loop->timers, &m->timer, wait);
+    return m;
+}
+
+void host_timer_cancel(cs_timer *m)
+{
+    if (m)
+        end_timer(m);
+}
+
+int64_t host_now_ms(void)
+{
+    return (int64_t)clock_ms();
+}
+
+/* ---- Hooks of its life ---- */
+
+static bool start_one(struct host *h, cs_proc *p)
+{
+    const cs_module *desc = p->module->desc;
+    int (*hook)(cs_proc *) = h->primary ? MODULE_HOOK(desc, primary_start) : desc->worker_start;
+    int rc = hook ? hook(p) : CS_OK;
+    if (rc < 0)
+        log_error("module %s: %s failed (%d)", desc->name,
+                  h->primary ? "primary_start" : "worker_start", rc);
+    return rc >= 0;
+}
+
+static bool start_all(struct host *h)
+{
+    h->procs = mem_alloc((h->conf->nmodules + 1) * sizeof *h->procs);
+    for (size_t i = 0; i < h->conf->nmodules; i++)
+        if (!zone_attach(h->conf->modules[i].desc))
+            return false;
+    for (size_t i = 0; i < h->conf->nmodules; i++) {
+        h->procs[i].module = &h->conf->modules[i];
+        if (!start_one(h, &h->procs[i]))
+            return false;
+    }
+    return true;
+}
+
+int host_open(struct host *h, const struct host_opts *opts)
+{
+    *h = (struct host){
+        .conf = opts->conf,
+        .loop = opts->loop,
+        .region = opts->region,
+        .slot = opts->slot,
+        .primary = opts->slot < IPC_SLOT_WORKERS,
+        .self = {.size = sizeof h->self,
+                 .slot = host_number(opts->slot),
+                 .workers = (int)opts->workers,
+                 .incarnation = atomic_load(&region_slot(opts->region, opts->slot)->incarnation),
+                 .generation = opts->generation}};
+    here = h;
+    list_init(&h->timers);
+    counter_set_slot(h->region, h->slot);
+    int rc = post_open(h);
+    if (rc < 0) {
+        log_error("cannot take part in the mail: %s", strerror(-rc));
+        return -1;
+    }
+    return start_all(h) ? 0 : -1;
+}
+
+void host_stop(struct host *h)
+{
+    for (size_t i = 0; i < h->conf->nmodules; i++) {
+        const cs_module *desc = h->conf->modules[i].desc;
+        void (*hook)(cs_proc *) = h->primary ? MODULE_HOOK(desc, primary_stop) : desc->worker_stop;
+        host_enter(h);
+        if (hook)
+            hook(&h->procs[i]);
+    }
+}
+
+void host_close(struct host *h)
+{
+    LIST_EACH(it, &h->timers)
+    end_timer(CONTAINER_OF(it, cs_timer, node));
+    post_close(h);
+    free(h->procs);
+    h->procs = NULL;
+    here = NULL;
+}
+
+/* ---- Each turn of the loop ---- */
+
+int host_wait_ms(struct host *h)
+{
+    return mailbox_wait_ms(&h->mail);
+}
+
+bool host_has_mail(const struct host *h)
+{
+    return mailbox_has_work(&h->mail);
+}
+
+void host_drain(struct host *h)
+{
+    mailbox_drain(&h->mail, MAX_MESSAGES, MAX_US);
+}
+
+/* Not until nothing is left: there may be no end to what others send. */
+bool host_is_done(struct host *h)
+{
+    if (!h->last_mail)
+        h->last_mail = 1 + ring_head(h->region);
+    return mailbox_outbox_empty(&h->mail) && h->mail.cursor + 1 >= h->last_mail;
+}
+
+static bool takes_topic(const cs_module *desc)
+{
+    for (const cs_topic_def *def = desc->topics; def && def->name; def++)
+        if (def->on_message)
+            return true;
+    return false;
+}
+
+bool host_wants_primary(const struct conf *conf)
+{
+    for (size_t i = 0; i < conf->nmodules; i++) {
+        const cs_module *desc = conf->modules[i].desc;
+        if (MODULE_HOOK(desc, primary_start) || MODULE_HOOK(desc, primary_stop) ||
+            takes_topic(desc))
+            return true;
+    }
+    return false;
+}

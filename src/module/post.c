@@ -1,0 +1,381 @@
+/* post.c - a topic's handle is its number; an answer is a message of a topic of its own, to the incarnation that asked.
+ *
+ * A callback may do anything, also end what it is called for: whatever is looked at after it is looked at anew. */
+#include "module/post.h"
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "ipc/member.h"
+#include "ipc/topic.h"
+#include "module/hook.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ANSWERS         "cserver.answers"
+#define DEFAULT_MAX_LEN 4096
+
+struct cs_topic {
+    unsigned number;
+};
+
+/* Who waits: for an answer (call is not 0), or until all have applied a message. */
+struct waiting {
+    struct list node; /* in host.calls */
+    struct host *host;
+    struct timer limit;
+    struct mail_receipt receipt; /* of publish_applied */
+    uint32_t call;
+    cs_topic *topic;
+    int slot; /* IPC_SLOT_... that was asked; -1: the primary, which is started again */
+    uint32_t incarnation;
+    void (*answered)(int result, const cs_msg *answer, void *arg);
+    void (*applied)(int result, void *arg);
+    void *arg;
+};
+
+/* Who takes a topic, in the order of the modules. */
+struct taker {
+    struct taker *next;
+    void (*on_message)(const cs_msg *m);
+};
+
+static cs_topic handles[IPC_TOPICS];
+static struct taker *takers[IPC_TOPICS];
+static int answers = -1, members = -1;
+
+/* ---- Names ---- */
+
+static size_t limit_of(const cs_topic_def *def)
+{
+    return def->max_len ? def->max_len : DEFAULT_MAX_LEN;
+}
+
+static int declare(const cs_module *desc, const cs_topic_def *def, struct region *r,
+                   struct buf *error)
+{
+    struct topic_spec spec = {.name = def->name,
+                              .owner = desc->name,
+                              .max_len = limit_of(def),
+                              .latest = def->flags & CS_LATEST};
+    int number = topic_new(r, &spec);
+    if (number < 0) {
+        buf_printf(error, "module \"%s\": no room for its topic \"%s\": %s", desc->name, def->name,
+                   number == -ENOSPC ? "this server has all the topics there can be (256, and 64 "
+                                       "that keep a value), those of "
+                                       "modules that have gone included; a restart frees them"
+                                     : strerror(-number));
+        return -1;
+    }
+    handles[number].number = (unsigned)number;
+    *def->ref = &handles[number];
+    return 0;
+}
+
+int post_declare(const cs_module *desc, struct region *r, struct buf *error)
+{
+    for (const cs_topic_def *def = desc->topics; def && def->name; def++)
+        if (declare(desc, def, r, error) < 0)
+            return -1;
+    return 0;
+}
+
+int post_init(struct region *r)
+{
+    answers = topic_new(
+        r, &(struct topic_spec){.name = ANSWERS, .owner = "cserver", .max_len = IPC_MAIL_MAX});
+    members = topic_new(r, &(struct topic_spec){.name = MEMBER_TOPIC,
+                                                .owner = "cserver",
+                                                .max_len = sizeof(struct member_event)});
+    return answers < 0 ? answers : members < 0 ? members : 0;
+}
+
+/* ---- Sending ---- */
+
+static int result_of(enum mail_result rc)
+{
+    switch (rc) {
+    case MAIL_SENT:
+    case MAIL_QUEUED:
+        return CS_OK;
+    case MAIL_AGAIN:
+        return CS_AGAIN;
+    case MAIL_TOOBIG:
+        return CS_TOOBIG;
+    case MAIL_LOOP:
+        return CS_LOOP;
+    case MAIL_UNKNOWN:
+    case MAIL_NOBODY:
+        return CS_CLOSED;
+    case MAIL_BROKEN:
+        break;
+    }
+    return CS_ERROR;
+}
+
+/* False for a number that means nobody. */
+static bool target_of(int to, struct mail_target *target)
+{
+    if (to == 0 || to == CS_TO_PRIMARY)
+        *target = (struct mail_target){.to = MAIL_PRIMARY};
+    else if (to > 0 && to < INT16_MAX - IPC_SLOT_WORKERS)
+        *target = (struct mail_target){.to = IPC_SLOT_WORKERS + to - 1};
+    else if (to == CS_TO_ALL || to == CS_TO_WORKERS || to == CS_TO_OTHERS)
+        *target = (struct mail_target){.to = to};
+    else
+        return false;
+    return true;
+}
+
+int post_publish(cs_topic *t, int to, const void *data, size_t len)
+{
+    struct host *h = host_here();
+    struct mail_target target;
+    check(h && t);
+    if (!target_of(to, &target))
+        return CS_CLOSED;
+    return result_of(mailbox_publish(&h->mail, t->number, target, data, len, NULL));
+}
+
+/* ---- Waiting ---- */
+
+static void forget(struct waiting *w)
+{
+    timer_clear(&w->host->loop->timers, &w->limit);
+    mailbox_forget(&w->host->mail, &w->receipt);
+    list_remove(&w->node);
+    free(w);
+}
+
+static void finish(struct waiting *w, int result, const cs_msg *answer)
+{
+    struct waiting done = *w;
+    forget(w);
+    host_enter(done.host);
+    if (done.applied)
+        done.applied(result, done.arg);
+    else
+        done.answered(result, answer, done.arg);
+}
+
+static void on_limit(struct timer *t)
+{
+    finish(CONTAINER_OF(t, struct waiting, limit), CS_TIMEOUT, NULL);
+}
+
+static void on_applied(struct mail_receipt *r)
+{
+    int result = r->state == MAIL_RECEIPT_DROPPED ? CS_CLOSED : CS_OK;
+    finish(CONTAINER_OF(r, struct waiting, receipt), result, NULL);
+}
+
+static struct waiting *wait_for(struct host *h, int64_t timeout_ms, void *arg)
+{
+    struct waiting *w = mem_alloc(sizeof *w);
+    *w = (struct waiting){.host = h, .arg = arg};
+    timer_init(&w->limit, on_limit);
+    timer_set(&h->loop->timers, &w->limit, timeout_ms < 1 ? 1 : (uint64_t)timeout_ms);
+    list_add_tail(&h->calls, &w->node);
+    return w;
+}
+
+int post_publish_applied(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
+                         void (*done)(int result, void *arg), void *arg)
+{
+    struct host *h = host_here();
+    struct mail_target target;
+    check(h && t && done);
+    if (!target_of(to, &target))
+        return CS_CLOSED;
+    struct waiting *w = wait_for(h, timeout_ms, arg);
+    w->applied = done;
+    w->receipt.on_applied = on_applied;
+    int rc = result_of(mailbox_publish(&h->mail, t->number, target, data, len, &w->receipt));
+    if (rc != CS_OK)
+        forget(w);
+    return rc;
+}
+
+static uint32_t next_call(struct host *h)
+{
+    if (++h->last_call == 0)
+        h->last_call = 1;
+    return h->last_call;
+}
+
+int post_call(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
+              void (*done)(int result, const cs_msg *answer, void *arg), void *arg)
+{
+    struct host *h = host_here();
+    struct mail_target target;
+    check(h && t && done);
+    if ((to < 0 && to != CS_TO_PRIMARY) || !target_of(to, &target))
+        return CS_CLOSED;
+    target.call = next_call(h);
+    if (target.to >= (int)h->region->nslots)
+        return CS_CLOSED;
+    if (target.to >= 0)
+        target.incarnation = atomic_load(&region_slot(h->region, target.to)->incarnation);
+    int rc = result_of(mailbox_publish(&h->mail, t->number, target, data, len, NULL));
+    if (rc != CS_OK)
+        return rc;
+    struct waiting *w = wait_for(h, timeout_ms, arg);
+    w->answered = done;
+    w->call = target.call;
+    w->topic = t;
+    w->slot = target.to >= 0 ? target.to : -1;
+    w->incarnation = target.incarnation;
+    return CS_OK;
+}
+
+static int slot_of(int number)
+{
+    return number == 0 ? IPC_SLOT_PRIMARY_A : IPC_SLOT_WORKERS + number - 1;
+}
+
+int post_answer(const cs_msg *m, const void *data, size_t len)
+{
+    struct host *h = host_here();
+    check(h && m);
+    if (!m->call || m->from_slot < 0)
+        return CS_ERROR;
+    if (len > atomic_load(&topic_get(h->region, m->topic->number)->max_len))
+        return CS_TOOBIG;
+    struct mail_target target = {
+        .to = slot_of(m->from_slot), .incarnation = m->from_incarnation, .call = m->call};
+    return result_of(mailbox_publish(&h->mail, (unsigned)answers, target, data, len, NULL));
+}
+
+/* ---- Receiving ---- */
+
+static cs_msg message_of(const struct mail_message *m, cs_topic *topic)
+{
+    return (cs_msg){.size = sizeof(cs_msg),
+                    .from_slot = host_number(m->from_slot),
+                    .from_incarnation = m->from_incarnation,
+                    .hops = m->hops,
+                    .topic = topic,
+                    .data = m->data,
+                    .len = m->len,
+                    .seq = m->seq,
+                    .number = m->number,
+                    .lost = m->lost,
+                    .retained = m->retained,
+                    .call = m->call};
+}
+
+static struct waiting *find_call(const struct host *h, uint32_t call)
+{
+    LIST_EACH(it, &h->calls)
+    {
+        struct waiting *w = CONTAINER_OF(it, struct waiting, node);
+        if (w->call == call)
+            return w;
+    }
+    return NULL;
+}
+
+static void take_answer(struct host *h, const struct mail_message *m)
+{
+    struct waiting *w = m->call ? find_call(h, m->call) : NULL;
+    if (!w)
+        return;
+    cs_msg answer = message_of(m, w->topic);
+    answer.call = 0;
+    finish(w, CS_OK, &answer);
+}
+
+static struct waiting *find_asked(const struct host *h, int slot, uint32_t incarnation)
+{
+    LIST_EACH(it, &h->calls)
+    {
+        struct waiting *w = CONTAINER_OF(it, struct waiting, node);
+        if (w->call && w->slot == slot && w->incarnation == incarnation)
+            return w;
+    }
+    return NULL;
+}
+
+static void tell_modules(struct host *h, const struct member_event *e)
+{
+    for (size_t i = 0; i < h->conf->nmodules; i++) {
+        const cs_module *desc = h->conf->modules[i].desc;
+        void (*on_join)(int, uint32_t) = MODULE_HOOK(desc, on_join);
+        void (*on_leave)(int, uint32_t, int) = MODULE_HOOK(desc, on_leave);
+        if (!e->left && on_join)
+            on_join(host_number(e->slot), e->incarnation);
+        if (e->left && on_leave)
+            on_leave(host_number(e->slot), e->incarnation, e->signal);
+    }
+}
+
+static void take_event(struct host *h, const struct mail_message *m)
+{
+    struct member_event e;
+    struct waiting *w;
+    if (m->len != sizeof e || (m->from_slot == h->slot))
+        return;
+    memcpy(&e, m->data, sizeof e);
+    if (e.slot == h->slot && e.incarnation == h->self.incarnation)
+        return;
+    while (e.left && (w = find_asked(h, e.slot, e.incarnation)))
+        finish(w, CS_CLOSED, NULL);
+    tell_modules(h, &e);
+}
+
+static void on_message(void *arg, const struct mail_message *m)
+{
+    struct host *h = arg;
+    host_enter(h);
+    if ((int)m->topic == answers) {
+        take_answer(h, m);
+    } else if ((int)m->topic == members) {
+        take_event(h, m);
+    } else {
+        cs_msg msg = message_of(m, &handles[m->topic]);
+        for (const struct taker *t = takers[m->topic]; t; t = t->next)
+            t->on_message(&msg);
+    }
+}
+
+/* ---- The process ---- */
+
+static void take_topics(struct host *h, const cs_module *desc)
+{
+    for (const cs_topic_def *def = desc->topics; def && def->name; def++) {
+        struct taker **at = &takers[(*def->ref)->number];
+        if (!def->on_message)
+            continue;
+        while (*at)
+            at = &(*at)->next;
+        *at = mem_alloc(sizeof **at);
+        **at = (struct taker){.on_message = def->on_message};
+        mailbox_subscribe(&h->mail, (*def->ref)->number, true);
+    }
+}
+
+int post_open(struct host *h)
+{
+    list_init(&h->calls);
+    mailbox_init(&h->mail, h->region, h->slot, on_message, h);
+    mailbox_subscribe(&h->mail, (unsigned)answers, true);
+    mailbox_subscribe(&h->mail, (unsigned)members, true);
+    for (size_t i = 0; i < h->conf->nmodules; i++)
+        take_topics(h, h->conf->modules[i].desc);
+    return mailbox_join(&h->mail);
+}
+
+void post_close(struct host *h)
+{
+    LIST_EACH(it, &h->calls)
+    forget(CONTAINER_OF(it, struct waiting, node));
+    for (size_t i = 0; i < IPC_TOPICS; i++)
+        for (struct taker *t = takers[i], *next; t; t = next) {
+            next = t->next;
+            free(t);
+        }
+    memset(takers, 0, sizeof takers);
+    if (h->mail.joined)
+        mailbox_leave(&h->mail);
+}

@@ -1,0 +1,25 @@
+/* post.h - messages as modules see them: what they publish goes to the mailbox of their process, what comes from it goes
+ * to the modules that take the topic. */
+#ifndef MODULE_POST_H
+#define MODULE_POST_H
+
+#include "module/host.h"
+
+/* The server's own topics, known before any module's. Master (or probe). 0 or -errno. */
+int post_init(struct region *r);
+/* Gives the topics that desc declares their numbers and fills in its refs. Master (or probe), before the fork. 0, or -1
+ * with a sentence. */
+int post_declare(const cs_module *desc, struct region *r, struct buf *error);
+
+/* For host.c. post_open: between mailbox_init, which it does, and the start hooks; 0 or -errno of mailbox_join. */
+int post_open(struct host *h);
+void post_close(struct host *h);
+
+int post_publish(cs_topic *t, int to, const void *data, size_t len);
+int post_publish_applied(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
+                         void (*done)(int result, void *arg), void *arg);
+int post_call(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
+              void (*done)(int result, const cs_msg *answer, void *arg), void *arg);
+int post_answer(const cs_msg *m, const void *data, size_t len);
+
+#endif

@@ -1,0 +1,145 @@
+/* zone.c - a zone is a page with the lock, then the memory. The table is the master's; those that it forks inherit what
+ * was there then, at the same addresses. */
+#include "module/zone.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "os/lock.h"
+#include "os/shm.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HEAD_SIZE 4096
+
+struct head {
+    struct lock lock;
+    _Atomic uint32_t ready; /* init has run to its end; under the lock */
+};
+
+struct cs_zone {
+    struct cs_zone *next;
+    char *name;
+    size_t size;
+    struct head *head;
+    const cs_zone_def
+        *def; /* of the module that is loaded in this process; NULL until it is attached */
+};
+
+static struct cs_zone *all; /* the newest first */
+
+static struct cs_zone *find(const char *name)
+{
+    for (struct cs_zone *z = all; z; z = z->next)
+        if (strcmp(z->name, name) == 0)
+            return z;
+    return NULL;
+}
+
+static struct cs_zone *make(const char *name, size_t size)
+{
+    struct head *head = shm_new(HEAD_SIZE + size, name);
+    if (!head)
+        return NULL;
+    struct cs_zone *z = mem_alloc(sizeof *z);
+    *z = (struct cs_zone){.next = all, .name = mem_strdup(name), .size = size, .head = head};
+    lock_init(&head->lock);
+    all = z;
+    return z;
+}
+
+static int declare(const cs_module *desc, const cs_zone_def *def, struct buf *error)
+{
+    char *name = mem_printf("%s.%s", desc->name, def->name);
+    struct cs_zone *z = find(name);
+    if (z && z->size != def->size) {
+        log_warn("the zone %s has %zu bytes now instead of %zu: it begins anew", name, def->size,
+                 z->size);
+        z = NULL;
+    }
+    if (!z)
+        z = make(name, def->size);
+    if (!z)
+        buf_printf(error,
+                   "module \"%s\": cannot make its zone \"%s\" of %zu bytes: %s; half of the "
+                   "machine's memory is the most",
+                   desc->name, def->name, def->size, strerror(errno));
+    *def->ref = z;
+    free(name);
+    return z ? 0 : -1;
+}
+
+int zone_declare(const cs_module *desc, struct buf *error)
+{
+    for (const cs_zone_def *def = desc->zones; def && def->name; def++)
+        if (declare(desc, def, error) < 0)
+            return -1;
+    return 0;
+}
+
+void *zone_data(cs_zone *z)
+{
+    return (char *)z->head + HEAD_SIZE;
+}
+
+static void begin(cs_zone *z)
+{
+    if (z->def->init)
+        z->def->init(zone_data(z), z->size);
+    atomic_store(&z->head->ready, 1);
+}
+
+/* Whoever dies in here leaves a lock that says so to the next one. */
+static void recover(cs_zone *z)
+{
+    bool ready = atomic_load(&z->head->ready);
+    log_warn("a process has died with the lock of the zone %s: making it right", z->name);
+    if (ready && z->def->recover && z->def->recover(zone_data(z), z->size) >= 0)
+        return;
+    atomic_store(&z->head->ready, 0);
+    memset(zone_data(z), 0, z->size);
+    begin(z);
+}
+
+int zone_lock(cs_zone *z)
+{
+    switch (lock_take(&z->head->lock)) {
+    case LOCK_TAKEN:
+        return CS_OK;
+    case LOCK_RECOVERED:
+        recover(z);
+        return CS_OK;
+    default:
+        return CS_ERROR;
+    }
+}
+
+void zone_unlock(cs_zone *z)
+{
+    lock_give(&z->head->lock);
+}
+
+static bool attach(const cs_zone_def *def)
+{
+    struct cs_zone *z = *def->ref;
+    z->def = def;
+    if (zone_lock(z) != CS_OK) {
+        log_error("the lock of the zone %s cannot be recovered: restart the server", z->name);
+        return false;
+    }
+    if (!atomic_load(&z->head->ready))
+        begin(z);
+    zone_unlock(z);
+    return true;
+}
+
+bool zone_attach(const cs_module *desc)
+{
+    for (const cs_zone_def *def = desc->zones; def && def->name; def++)
+        if (!attach(def))
+            return false;
+    return true;
+}
