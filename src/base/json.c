@@ -251,3 +251,85 @@ bool json_find(cs_str object, const char *key, cs_str *value)
     } while (s.n && s.p[0] == ',');
     return false;
 }
+
+/* Four hexadecimal digits; -1. */
+static int take_hex(cs_str *s)
+{
+    int v = 0;
+    if (s->n < 4)
+        return -1;
+    for (int i = 0; i < 4; i++) {
+        char c = str_lower_char(s->p[i]);
+        int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+        if (d < 0)
+            return -1;
+        v = v << 4 | d;
+    }
+    skip(s, 4);
+    return v;
+}
+
+/* What follows "\u": one code point, perhaps from a pair; -1. */
+static int take_code(cs_str *s)
+{
+    int high = take_hex(s), low;
+    if (high < 0xd800 || high > 0xdfff)
+        return high;
+    if (high > 0xdbff || s->n < 6 || s->p[0] != '\\' || s->p[1] != 'u')
+        return -1;
+    skip(s, 2);
+    low = take_hex(s);
+    if (low < 0xdc00 || low > 0xdfff)
+        return -1;
+    return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+}
+
+static void add_utf8(struct buf *out, unsigned c)
+{
+    static const unsigned char lead[] = {0, 0, 0xc0, 0xe0, 0xf0};
+    unsigned n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+    buf_add_char(out, (char)(lead[n] | c >> 6 * (n - 1)));
+    while (--n)
+        buf_add_char(out, (char)(0x80 | (c >> 6 * (n - 1) & 0x3f)));
+}
+
+static bool take_escape(struct buf *out, cs_str *s)
+{
+    static const char letters[] = "\"\\/bfnrt", bytes[] = "\"\\/\b\f\n\r\t";
+    const char *at;
+    if (s->n == 0 || s->p[0] == '\0')
+        return false;
+    if (s->p[0] == 'u') {
+        skip(s, 1);
+        int c = take_code(s);
+        if (c >= 0)
+            add_utf8(out, (unsigned)c);
+        return c >= 0;
+    }
+    at = strchr(letters, s->p[0]);
+    if (!at)
+        return false;
+    buf_add_char(out, bytes[at - letters]);
+    skip(s, 1);
+    return true;
+}
+
+bool json_unescape(struct buf *out, cs_str inside)
+{
+    size_t before = out->n;
+    while (inside.n) {
+        const char *slash = memchr(inside.p, '\\', inside.n);
+        size_t run = slash ? (size_t)(slash - inside.p) : inside.n;
+        buf_add(out, inside.p, run);
+        skip(&inside, run);
+        if (!slash)
+            break;
+        skip(&inside, 1);
+        if (!take_escape(out, &inside)) {
+            out->n = before;
+            out->p[before] = '\0';
+            return false;
+        }
+    }
+    return true;
+}

@@ -31,5 +31,8 @@ size_t json_escape_step(cs_str *rest, char out[JSON_STEP_MAX]);
  * left as they are), or a number, true, false, null, or a nested object or array as text. For the
  * command line, which reads the master's replies. */
 bool json_find(cs_str object, const char *key, cs_str *value);
+/* Adds what the inside of a string (as json_find gives it) stands for. False (*out is then as before) where an escape is
+ * wrong; half a surrogate pair is. */
+bool json_unescape(struct buf *out, cs_str inside);
 
 #endif

@@ -120,12 +120,69 @@ static void test_find(void **state)
     printf("rows: %zu\n", ARRAY_LEN(table));
 }
 
+static void test_unescape(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label, *inside;
+        cs_str want; /* p NULL: refused */
+    } table[] = {
+        {"empty", "", {"", 0}},
+        {"plain", "a b", {"a b", 3}},
+        {"all short ones", "\\\"\\\\\\/\\b\\f\\n\\r\\t", {"\"\\/\b\f\n\r\t", 8}},
+        {"between text", "a\\nb", {"a\nb", 3}},
+        {"NUL", "a\\u0000b", {"a\0b", 3}},
+        {"capital digits", "\\u00E4", {"\xc3\xa4", 2}},
+        {"three bytes", "\\u20ac", {"\xe2\x82\xac", 3}},
+        {"a pair", "\\ud83d\\ude00", {"\xf0\x9f\x98\x80", 4}},
+        {"last code point", "\\udbff\\udfff", {"\xf4\x8f\xbf\xbf", 4}},
+        {"UTF-8 stays", "\xc3\xa4", {"\xc3\xa4", 2}},
+        {"half a pair", "\\ud83d", {NULL, 0}},
+        {"half a pair and text", "\\ud83dabcdef", {NULL, 0}},
+        {"second half alone", "\\ude00", {NULL, 0}},
+        {"two first halves", "\\ud83d\\ud83d", {NULL, 0}},
+        {"unknown letter", "\\x41", {NULL, 0}},
+        {"three digits", "\\u123", {NULL, 0}},
+        {"no digits", "\\u12g4", {NULL, 0}},
+        {"at the end", "abc\\", {NULL, 0}},
+        {"behind good ones", "\\n\\q", {NULL, 0}},
+    };
+    struct buf b = {0};
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        cs_str want = table[i].want;
+        buf_clear(&b);
+        buf_add_z(&b, "<");
+        bool good = json_unescape(&b, str_of(table[i].inside));
+        if (good != (want.p != NULL) || b.n != 1 + want.n ||
+            memcmp(b.p + 1, want.p ? want.p : "", want.n) != 0)
+            fail_msg("row \"%s\": %d \"%s\"", table[i].label, good, b.p);
+    }
+    buf_free(&b);
+    printf("rows: %zu\n", ARRAY_LEN(table));
+}
+
+/* Every byte there is, escaped and back. */
+static void test_there_and_back(void **state)
+{
+    (void)state;
+    struct buf all = {0}, escaped = {0}, back = {0};
+    for (int c = 0; c < 128; c++)
+        buf_add_char(&all, (char)c);
+    buf_add_z(&all, "\xc3\xa4\xf0\x9f\x98\x80");
+    json_escape(&escaped, buf_str(&all));
+    assert_true(json_unescape(&back, buf_str(&escaped)));
+    assert_true(str_eq(buf_str(&all), buf_str(&back)));
+    buf_free(&all);
+    buf_free(&escaped);
+    buf_free(&back);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_escape),
-        cmocka_unit_test(test_write),
-        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_escape),         cmocka_unit_test(test_write),
+        cmocka_unit_test(test_find),           cmocka_unit_test(test_unescape),
+        cmocka_unit_test(test_there_and_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
