@@ -2,7 +2,7 @@
 #ifndef MODULE_HOOK_H
 #define MODULE_HOOK_H
 
-#include "cserver/cserver.h"
+#include "base/str.h"
 
 /* The member of the descriptor, NULL where it ends before it. */
 #define MODULE_HOOK(desc, member)                                                                  \
