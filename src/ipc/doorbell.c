@@ -89,6 +89,8 @@ void doorbell_mail(const struct region *r, int me, const struct ipc_mail_record 
                 wake(r, me, i);
         }
     }
+    if (me != IPC_SLOT_MASTER && ring_is_watched(r, rec->topic))
+        wake(r, me, IPC_SLOT_MASTER);
     if (rec->pos / quarter != end / quarter)
         nudge(r, me, r->mail->cells / 2);
 }

@@ -340,6 +340,8 @@ struct ipc_mail {
     _Atomic uint32_t used;      /* one past the highest slot that ever joined; only upwards */
     _Atomic uint32_t broken;    /* 1: the lock cannot be recovered, no more mail */
     _Atomic uint64_t evictions; /* w: master */
+    _Atomic uint64_t
+        watched[IPC_TOPICS / 64]; /* bits: topics whose messages the master sees; w: master */
 };
 
 enum ipc_doorbell {

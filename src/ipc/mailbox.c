@@ -40,6 +40,12 @@ static bool is_mine(const struct mailbox *mb, const struct ipc_mail_record *rec)
     return false;
 }
 
+static bool is_watched(const struct mailbox *mb, const struct ipc_mail_record *rec)
+{
+    return mb->slot == IPC_SLOT_MASTER && rec->topic != IPC_MAIL_PAD &&
+           ring_is_watched(mb->region, rec->topic);
+}
+
 static void set_handled(struct mailbox *mb)
 {
     if (!mb->news)
@@ -65,7 +71,8 @@ static bool pass_over_foreign(struct mailbox *mb)
     struct ipc_mail_record rec;
 
     while (!mb->calling && mb->cursor != head) {
-        bool foreign = ring_read(mb->region, mb->cursor, &rec) && !is_mine(mb, &rec);
+        bool foreign =
+            ring_read(mb->region, mb->cursor, &rec) && !is_mine(mb, &rec) && !is_watched(mb, &rec);
         atomic_thread_fence(memory_order_acquire);
         if (!foreign || !is_live(mb))
             break;
@@ -253,14 +260,16 @@ static void give_up_place(struct mailbox *mb)
     atomic_compare_exchange_strong(&mb->me->state, &live, IPC_MAIL_LAGGING);
 }
 
-/* The next record that is for us, copied out. What was copied by somebody who has been evicted meanwhile may be torn. */
-static bool take_record(struct mailbox *mb, struct ipc_mail_record *rec)
+/* The next record that is for us, or only watched, copied out. What was copied by somebody who has been evicted meanwhile
+ * may be torn. */
+static bool take_record(struct mailbox *mb, struct ipc_mail_record *rec, bool *mine)
 {
     uint64_t head = ring_head(mb->region);
     while (mb->cursor != head) {
         bool sane = ring_read(mb->region, mb->cursor, rec);
-        bool mine = sane && is_mine(mb, rec);
-        if (mine)
+        *mine = sane && is_mine(mb, rec);
+        bool wanted = *mine || (sane && is_watched(mb, rec));
+        if (wanted)
             ring_read_data(mb->region, rec, mb->buffer);
         atomic_thread_fence(memory_order_acquire);
         if (!is_live(mb))
@@ -269,8 +278,8 @@ static bool take_record(struct mailbox *mb, struct ipc_mail_record *rec)
             give_up_place(mb);
             return false;
         }
-        advance(mb, rec, mine);
-        if (mine)
+        advance(mb, rec, *mine);
+        if (wanted)
             return true;
     }
     return false;
@@ -292,6 +301,14 @@ static uint64_t call(struct mailbox *mb, const struct mail_message *m, uint64_t 
     uint64_t after = clock_us_now();
     region_count(&mb->me->histograms[IPC_MAIL_CALLBACK], after - now);
     return after;
+}
+
+static uint64_t show(struct mailbox *mb, const struct ipc_mail_record *rec)
+{
+    mb->calling = true;
+    mb->on_watched(mb->arg, rec, mb->buffer);
+    mb->calling = false;
+    return clock_us_now();
 }
 
 /* Counted when the callback has returned: what a primary dies of is owed to its successor, as lost. */
@@ -350,14 +367,18 @@ static unsigned deliver(struct mailbox *mb, unsigned max_messages, unsigned max_
     struct ipc_mail_record rec;
     uint64_t now = clock_us_now(), until = now + max_us;
     unsigned n = 0;
+    bool mine;
 
     raise_to(&mb->me->lag_max, ring_head(mb->region) - mb->cursor);
     if (!is_live(mb) && !membership_recover(mb))
         return 0;
     for (; mb->news; n++)
         now = deliver_news(mb, now);
-    for (; n < max_messages && now < until && take_record(mb, &rec); n++) {
-        now = deliver_record(mb, &rec, now);
+    for (; n < max_messages && now < until && take_record(mb, &rec, &mine); n++) {
+        if (is_watched(mb, &rec))
+            now = show(mb, &rec);
+        if (mine)
+            now = deliver_record(mb, &rec, now);
         wake_waiters(mb, now);
     }
     return n;
@@ -409,6 +430,17 @@ int mailbox_wait_ms(struct mailbox *mb)
         (e && !mb->busy && ring_has_room(mb->region, ring_cells(e->rec.len))))
         return 0;
     return e && mb->busy ? 1 : -1; /* nobody rings when the lock is free */
+}
+
+void mailbox_watch(struct mailbox *mb, unsigned topic, bool on)
+{
+    check(mb->slot == IPC_SLOT_MASTER && mb->on_watched && topic < IPC_TOPICS);
+    _Atomic uint64_t *bits = &mb->region->mail->watched[topic / 64];
+    uint64_t bit = (uint64_t)1 << topic % 64;
+    if (on)
+        atomic_fetch_or(bits, bit);
+    else
+        atomic_fetch_and(bits, ~bit);
 }
 
 void mailbox_park(struct mailbox *mb)

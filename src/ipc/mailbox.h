@@ -115,6 +115,7 @@ struct mailbox {
     uint64_t cursor;
     uint64_t woken_us; /* when it last woke those who wait for room */
     void (*on_message)(void *arg, const struct mail_message *m);
+    void (*on_watched)(void *arg, const struct ipc_mail_record *rec, const void *data);
     void *arg;
     struct outbox outbox;
     struct list receipts;
@@ -130,6 +131,10 @@ void mailbox_init(struct mailbox *mb, struct region *r, int slot,
 /* Begins (or ends) to take a topic. Before mailbox_join always 0; after it, what is committed from now on, and -EAGAIN
  * when the lock is taken at the moment. */
 int mailbox_subscribe(struct mailbox *mb, unsigned topic, bool on);
+/* The master only: begins (or ends) to see all messages of a topic, whomever they are for, by on_watched, which is set
+ * after mailbox_init. That makes it no receiver: nobody waits until it has handled them, and what it misses after an
+ * eviction is not reported, but seen by the numbers. What is committed from now on, and perhaps a little before. */
+void mailbox_watch(struct mailbox *mb, unsigned topic, bool on);
 /* Takes part, as the incarnation that the slot says. Waits while a holder of the lock has been stopped, at most 10 s:
  * -ETIMEDOUT. -EBUSY: the slot's last process, or another primary, has not been buried. -ENOTRECOVERABLE. */
 int mailbox_join(struct mailbox *mb);

@@ -38,6 +38,12 @@ bool ring_is_for(const struct ipc_mail_record *rec, int slot);
 bool ring_takes(const struct ipc_mail_slot *s, unsigned topic);
 /* Is it not overwritten what this one has not read? */
 bool ring_gates(const struct ipc_mail_slot *s);
+/* Does the master see the messages of the topic? */
+static inline bool ring_is_watched(const struct region *r, unsigned topic)
+{
+    return atomic_load_explicit(&r->mail->watched[topic / 64], memory_order_relaxed) >> topic % 64 &
+           1;
+}
 static inline bool ring_is_primary(int slot)
 {
     return slot == IPC_SLOT_PRIMARY_A || slot == IPC_SLOT_PRIMARY_B;
