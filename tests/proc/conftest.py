@@ -4,6 +4,7 @@ import os
 import socket
 
 import pytest
+from lib.mail import Mail, build
 from lib.server import build_module, wait_for
 
 
@@ -90,3 +91,44 @@ def new_workers():
 def as_root():
     if os.geteuid() != 0:
         pytest.skip("needs root")
+
+
+# ---- The module mail -----------------------------------------------------------------------------
+
+@pytest.fixture(scope="session")
+def mail_module(tmp_path_factory):
+    return build(str(tmp_path_factory.mktemp("mail")))
+
+
+@pytest.fixture(scope="session")
+def second_module(tmp_path_factory):
+    """mail2: takes a, too."""
+    return build(str(tmp_path_factory.mktemp("mail2")), "mail2", "-DSECOND")
+
+
+@pytest.fixture(scope="session")
+def mute_module(tmp_path_factory):
+    """mute: only publishes."""
+    return build(str(tmp_path_factory.mktemp("mute")), "mute", "-DMUTE")
+
+
+@pytest.fixture
+def mailed(request, serve):
+    """mailed(modules, ...): a Mail (same arguments), ended after the test."""
+    mails = []
+
+    def start(modules, **options):
+        mails.append(Mail(serve, modules, **options))
+        return mails[-1]
+
+    yield start
+    for mail in mails:
+        if getattr(request.node, "has_failed", False):
+            print(mail.tail())
+        mail.end()
+
+
+@pytest.fixture
+def mail(mailed, mail_module):
+    """Three workers and a primary with the module mail."""
+    return mailed({"mail": mail_module})
