@@ -72,16 +72,12 @@ static void add_label(struct text *out, cs_str name, cs_str value)
         text_add(out, CS_S("\""));
 }
 
-static void add_worker(struct text *out, const struct group *w)
+static void add_life(struct text *out, const struct group *p)
 {
-    text_add(out, CS_S("{"));
-    add_label(out, CS_S("worker"), w->name);
-    add_label(out, CS_S("pid"), w->pid);
-    add_label(out, CS_S("state"), w->state);
-    add_label(out, CS_S("generation"), w->generation);
-    add_label(out, CS_S("incarnation"), w->incarnation);
-    add_values(out, &w->values);
-    text_add(out, CS_S("}"));
+    add_label(out, CS_S("pid"), p->pid);
+    add_label(out, CS_S("state"), p->state);
+    add_label(out, CS_S("generation"), p->generation);
+    add_label(out, CS_S("incarnation"), p->incarnation);
 }
 
 static void add_workers(struct text *out, const struct groups *workers)
@@ -92,7 +88,11 @@ static void add_workers(struct text *out, const struct groups *workers)
         if (!workers->v[i].up)
             continue;
         text_z(out, comma);
-        add_worker(out, &workers->v[i]);
+        text_add(out, CS_S("{"));
+        add_label(out, CS_S("worker"), workers->v[i].name);
+        add_life(out, &workers->v[i]);
+        add_values(out, &workers->v[i].values);
+        text_add(out, CS_S("}"));
         comma = ",";
     }
     text_add(out, CS_S("]"));
@@ -113,13 +113,32 @@ static void add_listeners(struct text *out, const struct groups *listeners)
     text_add(out, CS_S("]"));
 }
 
-static void add_modules(struct text *out, const struct groups *modules)
+/* Of the master nothing is told but values. */
+static void add_processes(struct text *out, const struct groups *processes)
 {
     text_add(out, CS_S("{"));
-    for (size_t i = 0; i < modules->n; i++) {
-        key(out, modules->v[i].name);
+    for (size_t i = 0; i < processes->n; i++) {
+        const struct group *p = &processes->v[i];
+        key(out, p->name);
         text_add(out, CS_S("{"));
-        add_values(out, &modules->v[i].values);
+        if (p->up)
+            add_life(out, p);
+        else if (p->known)
+            add_label(out, CS_S("state"), CS_S("gone"));
+        add_values(out, &p->values);
+        text_add(out, CS_S("}"));
+    }
+    text_add(out, CS_S("}"));
+}
+
+/* {"static":{"loads":12}} */
+static void add_groups(struct text *out, const struct groups *groups)
+{
+    text_add(out, CS_S("{"));
+    for (size_t i = 0; i < groups->n; i++) {
+        key(out, groups->v[i].name);
+        text_add(out, CS_S("{"));
+        add_values(out, &groups->v[i].values);
         text_add(out, CS_S("}"));
     }
     text_add(out, CS_S("}"));
@@ -151,11 +170,15 @@ void view_json(const struct table *t, struct text *out)
     add_listeners(out, &t->listeners);
     key(out, CS_S("workers"));
     add_workers(out, &t->workers);
+    key(out, CS_S("processes"));
+    add_processes(out, &t->processes);
     key(out, CS_S("totals"));
     text_add(out, CS_S("{"));
     add_values(out, &t->totals);
     text_add(out, CS_S("}"));
+    key(out, CS_S("topics"));
+    add_groups(out, &t->topics);
     key(out, CS_S("modules"));
-    add_modules(out, &t->modules);
+    add_groups(out, &t->modules);
     text_add(out, CS_S("}\n"));
 }

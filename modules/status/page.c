@@ -79,8 +79,23 @@ static const struct sheet sheets[] = {
      {CAUSE("kick"), CAUSE("listener"), CAUSE("connection"), CAUSE("bell"), CAUSE("timer"),
       CAUSE("nothing"), END_OF_COLUMNS}},
 };
+
+/* These have lines of the other processes too. */
+static const struct sheet mail_sheets[] = {
+    {"Mail",
+     {COLUMN("published", "mail_published_total"), COLUMN("delivered", "mail_delivered_total"),
+      COLUMN("lag", "mail_lag"), COLUMN("lost", "mail_lost_total"),
+      COLUMN("refused", "mail_refused_total"), END_OF_COLUMNS}},
+    {"Mail until its handler",
+     {SHOWN("p50", "mail_latency_seconds", P50), SHOWN("p99", "mail_latency_seconds", P99),
+      END_OF_COLUMNS}},
+    {"Mail in its handler",
+     {SHOWN("p50", "mail_handler_seconds", P50), SHOWN("p99", "mail_handler_seconds", P99),
+      END_OF_COLUMNS}},
+};
 enum {
-    SHEETS = sizeof sheets / sizeof sheets[0]
+    SHEETS = sizeof sheets / sizeof sheets[0],
+    MAIL_SHEETS = sizeof mail_sheets / sizeof mail_sheets[0]
 };
 
 static cs_str str(const char *z)
@@ -202,30 +217,47 @@ static void add_server(struct text *out, const struct table *t)
            (long long)number(sum, "stall_kills_total"));
     if (number(s, "degraded"))
         text_z(out, "<p class=\"bad\">Degraded: workers keep failing to start.</p>\n");
+    if (number(s, "mail_broken"))
+        text_z(out, "<p class=\"bad\">The lock of the mail is broken: no messages until the next "
+                    "restart.</p>\n");
+    if (number(sum, "mail_lagging"))
+        text_f(out,
+               "<p class=\"bad\">So far behind with their mail that nobody waits for them: "
+               "%lld.</p>\n",
+               (long long)number(sum, "mail_lagging"));
 }
 
-static void add_workers(struct text *out, const struct table *t)
+static void add_process(struct text *out, const struct group *p)
 {
     static const struct column open = COLUMN("open", "connections"),
                                most = COLUMN("most", "connections_max");
-    begin_table(out, "Workers", "worker");
+    text_z(out, "<tr>");
+    cell(out, p->name);
+    cell(out, p->pid);
+    if (p->up)
+        cell(out, p->state);
+    else
+        text_z(out, "<td class=\"bad\">gone</td>");
+    cell(out, p->generation);
+    cell(out, p->incarnation);
+    value_cell(out, &p->values, &open);
+    value_cell(out, &p->values, &most);
+    text_z(out, "</tr>\n");
+}
+
+/* A worker that has gone may have no successor; others that have gone are missed. */
+static void add_processes(struct text *out, const struct table *t)
+{
+    begin_table(out, "Processes", "worker");
     text_z(out, "<th>pid</th><th>state</th><th>generation</th><th>incarnation</th><th>open</th>"
                 "<th>most</th>");
     begin_lines(out);
-    for (size_t i = 0; i < t->workers.n; i++) {
-        const struct group *w = &t->workers.v[i];
-        if (!w->up)
-            continue;
-        text_z(out, "<tr>");
-        cell(out, w->name);
-        cell(out, w->pid);
-        cell(out, w->state);
-        cell(out, w->generation);
-        cell(out, w->incarnation);
-        value_cell(out, &w->values, &open);
-        value_cell(out, &w->values, &most);
-        text_z(out, "</tr>\n");
-    }
+    for (size_t i = 0; i < t->workers.n; i++)
+        if (t->workers.v[i].up)
+            add_process(out, &t->workers.v[i]);
+    for (size_t i = 0; i < t->processes.n; i++)
+        if (t->processes.v[i].known)
+            add_process(out, &t->processes.v[i]);
     end_table(out);
 }
 
@@ -249,15 +281,18 @@ static void add_listeners(struct text *out, const struct table *t)
     end_table(out);
 }
 
-static void sheet_line(struct text *out, const struct sheet *sheet, const struct values *s)
+static void sheet_line(struct text *out, const struct sheet *sheet, cs_str name,
+                       const struct values *s)
 {
+    cell(out, name);
     for (const struct column *c = sheet->columns; c->title; c++)
         value_cell(out, s, c);
     text_z(out, "</tr>\n");
 }
 
-/* The workers that live, and all together, those that have gone too. */
-static void add_sheet(struct text *out, const struct table *t, const struct sheet *sheet)
+/* The workers that live, perhaps others, and all together, those that have gone too. */
+static void add_sheet(struct text *out, const struct table *t, const struct sheet *sheet,
+                      const struct groups *others)
 {
     begin_table(out, sheet->title, "worker");
     for (const struct column *c = sheet->columns; c->title; c++)
@@ -267,37 +302,84 @@ static void add_sheet(struct text *out, const struct table *t, const struct shee
         if (!t->workers.v[i].up)
             continue;
         text_z(out, "<tr>");
-        cell(out, t->workers.v[i].name);
-        sheet_line(out, sheet, &t->workers.v[i].values);
+        sheet_line(out, sheet, t->workers.v[i].name, &t->workers.v[i].values);
     }
-    text_z(out, "<tr class=\"all\"><td>all</td>");
-    sheet_line(out, sheet, &t->totals);
+    for (size_t i = 0; others && i < others->n; i++) {
+        text_z(out, "<tr>");
+        sheet_line(out, sheet, others->v[i].name, &others->v[i].values);
+    }
+    text_z(out, "<tr class=\"all\">");
+    sheet_line(out, sheet, CS_S("all"), &t->totals);
     end_table(out);
+}
+
+static void add_topics(struct text *out, const struct table *t)
+{
+    static const struct column columns[] = {
+        COLUMN("published", "published_total"), SHOWN("size", "bytes_total", BYTES),
+        COLUMN("delivered", "delivered_total"), COLUMN("lost", "lost_total")};
+    if (!t->topics.n)
+        return;
+    begin_table(out, "Topics", "topic");
+    for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
+        text_f(out, "<th>%s</th>", columns[c].title);
+    begin_lines(out);
+    for (size_t i = 0; i < t->topics.n; i++) {
+        text_z(out, "<tr>");
+        cell(out, t->topics.v[i].name);
+        for (size_t c = 0; c < sizeof columns / sizeof *columns; c++)
+            value_cell(out, &t->topics.v[i].values, &columns[c]);
+        text_z(out, "</tr>\n");
+    }
+    end_table(out);
+}
+
+static _Bool has_column(const struct sheet *sheet, cs_str name)
+{
+    for (const struct column *c = sheet->columns; c->title; c++)
+        if (name.n == strlen(c->name) && !memcmp(name.p, c->name, name.n))
+            return 1;
+    return 0;
 }
 
 static _Bool is_on_a_sheet(cs_str name)
 {
     for (size_t i = 0; i < SHEETS; i++)
-        for (const struct column *c = sheets[i].columns; c->title; c++)
-            if (name.n == strlen(c->name) && !memcmp(name.p, c->name, name.n))
-                return 1;
+        if (has_column(&sheets[i], name))
+            return 1;
+    for (size_t i = 0; i < MAIL_SHEETS; i++)
+        if (has_column(&mail_sheets[i], name))
+            return 1;
     return 0;
 }
 
-static _Bool is_limit(cs_str name)
+enum rest {
+    LIMITS,
+    MAIL,
+    MORE
+};
+
+static _Bool begins(cs_str s, cs_str prefix)
 {
-    return name.n > 8 && (!memcmp(name.p, "limit_", 6) || !memcmp(name.p, "timeout_", 8));
+    return s.n >= prefix.n && !memcmp(s.p, prefix.p, prefix.n);
 }
 
-/* Counters that no other table shows: one line each, for all workers together. */
-static void add_rest(struct text *out, const struct table *t, const char *title, _Bool limits)
+static enum rest rest_of(cs_str name)
+{
+    if (begins(name, CS_S("mail_")))
+        return MAIL;
+    return begins(name, CS_S("limit_")) || begins(name, CS_S("timeout_")) ? LIMITS : MORE;
+}
+
+/* Counters that no other table shows: one line each, for all processes together. */
+static void add_rest(struct text *out, const struct table *t, const char *title, enum rest which)
 {
     begin_table(out, title, "counter");
     text_z(out, "<th>all</th>");
     begin_lines(out);
     for (size_t i = 0; i < t->totals.n; i++) {
         const struct value *v = &t->totals.v[i];
-        if (v->gauge || is_on_a_sheet(v->name) || is_limit(v->name) != limits)
+        if (v->gauge || is_on_a_sheet(v->name) || rest_of(v->name) != which)
             continue;
         text_z(out, "<tr>");
         cell(out, values_short_name(&t->totals, v));
@@ -337,12 +419,16 @@ void view_page(const struct table *t, int64_t refresh, struct text *out)
     text_z(out, "</style>\n</head>\n<body>\n");
     add_server(out, t);
     text_z(out, "<main>\n");
-    add_workers(out, t);
+    add_processes(out, t);
     add_listeners(out, t);
     for (size_t i = 0; i < SHEETS; i++)
-        add_sheet(out, t, &sheets[i]);
-    add_rest(out, t, "Limits and timeouts", 1);
-    add_rest(out, t, "More", 0);
+        add_sheet(out, t, &sheets[i], NULL);
+    for (size_t i = 0; i < MAIL_SHEETS; i++)
+        add_sheet(out, t, &mail_sheets[i], &t->processes);
+    add_topics(out, t);
+    add_rest(out, t, "More about the mail", MAIL);
+    add_rest(out, t, "Limits and timeouts", LIMITS);
+    add_rest(out, t, "More", MORE);
     add_modules(out, t);
     text_z(out, "</main>\n<p>Lines named <b>all</b> hold workers that have gone too. p50 and p99 "
                 "are rounded "

@@ -100,7 +100,8 @@ static cs_str label(const cs_metric *m, cs_str key)
 /* The key of the label that does not tell whose value it is. */
 static cs_str other_label(const cs_metric *m)
 {
-    static const cs_str owners[] = {{"worker", 6}, {"module", 6}, {"listener", 8}, {"address", 7}};
+    static const cs_str owners[] = {{"worker", 6},   {"process", 7}, {"module", 6},
+                                    {"listener", 8}, {"address", 7}, {"topic", 5}};
     for (size_t i = 0; i + 1 < m->nlabels; i += 2) {
         size_t k = 0;
         while (k < sizeof owners / sizeof *owners && !equal(m->labels[i], owners[k]))
@@ -147,6 +148,12 @@ static void add_buckets(struct table *t, struct value *v, const cs_metric *m)
     v->sum += m->sum;
 }
 
+/* "mail_lag_peak", "mail_outbox_peak_bytes" */
+static _Bool is_peak(const cs_metric *m)
+{
+    return m->kind == CS_METRIC_GAUGE && strstr(m->name, "_peak");
+}
+
 static void values_add(struct table *t, struct values *s, cs_str name, const cs_metric *m)
 {
     size_t i = 0;
@@ -161,7 +168,10 @@ static void values_add(struct table *t, struct values *s, cs_str name, const cs_
     }
     struct value *v = &s->v[i];
     const cs_str key = other_label(m);
-    v->value += m->value;
+    if (is_peak(m))
+        v->value = m->value > v->value ? m->value : v->value;
+    else
+        v->value += m->value;
     if (key.n)
         add_part(t, v, key, m);
     if (m->kind == CS_METRIC_HISTOGRAM && m->nbounds)
@@ -182,7 +192,7 @@ static struct group *groups_at(struct table *t, struct groups *g, cs_str name)
     return &g->v[g->n++];
 }
 
-static void describe_worker(struct table *t, struct group *g, const cs_metric *m)
+static void describe(struct table *t, struct group *g, const cs_metric *m)
 {
     g->up = 1;
     g->pid = copied(t, label(m, CS_S("pid")));
@@ -191,17 +201,28 @@ static void describe_worker(struct table *t, struct group *g, const cs_metric *m
     g->incarnation = copied(t, label(m, CS_S("incarnation")));
 }
 
-static void add_worker(struct table *t, cs_str number, cs_str name, const cs_metric *m)
+/* A worker or another process. */
+static void add_process(struct table *t, struct groups *all, cs_str which, cs_str name,
+                        const cs_metric *m)
 {
-    struct group *g = groups_at(t, &t->workers, number);
-    if (!g || equal(name, CS_S("worker_up")))
+    struct group *g = groups_at(t, all, which);
+    if (!g)
         return;
-    if (equal(name, CS_S("worker_info"))) {
-        describe_worker(t, g, m);
-        return;
+    if (equal(name, CS_S("worker_up")) || equal(name, CS_S("process_up"))) {
+        g->known = 1;
+    } else if (equal(name, CS_S("worker_info")) || equal(name, CS_S("process_info"))) {
+        describe(t, g, m);
+    } else {
+        values_add(t, &g->values, name, m);
+        values_add(t, &t->totals, name, m);
     }
-    values_add(t, &g->values, name, m);
-    values_add(t, &t->totals, name, m);
+}
+
+static void add_topic(struct table *t, cs_str topic, cs_str name, const cs_metric *m)
+{
+    struct group *g = groups_at(t, &t->topics, topic);
+    if (g)
+        values_add(t, &g->values, without_prefix(name, CS_S("topic_")), m);
 }
 
 static void add_listener(struct table *t, cs_str address, cs_str name, const cs_metric *m)
@@ -230,6 +251,7 @@ static int on_metric(const cs_metric *m, void *arg)
     const cs_str full = {m->name, strlen(m->name)};
     const cs_str name = without_prefix(full, CS_S("cserver_"));
     const cs_str worker = label(m, CS_S("worker")), module = label(m, CS_S("module"));
+    const cs_str process = label(m, CS_S("process")), topic = label(m, CS_S("topic"));
     const cs_str address = label(m, CS_S("address"));
     if (module.n)
         add_module(t, module, full, m);
@@ -237,8 +259,12 @@ static int on_metric(const cs_metric *m, void *arg)
         add_listener(t, address, name, m);
     else if (equal(name, CS_S("build_info")))
         t->version = copied(t, label(m, CS_S("version")));
+    else if (topic.n)
+        add_topic(t, topic, name, m);
     else if (worker.n)
-        add_worker(t, worker, name, m);
+        add_process(t, &t->workers, worker, name, m);
+    else if (process.n)
+        add_process(t, &t->processes, process, name, m);
     else
         values_add(t, m->kind == CS_METRIC_GAUGE ? &t->server : &t->totals, name, m);
     return t->failed;

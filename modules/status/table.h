@@ -1,5 +1,5 @@
-/* table.h - what the server publishes, sorted for showing: by worker, by module, by listener, and for the whole
- * server. Nothing here knows single metrics by name, but those that describe something (cserver_worker_info and its
+/* table.h - what the server publishes, sorted for showing: by worker or other process, by module, by listener, by topic,
+ * and for the whole server. Nothing here knows single metrics by name, but those that describe something (cserver_worker_info and its
  * like). */
 #ifndef STATUS_TABLE_H
 #define STATUS_TABLE_H
@@ -33,11 +33,13 @@ struct values {
     size_t n, room;
 };
 
-/* What has a name and values: a worker (by its number), a module, or a listener (by its address). */
+/* What has a name and values: a worker (by its number), another process, a module, a topic, or a listener (by its
+ * address). */
 struct group {
     cs_str name;
     struct values values;
-    _Bool up; /* a worker: it lives, and the four labels are known */
+    _Bool known; /* a process: it is told whether it lives */
+    _Bool up;    /* it does, and the four labels are there */
     cs_str pid, state, generation, incarnation;
     cs_str listener, policy;
 };
@@ -49,13 +51,15 @@ struct groups {
 
 struct table {
     cs_req *r;
-    struct groups workers; /* by number */
+    struct groups workers;   /* by number */
+    struct groups processes; /* the others */
     struct groups modules;
     struct groups listeners;
+    struct groups topics;
     cs_str version;
     struct values server; /* gauges of the whole server */
     struct values
-        totals;   /* the rest; numbers of workers are added up, of those that have gone too */
+        totals; /* the rest; numbers of processes are added up, of those that have gone too; the highest of peaks */
     _Bool failed; /* out of memory: not complete */
 };
 

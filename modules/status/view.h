@@ -5,8 +5,8 @@
 #include "table.h"
 #include "text.h"
 
-/* {"version":"0.1", ..., "listeners":[{...}], "workers":[{"worker":1, ...}], "totals":{...},
- * "modules":{"static":{...}}} */
+/* {"version":"0.1", ..., "listeners":[{...}], "workers":[{"worker":1, ...}], "processes":{"primary":{...}},
+ * "totals":{...}, "topics":{"NAME":{...}}, "modules":{"static":{...}}} */
 void view_json(const struct table *t, struct text *out);
 /* One HTML page without anything from outside; it loads itself again after `refresh` ms, 0 = never.
  */

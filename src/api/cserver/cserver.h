@@ -108,8 +108,9 @@ typedef struct cs_self_info {
 /* One value for a status page. `labels` is a list of key, value, key, value ...; keys are [a-z_]+, no key comes
  * twice. Metrics of one name follow each other, have the same kind and help, and differ in their labels. Names of the
  * server begin with "cserver_", those of a counter end in "_total"; what is before that is no other metric's name.
- * Labels `worker` (a number, 1..), `module`, and `listener` with `address` tell whose value it is. What a worker has
- * counted stays when it has gone, and goes on with its successor; its gauges are 0 then. */
+ * Labels `worker` (a number, 1..), `process` ("primary", "master": what is no worker), `module`, `topic`, and `listener`
+ * with `address` tell whose value it is; a family of processes has values with `worker` and others with `process`. What a
+ * process has counted stays when it has gone, and goes on with its successor; its gauges are 0 then, but for peaks. */
 enum {
     CS_METRIC_COUNTER, /* only grows */
     CS_METRIC_GAUGE,
