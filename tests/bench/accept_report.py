@@ -127,8 +127,8 @@ def errors(figures):
 FIGURE = re.compile(r"(<!--= ([^:>]+): (\S+) (\S+) -->)[^<]*(<!--/-->)")
 
 
-def fill_in(page, figures):
-    return FIGURE.sub(lambda m: m[1] + shown(figures, m[2], m[3], m[4]) + m[5], page)
+def fill_in(page, figures, show=shown):
+    return FIGURE.sub(lambda m: m[1] + show(figures, m[2], m[3], m[4]) + m[5], page)
 
 
 def write_part(path, name, part):

@@ -2,10 +2,8 @@
 one of pairs: in each round both are measured one after the other, and the median of the rounds' differences or ratios
 counts."""
 
-import statistics
-
-import report
 from grid import Cell
+from verdict import Verdict
 
 IDLE, HALF, FULL = (Cell(4, load) for load in ("idle", "half", "full"))
 BLOCKED = Cell(4, "half", block=True)
@@ -21,28 +19,15 @@ def steps(seconds):
             [(MANY, 2 * seconds, ["turn"])]]
 
 
-class Rows:
+class Rows(Verdict):
     """The lines of the verdict."""
 
     def __init__(self, figures):
+        super().__init__()
         self.cells = figures["cells"]
-        self.lines = []
-        self.good = True
 
     def values(self, cell, server, field):
         return [run[field] for run in self.cells.get(f"{cell.name()} {server}", [])]
-
-    def row(self, title, values, form, required, fulfilled):
-        """One line: the median of the values, their range, and whether it is what it should be."""
-        if not values:
-            self.lines.append([title, "missing", "–", required, "**FAIL**"])
-            self.good = False
-            return
-        middle = statistics.median(values)
-        passed = fulfilled(middle)
-        self.good = self.good and passed
-        self.lines.append([title, form(middle), f"{form(min(values))} … {form(max(values))}", required,
-                           "pass" if passed else "**FAIL**"])
 
     def jain(self, title, cell):
         self.row(f"Jain index, {title}", self.values(cell, "turn", "jain"), "{:.3f}".format, "≥ 0.97",
@@ -93,5 +78,4 @@ def verdict(figures):
             " (idle: twice that); 4 workers unless it says otherwise.", ""]
     if figures["wrong"]:
         head += ["The server's counters disagree with the tally: " + "; ".join(figures["wrong"]) + ".", ""]
-    table = report.table(["check", "median", "range of the rounds", "required", "verdict"], rows.lines)
-    return "\n".join(head + table), rows.good and not figures["wrong"]
+    return "\n".join(head + rows.table()), rows.good and not figures["wrong"]

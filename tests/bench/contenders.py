@@ -80,6 +80,23 @@ class Contender(Server):
 class Policy(Contender):
     policy = ""
 
+    def handlers(self):
+        """Sections of what this server does."""
+        return f"""\
+[module:work]
+file = {self.tools.module}
+busy_us = {BUSY_US}
+
+[route:work]
+match = = /work
+handler = work
+
+[route:block]
+match = = /block
+handler = work
+block_ms = {BLOCK_MS}
+"""
+
     def commands(self):
         conf = self.write("cserver.ini", f"""\
 [server]
@@ -102,19 +119,7 @@ backlog = {BACKLOG}
 keepalive_requests = 0
 keepalive_timeout = 300s
 
-[module:work]
-file = {self.tools.module}
-busy_us = {BUSY_US}
-
-[route:work]
-match = = /work
-handler = work
-
-[route:block]
-match = = /block
-handler = work
-block_ms = {BLOCK_MS}
-
+{self.handlers()}
 [route:status]
 match = = /status.json
 handler = status

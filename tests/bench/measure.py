@@ -56,7 +56,8 @@ def parse_wrk(text):
 
 
 def load(server, row, seconds, cpu):
-    """One run of one row. requests/s, CPU microseconds per request, share of its CPU, {error: number}."""
+    """One run of one row. requests/s, CPU microseconds per request, share of its CPU, {error: number}. cpu: the one that
+    the load is bound to; None: all."""
     argv = [find("wrk"), "-t1", f"-c{row.connections}", f"-d{seconds}s"]
     if row.close:
         argv += ["-H", "Connection: close"]
@@ -68,8 +69,9 @@ def load(server, row, seconds, cpu):
         argv.append(f"http://127.0.0.1:{server.port(row.file)}/{row.file}")
         pids = server.pids()
         used, began = cpu_seconds(pids), time.monotonic()
+        pin = None if cpu is None else lambda: os.sched_setaffinity(0, {cpu})
         run = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
-                             preexec_fn=lambda: os.sched_setaffinity(0, {cpu}))
+                             preexec_fn=pin)
         took = time.monotonic() - began
         errors = {}
         if server.pids() != pids:

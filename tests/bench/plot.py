@@ -1,34 +1,14 @@
 """The plot of docs/accept.md, as an SVG of its own making: one row for each server, two dots in each panel."""
 
 import math
-import os
 from typing import NamedTuple
-from xml.sax.saxutils import escape
 
+import svg
 from accept_report import middle, time_text
 from contenders import ALL
+from svg import dot, line, words
 
 ROW, TOP, LEFT, WIDTH, GAP, PAD = 30, 92, 172, 230, 42, 46
-
-STYLE = """\
-    .ground { fill: #ffffff }
-    text { font: 13px system-ui, sans-serif; fill: #1f2328 }
-    .title { font-weight: 600 }
-    .small { font-size: 11px; fill: #59636e }
-    .grid { stroke: #d1d9e0 }
-    .bar { stroke: #8c959f; stroke-width: 2 }
-    .a { fill: #0072b2 }
-    .b { fill: #d55e00 }
-    @media (prefers-color-scheme: dark) {
-        .ground { fill: #0d1117 }
-        text { fill: #f0f6fc }
-        .small { fill: #9198a1 }
-        .grid { stroke: #2f353d }
-        .bar { stroke: #656c76 }
-        .a { fill: #56b4e9 }
-        .b { fill: #e69f00 }
-    }
-"""
 
 
 class Dots(NamedTuple):
@@ -79,20 +59,6 @@ class Scale:
         return [(10.0 ** p, names.get(p, "")) for p in range(self.low, self.high + 1)]
 
 
-def words(x, y, said, kind="", anchor="start"):
-    style = f' class="{kind}"' if kind else ""
-    return f'  <text x="{x:.1f}" y="{y:.1f}"{style} text-anchor="{anchor}">{escape(said)}</text>'
-
-
-def dot(x, y, kind):
-    """The second one is smaller: both are seen where they meet."""
-    return f'  <circle cx="{x:.1f}" cy="{y:.1f}" r="{6 if kind == "a" else 4}" class="{kind}"/>'
-
-
-def line(x1, y1, x2, y2, kind):
-    return f'  <line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
-
-
 def value_text(value, panel):
     return time_text(value) if panel.logarithmic else f"{value:.2f}"
 
@@ -126,17 +92,13 @@ def one_panel(panel, figures, x, bottom):
 def draw(figures):
     bottom = TOP + len(figures["servers"]) * ROW - 14
     width = LEFT + len(PANELS) * (WIDTH + GAP + PAD) + 10
-    out = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {bottom + 30}" role="img"'
-           ' aria-label="Fairness and latency of ways to share new connections">',
-           "  <style>", STYLE + "  </style>", '  <rect width="100%" height="100%" class="ground"/>']
+    out = []
     for i, server in enumerate(figures["servers"]):
         out.append(words(12, TOP + i * ROW + 4, ALL[server].title))
     for i, panel in enumerate(PANELS):
         out += one_panel(panel, figures, LEFT + PAD + i * (WIDTH + GAP + PAD), bottom)
-    return "\n".join(out + ["</svg>", ""])
+    return svg.picture(width, bottom + 30, "Fairness and latency of ways to share new connections", out)
 
 
 def write(path, figures):
-    with open(path + ".new", "w", encoding="utf-8") as f:
-        f.write(draw(figures))
-    os.replace(path + ".new", path)
+    svg.write(path, draw(figures))

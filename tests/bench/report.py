@@ -113,7 +113,10 @@ def errors(results):
 
 def between(page, name, text):
     """The page with the text between its two marker lines of that name."""
-    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    return between_marks(page, f"<!-- {name}: begin -->", f"<!-- {name}: end -->", text)
+
+
+def between_marks(page, begin, end, text):
     if begin not in page or end not in page:
         raise RuntimeError(f"the page has lost its marker lines {begin} and {end}")
     before, rest = page.split(begin, 1)

@@ -4,6 +4,7 @@ Each one serves the same folder over plain HTTP on a free loopback port, with on
 with sendfile and keep-alive without limit, as its own documentation advises for static files. None of them
 touches the system's services: settings, logs and pid files lie in the benchmark's temporary folder."""
 
+import ctypes
 import os
 import shutil
 import signal
@@ -44,6 +45,12 @@ def proc_stat(pid):
         return f.read().rpartition(")")[2].split()
 
 
+def die_with_parent():
+    """In a new child: however the benchmark ends, its servers are told to end too."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGTERM)
+
+
 class Server:
     """One running server. `port(file)` says where it serves that file; `pids()` lists its processes. `cpu` is
     the one it is bound to, None: all. `environment` is added to ours."""
@@ -74,14 +81,19 @@ class Server:
         raise NotImplementedError
 
     def start(self):
-        pin = None if self.cpu is None else lambda: os.sched_setaffinity(0, {self.cpu})
         for key, argv in self.commands().items():
             with open(self.path("output"), "ab") as out:
                 child = subprocess.Popen(argv, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out,
-                                         env={**os.environ, **self.environment}, preexec_fn=pin)
+                                         env={**os.environ, **self.environment}, preexec_fn=self.prepare)
             self.children.append(child)
             self.wait_ready(child, self.ports[key])
         return self
+
+    def prepare(self):
+        """In the child, before the server's program."""
+        die_with_parent()
+        if self.cpu is not None:
+            os.sched_setaffinity(0, {self.cpu})
 
     def wait_ready(self, child, port):
         end = time.monotonic() + 10

@@ -1,0 +1,26 @@
+"""A table of checks: each is the median of the rounds beside what it should be."""
+
+import statistics
+
+import report
+
+
+class Verdict:
+    def __init__(self):
+        self.lines = []
+        self.good = True
+
+    def row(self, title, values, form, required, fulfilled):
+        """One line: the median of the values, their range, and whether it is what it should be."""
+        if not values:
+            self.lines.append([title, "missing", "–", required, "**FAIL**"])
+            self.good = False
+            return
+        middle = statistics.median(values)
+        passed = fulfilled(middle)
+        self.good = self.good and passed
+        self.lines.append([title, form(middle), f"{form(min(values))} … {form(max(values))}", required,
+                           "pass" if passed else "**FAIL**"])
+
+    def table(self):
+        return report.table(["check", "median", "range of the rounds", "required", "verdict"], self.lines)
