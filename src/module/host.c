@@ -9,6 +9,7 @@
 #include "module/post.h"
 #include "module/zone.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -164,7 +165,10 @@ int host_open(struct host *h, const struct host_opts *opts)
     list_init(&h->timers);
     counter_set_slot(h->region, h->slot);
     int rc = post_open(h);
-    if (rc < 0) {
+    if (rc == -ENOTRECOVERABLE) { /* requests need no mail */
+        log_error(
+            "the lock of the mailbox cannot be recovered: no messages until the next restart");
+    } else if (rc < 0) {
         log_error("cannot take part in the mail: %s", strerror(-rc));
         return -1;
     }
@@ -196,22 +200,25 @@ void host_close(struct host *h)
 
 int host_wait_ms(struct host *h)
 {
-    return mailbox_wait_ms(&h->mail);
+    return h->mail.joined ? mailbox_wait_ms(&h->mail) : -1;
 }
 
 bool host_has_mail(const struct host *h)
 {
-    return mailbox_has_work(&h->mail);
+    return h->mail.joined && mailbox_has_work(&h->mail);
 }
 
 void host_drain(struct host *h)
 {
-    mailbox_drain(&h->mail, MAX_MESSAGES, MAX_US);
+    if (h->mail.joined)
+        mailbox_drain(&h->mail, MAX_MESSAGES, MAX_US);
 }
 
 /* Not until nothing is left: there may be no end to what others send. */
 bool host_is_done(struct host *h)
 {
+    if (!h->mail.joined)
+        return true;
     if (!h->last_mail)
         h->last_mail = 1 + ring_head(h->region);
     return mailbox_outbox_empty(&h->mail) && h->mail.cursor + 1 >= h->last_mail;

@@ -128,11 +128,21 @@ static bool target_of(int to, struct mail_target *target)
     return true;
 }
 
-int post_publish(cs_topic *t, int to, const void *data, size_t len)
+/* Its lock may be broken for good: then there is none. */
+static struct host *host_with_mail(void)
 {
     struct host *h = host_here();
+    check(h);
+    return h->mail.joined ? h : NULL;
+}
+
+int post_publish(cs_topic *t, int to, const void *data, size_t len)
+{
+    struct host *h = host_with_mail();
     struct mail_target target;
-    check(h && t);
+    check(t);
+    if (!h)
+        return CS_ERROR;
     if (!target_of(to, &target))
         return CS_CLOSED;
     return result_of(mailbox_publish(&h->mail, t->number, target, data, len, NULL));
@@ -183,9 +193,11 @@ static struct waiting *wait_for(struct host *h, int64_t timeout_ms, void *arg)
 int post_publish_applied(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
                          void (*done)(int result, void *arg), void *arg)
 {
-    struct host *h = host_here();
+    struct host *h = host_with_mail();
     struct mail_target target;
-    check(h && t && done);
+    check(t && done);
+    if (!h)
+        return CS_ERROR;
     if (!target_of(to, &target))
         return CS_CLOSED;
     struct waiting *w = wait_for(h, timeout_ms, arg);
@@ -207,9 +219,11 @@ static uint32_t next_call(struct host *h)
 int post_call(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
               void (*done)(int result, const cs_msg *answer, void *arg), void *arg)
 {
-    struct host *h = host_here();
+    struct host *h = host_with_mail();
     struct mail_target target;
-    check(h && t && done);
+    check(t && done);
+    if (!h)
+        return CS_ERROR;
     if ((to < 0 && to != CS_TO_PRIMARY) || !target_of(to, &target))
         return CS_CLOSED;
     target.call = next_call(h);
@@ -236,9 +250,9 @@ static int slot_of(int number)
 
 int post_answer(const cs_msg *m, const void *data, size_t len)
 {
-    struct host *h = host_here();
-    check(h && m);
-    if (!m->call || m->from_slot < 0)
+    struct host *h = host_with_mail();
+    check(m);
+    if (!h || !m->call || m->from_slot < 0)
         return CS_ERROR;
     if (len > atomic_load(&topic_get(h->region, m->topic->number)->max_len))
         return CS_TOOBIG;
@@ -376,6 +390,5 @@ void post_close(struct host *h)
             free(t);
         }
     memset(takers, 0, sizeof takers);
-    if (h->mail.joined)
-        mailbox_leave(&h->mail);
+    mailbox_leave(&h->mail);
 }

@@ -247,18 +247,19 @@ def test_policy_serves_evenly(serve, name):
 
 
 def test_a_lock_that_cannot_be_recovered(serve, folder):
-    """Everybody accepts then, as with policy exclusive."""
+    """Everybody accepts then, as with policy exclusive; there is no mail, and requests are answered."""
     library = os.path.join(folder, "broken.so")
     with open(library[:-2] + "c", "w", encoding="ascii") as f:
         f.write("#include <errno.h>\nint pthread_mutex_trylock(void *m) { (void)m; return ENOTRECOVERABLE; }\n")
     subprocess.run([os.environ.get("CC", "cc"), "-shared", "-fPIC", "-o", library, f.name], check=True)
     s = serve(MODULES, server={"workers": 3}, env={"LD_PRELOAD": library, "ASAN_OPTIONS": "verify_asan_link_order=0"})
-    s.log_has("cannot be recovered")
+    s.log_has("the lock of the accept turn cannot be recovered")
     for _ in range(200):
         assert s.get("/hello").status == 200
     j = status_of(s.connect())
     assert j["totals"]["turn_takes"] == 0 and min(w["accepts"] for w in j["workers"]) >= 20
-    assert s.log().count("cannot be recovered") == 1
+    assert s.log().count("the lock of the accept turn cannot be recovered") == 1
+    assert "the lock of the mailbox cannot be recovered" in s.log()
 
 
 @pytest.mark.parametrize("pick", ["ring", "least"])
