@@ -38,12 +38,31 @@ pid_t child_fork(int deathsig)
     return pid;
 }
 
-bool child_reap(struct child_end *end)
+static int status_of(const siginfo_t *info)
 {
+    if (info->si_code == CLD_EXITED)
+        return info->si_status << 8;
+    return info->si_status | (info->si_code == CLD_DUMPED ? WCOREFLAG : 0);
+}
+
+bool child_peek(struct child_end *end)
+{
+    siginfo_t info = {0};
+    int rc;
+
     do {
-        end->pid = waitpid(-1, &end->status, WNOHANG);
-    } while (end->pid < 0 && errno == EINTR);
-    return end->pid > 0;
+        rc = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT);
+    } while (rc < 0 && errno == EINTR);
+    if (rc < 0 || info.si_pid == 0)
+        return false;
+    *end = (struct child_end){.pid = info.si_pid, .status = status_of(&info)};
+    return true;
+}
+
+void child_reap(pid_t pid)
+{
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
 }
 
 void child_end_text(int status, char *out, size_t n)

@@ -15,8 +15,10 @@ struct child_end {
     pid_t pid;
     int status; /* as waitpid gives it */
 };
-/* Reaps one ended child; false when there is none. */
-bool child_reap(struct child_end *end);
+/* A child that has ended, and keeps its pid until child_reap: nobody else can get it meanwhile. False when there is
+ * none. */
+bool child_peek(struct child_end *end);
+void child_reap(pid_t pid);
 /* "exited with status 3" / "killed by SIGSEGV (core dumped)". */
 void child_end_text(int status, char *out, size_t n);
 

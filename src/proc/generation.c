@@ -6,7 +6,9 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ipc/board.h"
+#include "ipc/postmaster.h"
 #include "ipc/turn.h"
+#include "module/host.h"
 #include "os/child.h"
 #include "os/fd.h"
 #include "proc/deal.h"
@@ -234,6 +236,7 @@ struct generation *generation_new(struct crew *c, uint32_t number, struct settin
     g->listens = *listens;
     g->logs = *logs;
     g->wanted = s->workers;
+    g->wants_primary = host_wants_primary(s->conf);
     list_init(&g->node);
     timer_init(&g->kill, on_kill);
     s->plan->generation = number;
@@ -268,10 +271,10 @@ void generation_free(struct generation *g, const struct listen_set *keep)
 
 /* ---- Forking ---- */
 
-static struct heritage heritage_of(const struct generation *g, const struct worker *w, int pass)
+static struct heritage heritage_of(const struct generation *g, int slot, int pass)
 {
     return (struct heritage){.region = g->crew->region,
-                             .slot = w->slot,
+                             .slot = slot,
                              .generation = g->number,
                              .plan = g->settings->plan,
                              .user = g->settings->user,
@@ -281,62 +284,76 @@ static struct heritage heritage_of(const struct generation *g, const struct work
                              .json = g->logs.json};
 }
 
-static _Noreturn void child_main(const struct generation *g, const struct worker *w, int pass)
+static _Noreturn void child_main(const struct generation *g, const struct generation_child *child,
+                                 int pass)
 {
     struct crew *c = g->crew;
-    struct heritage h = heritage_of(g, w, pass);
+    struct heritage h = heritage_of(g, child->slot, pass);
 
     fd_close(&c->lifeline[1]);
     for (unsigned i = 0; i < c->nworkers; i++)
         fd_close(&c->workers[i].pass);
     logs_use(&g->logs);
     c->in_child(c->arg, g);
-    exit(worker_run(&h));
+    exit(child->run(&h));
 }
 
-static void announce(const struct generation *g, const struct worker *w)
+static void announce(const struct generation *g, const struct generation_child *child)
 {
-    struct ipc_slot *slot = region_slot(g->crew->region, w->slot);
+    struct ipc_slot *slot = region_slot(g->crew->region, child->slot);
 
     atomic_store(&slot->generation, g->number);
-    atomic_store(&slot->position, w->position);
+    atomic_store(&slot->position, child->position);
     atomic_store(&slot->started_ms, clock_ms());
     atomic_store(&slot->drain_until, 0);
     atomic_store(&slot->reopened, g->crew->serial);
     atomic_fetch_add(&slot->incarnation, 1);
     atomic_store(&slot->state, IPC_STARTING);
-    atomic_fetch_add(&g->crew->region->header->spawns, 1);
 }
 
-int generation_spawn(struct generation *g, struct worker *w)
+pid_t generation_fork(struct generation *g, const struct generation_child *child, int *pass)
 {
     int ends[2], rc = fd_pair(SOCK_SEQPACKET, ends);
     pid_t pid;
 
-    check(w->pid == 0 && w->generation == g);
     if (rc < 0)
         return rc;
-    announce(g, w);
+    announce(g, child);
     fflush(NULL);
     pid = child_fork(0);
     if (pid == 0) {
         close(ends[0]);
-        child_main(g, w, ends[1]);
+        child_main(g, child, ends[1]);
     }
     close(ends[1]);
     if (pid < 0) {
         close(ends[0]);
-        board_bury(g->crew->region, w->slot);
+        board_bury(g->crew->region, child->slot);
         return pid;
     }
+    *pass = ends[0];
+    atomic_store(&region_slot(g->crew->region, child->slot)->pid, pid);
+    return pid;
+}
+
+int generation_spawn(struct generation *g, struct worker *w)
+{
+    struct generation_child child = {.slot = w->slot, .position = w->position, .run = worker_run};
+    int pass = -1;
+    pid_t pid;
+
+    check(w->pid == 0 && w->generation == g);
+    pid = generation_fork(g, &child, &pass);
+    if (pid < 0)
+        return pid;
+    atomic_fetch_add(&g->crew->region->header->spawns, 1);
     fd_close(&w->pass);
     *w = (struct worker){.generation = g,
                          .slot = w->slot,
                          .position = w->position,
                          .pid = pid,
-                         .pass = ends[0],
+                         .pass = pass,
                          .started_ms = clock_ms()};
-    atomic_store(&region_slot(g->crew->region, w->slot)->pid, pid);
     return 0;
 }
 
@@ -431,10 +448,12 @@ struct respawn_death generation_bury(struct worker *w, int status)
                               .signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0,
                               .ready_ms = w->ready ? clock_ms() - w->ready_ms : 0};
 
-    w->pid = 0;
     fd_close(&w->pass);
     w->reopen = 0;
     board_bury(c->region, w->slot);
+    postmaster_bury(c->region, w->slot, false);
+    child_reap(w->pid); /* not before: who read the pid from the slot may be about to ring it */
+    w->pid = 0;
     /* The kernel may have woken this one alone for a connection: the others must look for themselves. */
     atomic_fetch_add(&c->region->turn->epoch, 1);
     turn_rescue(c->region);

@@ -11,6 +11,7 @@
 #define PROC_GENERATION_H
 
 #include "event/loop.h"
+#include "proc/heritage.h"
 #include "proc/listen.h"
 #include "proc/logs.h"
 #include "proc/respawn.h"
@@ -65,7 +66,8 @@ struct generation {
     struct settings *settings;
     struct listen_set listens;
     struct logs logs;
-    unsigned wanted;   /* workers */
+    unsigned wanted; /* workers */
+    bool wants_primary;
     uint64_t until;    /* deadline of the drain, monotonic ms; 0 = none */
     struct timer kill; /* set while there is a deadline */
 };
@@ -90,7 +92,15 @@ void generation_free(struct generation *g, const struct listen_set *keep);
  * `keep`. */
 void generation_strip(struct generation *g, const struct listen_set *keep);
 
-/* Forks the worker: 0 or -errno. Never returns in the child. */
+/* Forks a process that runs on the settings of g in that slot: its pid or -errno; *pass is our end of its socket pair.
+ * Never returns in the child. */
+struct generation_child {
+    int slot;
+    unsigned position;
+    int (*run)(const struct heritage *h); /* gives the exit status */
+};
+pid_t generation_fork(struct generation *g, const struct generation_child *child, int *pass);
+/* Forks the worker: 0 or -errno. */
 int generation_spawn(struct generation *g, struct worker *w);
 /* One more worker; NULL if there is no slot. */
 struct worker *generation_add(struct generation *g);
@@ -117,8 +127,8 @@ void generation_drain(struct generation *g, uint64_t until_ms);
 /* Tells all to end now; what is left 2 s later is killed. */
 void generation_cut(struct generation *g);
 
-/* A process of the crew has ended: buries it, lets the others look again at what they listen to, and says how. The worker keeps its slot (w->pid is
- * 0). */
+/* A process of the crew has ended, and is a zombie yet: clears its slot and its place in the mail, gives its pid back, lets
+ * the others look again at what they listen to, and says how it ended. The worker keeps its slot (w->pid is 0). */
 struct respawn_death generation_bury(struct worker *w, int status);
 
 #endif

@@ -19,11 +19,10 @@
 
 static void note_degraded(struct master *m)
 {
-    struct ipc_header *h = m->region.header;
-
-    if (!respawn_degraded(&m->respawn) || atomic_load(&h->degraded))
+    if (!respawn_degraded(&m->respawn) || m->workers_fail)
         return;
-    atomic_store(&h->degraded, 1);
+    m->workers_fail = true;
+    master_judge(m);
     log_error("the server is degraded: %u of %u workers are ready, and new ones keep failing; "
               "the lines above say why",
               generation_ready(m->live), m->live->wanted);
@@ -122,8 +121,11 @@ static void on_calm(struct timer *t)
         timer_set(&m->loop.timers, t, CALM_MS);
         return;
     }
-    if (atomic_exchange(&m->region.header->degraded, 0))
-        log_info("all workers are ready again: the server is no longer degraded");
+    if (m->workers_fail)
+        log_info("all workers are ready again: the server is no longer degraded%s",
+                 m->primary_fails ? " because of them" : "");
+    m->workers_fail = false;
+    master_judge(m);
     respawn_calm(&m->respawn);
 }
 
@@ -212,6 +214,8 @@ void keeper_ended(struct master *m, struct worker *w, int status)
     int pid = (int)w->pid;
     struct respawn_death d = generation_bury(w, status);
 
+    if (w->ready)
+        mailroom_left(m, w->slot, d.signal);
     child_end_text(status, end, sizeof end);
     snprintf(how, sizeof how, "(pid %d) %s%s", pid, WIFEXITED(status) ? "" : "was ", end);
     if (wrong && !w->told)
@@ -234,6 +238,7 @@ void keeper_ready(void *master, struct worker *w)
 
     respawn_ready(&m->respawn);
     log_debug("worker %d (pid %d) is ready", worker_number(w), (int)w->pid);
+    mailroom_joined(m, w->slot);
     recycle_ready(m, w);
     if (w->generation == m->rollout.next) {
         rollout_ready(m);

@@ -68,28 +68,30 @@ void master_stop(struct master *m, enum master_stop how)
         log_info("stopping once all connections have ended");
         drain_all(m, 0);
     }
-    if (crew_count(&m->crew) == 0)
-        m->over = true;
 }
 
 /* ---- Signals ---- */
 
+static void bury(struct master *m, const struct child_end *end)
+{
+    struct worker *w = crew_find(&m->crew, end->pid);
+
+    if (w) {
+        keeper_ended(m, w, end->status);
+    } else if (!succession_ended(m, end)) {
+        child_reap(end->pid);
+        rollout_reaped(m, end->pid, end->status);
+    }
+}
+
 static void reap(struct master *m)
 {
     struct child_end end;
-    struct worker *w;
 
-    while (child_reap(&end)) {
-        if (rollout_reaped(m, end.pid, end.status))
-            continue;
-        w = crew_find(&m->crew, end.pid);
-        if (w)
-            keeper_ended(m, w, end.status);
-    }
+    while (child_peek(&end))
+        bury(m, &end);
     rollout_look(m);
     reopen_look(m);
-    if (m->stop && crew_count(&m->crew) == 0)
-        m->over = true;
 }
 
 /* The kernel sends WINCH, TTIN and TTOU too, for a terminal's sake: those are not for us. */
@@ -155,6 +157,7 @@ static void on_bell(struct loop_io *io, uint32_t events)
     (void)events;
     fd_event_drain(io->fd);
     crew_look(&m->crew, keeper_ready, m);
+    succession_bell(m);
     rollout_look(m);
     recycle_look(m);
     reopen_look(m);
@@ -185,6 +188,7 @@ void master_shed(void *master, const struct generation *of)
     fd_close(&m->release);
     fd_close(&m->rollout.probe.fd);
     fd_close(&m->crew.lifeline[1]);
+    fd_close(&m->primary.pass);
     control_shed(m->control);
     if (!of)
         return;
@@ -197,6 +201,11 @@ void master_shed(void *master, const struct generation *of)
 }
 
 /* ---- Switching ---- */
+
+void master_judge(struct master *m)
+{
+    atomic_store(&m->region.header->degraded, m->workers_fail || m->primary_fails);
+}
 
 void master_switch(struct master *m, struct generation *next)
 {
@@ -211,7 +220,8 @@ void master_switch(struct master *m, struct generation *next)
     logs_use(&next->logs);
     keeper_stop(m);
     respawn_calm(&m->respawn);
-    atomic_store(&m->region.header->degraded, 0);
+    m->workers_fail = false;
+    succession_switch(m);
     m->paused = false;
     m->announced = true;
     if (!m->serving) {
@@ -249,6 +259,7 @@ void master_init(struct master *m)
     m->crew.arg = m;
     list_init(&m->draining);
     keeper_init(m);
+    succession_init(m);
     rollout_init(m);
     reopen_init(m);
     m->started_ms = clock_ms();
@@ -262,6 +273,7 @@ static void free_all(struct master *m)
     log_info("stopped");
     control_free(m->control);
     patrol_free(m);
+    mailroom_close(m);
     while ((node = list_first(&m->draining)))
         generation_free(CONTAINER_OF(node, struct generation, node), NULL);
     log_open(STDERR_FILENO, false);
@@ -274,15 +286,23 @@ static void free_all(struct master *m)
     free(m->path);
 }
 
+/* The primary ends after the last worker, whose messages it hears. */
+static bool is_over(const struct master *m)
+{
+    return m->stop && crew_count(&m->crew) == 0 && m->primary.pid == 0;
+}
+
 int master_run(const struct master_opts *opts)
 {
     struct master *m = mem_alloc(sizeof *m);
     int code;
 
     master_start(m, opts);
-    while (!m->over) {
+    while (!is_over(m)) {
         deal(m);
-        loop_wait(&m->loop, -1);
+        succession_look(m);
+        loop_wait(&m->loop, mailroom_park(m));
+        mailroom_wake(m);
         loop_dispatch(&m->loop);
         loop_run_timers(&m->loop);
         loop_reap(&m->loop);

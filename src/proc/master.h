@@ -3,14 +3,18 @@
  * It serves nothing, calls no module function and reads no byte from the network.
  *
  * One struct, and several files that each do one part of it:
- *   start.c    from a settings file to the first fork    rollout.c  a reload, step by step
- *   master.c   main loop, signals, the end              reopen.c   log rotation
- *   keeper.c   workers that die, and new ones           announce.c what is said when the server is
- * ready command.c  what the control socket is asked     patrol.c   connections that nobody accepts
- *   recycle.c  workers that have had their share of requests */
+ *   start.c       from a settings file to the first fork    rollout.c   a reload, step by step
+ *   master.c      main loop, signals, the end               reopen.c    log rotation
+ *   keeper.c      workers that die, and new ones            announce.c  what is said when the server is ready
+ *   succession.c  the primary, and who comes after it       patrol.c    connections that nobody accepts
+ *   recycle.c     workers that have had their share         mailroom.c  the master's part in the mail
+ *   command.c     what the control socket is asked          msg.c       messages for the command line */
 #ifndef PROC_MASTER_H
 #define PROC_MASTER_H
 
+#include "ipc/mailbox.h"
+#include "ipc/postmaster.h"
+#include "os/child.h"
 #include "proc/control.h"
 #include "proc/generation.h"
 #include "proc/probe.h"
@@ -70,6 +74,24 @@ struct recycling {
     uint64_t rest_until;   /* after a successor that did not start */
 };
 
+/* There is one at most, on the live settings. */
+struct primary {
+    pid_t pid;           /* 0: none now */
+    int pass;            /* our end of its socket pair */
+    bool ready;          /* has been READY */
+    int told;            /* the signal that told it to end; 0 = none */
+    bool killed;         /* by us, because it did not do what it should */
+    bool place;          /* in the mail, is kept for it */
+    uint32_t generation; /* whose settings it has */
+    uint32_t reopen;     /* it has to acknowledge log descriptors up to this serial; 0 = none */
+    uint64_t started_ms, ready_ms;
+    struct respawn respawn;
+    struct repeat repeat;
+    struct timer again; /* its next start */
+    struct timer limit; /* to become ready, or to end */
+    struct timer calm, retry;
+};
+
 struct patrol;
 
 struct master {
@@ -93,12 +115,17 @@ struct master {
     struct timer respawn_timer, calm, watch;
     struct recycling recycling;
     struct patrol *patrol;
+    struct primary primary;
+
+    struct mailbox mail; /* as IPC_SLOT_MASTER */
+    unsigned members;    /* the topic for struct member_event */
+    struct postmaster_watch mail_watch;
 
     enum master_stop stop;
-    bool paused;    /* WINCH: no workers, on purpose */
-    bool serving;   /* a worker has been ready */
-    bool announced; /* all have been */
-    bool over;
+    bool paused;                      /* WINCH: no workers, on purpose */
+    bool serving;                     /* a worker has been ready */
+    bool announced;                   /* all have been */
+    bool workers_fail, primary_fails; /* again and again: either makes the server degraded */
     bool quiet, daemon;
     int release; /* -D: tells the process that was started how it went; -1 = done */
     int exit_code;
@@ -122,6 +149,8 @@ void master_shed(void *master, const struct generation *of);
 void master_switch(struct master *m, struct generation *next);
 /* -D: the outcome of the start. */
 void master_release(struct master *m, int code);
+/* workers_fail or primary_fails has changed. */
+void master_judge(struct master *m);
 
 /* keeper.c */
 void keeper_init(struct master *m);
@@ -147,6 +176,41 @@ void recycle_ready(struct master *m, const struct worker *w);
 bool recycle_ended(struct master *m, struct worker *w, const char *how);
 /* Forgets what is under way: a successor that is not ready yet is told to end. */
 void recycle_cancel(struct master *m);
+
+/* succession.c: a primary runs where the live settings want one, and each that ends gets a successor, never before it has
+ * ended. Nothing that happens to it touches workers or requests. */
+void succession_init(struct master *m);
+/* Keeps its place in the mail, if there is to be one: before processes are forked that may write to it. */
+void succession_hold(struct master *m);
+/* Does what can be done now: starts it, or tells it to end. Any event may have changed what is wanted, so it is called
+ * before each wait. */
+void succession_look(struct master *m);
+void succession_bell(struct master *m); /* it may have become ready */
+/* Was it the primary that ended? It is a zombie yet. */
+bool succession_ended(struct master *m, const struct child_end *end);
+/* Other settings have gone live: what the old ones did wrong is forgotten. */
+void succession_switch(struct master *m);
+/* For a status: false when there is none and none is wanted. */
+struct primary_info {
+    pid_t pid;         /* 0: none now */
+    const char *state; /* as for workers; "waiting" for its next start */
+    uint32_t generation, starts;
+    uint64_t uptime_ms;
+};
+bool succession_info(const struct master *m, struct primary_info *info);
+
+/* mailroom.c */
+/* The master joins the mail; before the first fork. */
+void mailroom_open(struct master *m);
+void mailroom_close(struct master *m);
+/* Before and after the loop waits. The first handles what has come and gives the most milliseconds to wait, -1 = for ever. */
+int mailroom_park(struct master *m);
+void mailroom_wake(struct master *m);
+/* Once a second: who does not read is not waited for any longer. */
+void mailroom_look(struct master *m);
+/* Tells everybody. A process that has ended has been buried. */
+void mailroom_joined(struct master *m, int slot);
+void mailroom_left(struct master *m, int slot, int signal);
 
 /* patrol.c */
 void patrol_init(struct master *m);

@@ -330,6 +330,7 @@ static void on_round(struct timer *t)
         for (size_t i = 0; i < p->nqueues; i++)
             p->queues[i].stall = (struct stall){0};
     recycle_look(p->master);
+    mailroom_look(p->master);
 }
 
 void patrol_init(struct master *m)

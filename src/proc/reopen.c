@@ -1,5 +1,5 @@
 /* reopen.c - after a rotation: the master opens the log files again and passes them to every
- * worker, draining ones too, since each generation has its own paths. Answers when all have taken
+ * worker, draining ones too, since each generation has its own paths, and to the primary. Answers when all have taken
  * them. */
 #include "base/check.h"
 #include "base/log.h"
@@ -24,18 +24,40 @@ static void complain(struct master *m, const char *what, const char *path, int e
                  strerror(-error));
 }
 
-static void pass(struct master *m, struct worker *w, enum fdpass_kind kind, int fd)
+/* The number under which the process has to acknowledge it; 0: it could not be sent. */
+static uint32_t pass(struct master *m, int sock, enum fdpass_kind kind, int fd, const char *to)
 {
     struct fdpass_msg msg = {.kind = (uint32_t)kind, .serial = ++m->crew.serial};
-    char name[32];
-    int rc = fdpass_send(w->pass, &msg, fd);
+    int rc = fdpass_send(sock, &msg, fd);
 
-    if (rc == 0) {
-        w->reopen = msg.serial;
-        return;
-    }
+    if (rc == 0)
+        return msg.serial;
+    complain(m, "cannot pass the new log to", to, rc);
+    return 0;
+}
+
+static void pass_to_worker(struct master *m, struct worker *w, enum fdpass_kind kind, int fd)
+{
+    char name[32];
+    uint32_t serial;
+
     snprintf(name, sizeof name, "worker %d", worker_number(w));
-    complain(m, "cannot pass the new log to", name, rc);
+    serial = pass(m, w->pass, kind, fd, name);
+    if (serial)
+        w->reopen = serial;
+}
+
+/* One that is about to end keeps the old one. */
+static void pass_to_primary(struct master *m, const struct generation *g)
+{
+    struct primary *p = &m->primary;
+    uint32_t serial;
+
+    if (p->pid <= 0 || p->told || p->generation != g->number || !g->logs.error_path)
+        return;
+    serial = pass(m, p->pass, FDPASS_ERROR_LOG, g->logs.error_fd, "the primary");
+    if (serial)
+        p->reopen = serial;
 }
 
 static void reopen_of(struct master *m, struct generation *g)
@@ -53,10 +75,11 @@ static void reopen_of(struct master *m, struct generation *g)
         logs_use(&g->logs);
     for (struct worker *w = generation_next(g, NULL); w; w = generation_next(g, w)) {
         if (w->pid > 0 && g->logs.error_path)
-            pass(m, w, FDPASS_ERROR_LOG, g->logs.error_fd);
+            pass_to_worker(m, w, FDPASS_ERROR_LOG, g->logs.error_fd);
         if (w->pid > 0 && g->logs.access_path)
-            pass(m, w, FDPASS_ACCESS_LOG, g->logs.access_fd);
+            pass_to_worker(m, w, FDPASS_ACCESS_LOG, g->logs.access_fd);
     }
+    pass_to_primary(m, g);
 }
 
 static void finish(struct master *m, int code, const char *message)
@@ -71,26 +94,29 @@ static void finish(struct master *m, int code, const char *message)
     m->reopen.error[0] = '\0';
 }
 
-static bool has_taken(const struct master *m, const struct worker *w)
+static bool has_taken(const struct master *m, int slot, uint32_t serial)
 {
-    uint32_t done = atomic_load(&region_slot(&m->region, w->slot)->reopened);
+    uint32_t done = atomic_load(&region_slot(&m->region, slot)->reopened);
 
-    return (int32_t)(done - w->reopen) >= 0;
+    return (int32_t)(done - serial) >= 0;
 }
 
-/* Workers that have not taken what was sent to them. */
+/* Workers that have not taken what was sent to them, and perhaps the primary. */
 static unsigned count_missing(struct master *m)
 {
+    struct primary *p = &m->primary;
     unsigned n = 0;
 
     for (unsigned i = 0; i < m->crew.nworkers; i++) {
         struct worker *w = &m->crew.workers[i];
 
-        if (w->reopen && (w->pid <= 0 || has_taken(m, w)))
+        if (w->reopen && (w->pid <= 0 || has_taken(m, w->slot, w->reopen)))
             w->reopen = 0;
         n += w->reopen != 0;
     }
-    return n;
+    if (p->reopen && (p->pid <= 0 || p->told || has_taken(m, IPC_SLOT_PRIMARY_A, p->reopen)))
+        p->reopen = 0;
+    return n + (p->reopen != 0);
 }
 
 void reopen_look(struct master *m)
@@ -108,10 +134,11 @@ void reopen_look(struct master *m)
 static void on_limit(struct timer *t)
 {
     struct master *m = CONTAINER_OF(t, struct master, reopen.limit);
+    unsigned n = count_missing(m);
     char message[128];
 
-    snprintf(message, sizeof message, "%u workers have not taken the new logs after %d s",
-             count_missing(m), LIMIT_MS / 1000);
+    snprintf(message, sizeof message, "%u process%s not taken the new logs after %d s", n,
+             n == 1 ? " has" : "es have", LIMIT_MS / 1000);
     log_error("reopen: %s", message);
     finish(m, CODE_LATE, message);
 }

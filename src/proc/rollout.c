@@ -169,6 +169,7 @@ static void start(struct master *m)
     }
     r->state = ROLLOUT_STARTING;
     m->generations++;
+    succession_hold(m);
     progress(m, "the settings are good; starting new workers");
     timer_set(&m->loop.timers, &r->limit, GENERATION_START_MS);
     rc = keeper_start(m, r->next);

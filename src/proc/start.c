@@ -327,5 +327,7 @@ void master_start(struct master *m, const struct master_opts *opts)
     logs_use(&m->live->logs);
     log_info("starting %u worker%s with %s", m->live->wanted, m->live->wanted == 1 ? "" : "s",
              m->path);
+    mailroom_open(m);
+    succession_hold(m);
     keeper_start(m, m->live);
 }

@@ -166,7 +166,7 @@ def test_worker_that_does_not_take_the_log(serve):
     try:
         done = s.ctl("reopen", "--timeout", "20s")
         assert done.returncode == 75, done.stderr
-        assert "1 workers have not taken" in done.stderr
+        assert "1 process has not taken" in done.stderr
     finally:
         os.kill(stuck, signal.SIGCONT)
 

@@ -78,20 +78,60 @@ static void test_end_text(void **state)
     printf("rows: %zu\n", ARRAY_LEN(table));
 }
 
+static void end_by_exit(void)
+{
+    _exit(5);
+}
+
+static void end_by_term(void)
+{
+    signal(SIGTERM, SIG_DFL);
+    raise(SIGTERM);
+}
+
+/* Where cores are written, it says so. */
+static void end_by_abort(void)
+{
+    signal(SIGABRT, SIG_DFL);
+    abort();
+}
+
 static void test_reap(void **state)
 {
     (void)state;
-    struct child_end end;
-    assert_false(child_reap(&end));
-    pid_t pid = child_fork(0);
-    if (pid == 0)
-        _exit(5);
-    siginfo_t info;
-    assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
-    assert_true(child_reap(&end));
-    assert_int_equal(end.pid, pid);
-    assert_int_equal(WEXITSTATUS(end.status), 5);
-    assert_false(child_reap(&end));
+    static const struct {
+        void (*die)(void);
+        bool exits;
+        int number;
+    } table[] = {
+        {end_by_exit, true, 5}, {end_by_term, false, SIGTERM}, {end_by_abort, false, SIGABRT}};
+    struct child_end end, again;
+
+    assert_false(child_peek(&end));
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        pid_t pid = child_fork(0);
+        if (pid == 0)
+            table[i].die();
+        siginfo_t info;
+        assert_int_equal(waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT), 0);
+        assert_true(child_peek(&end));
+        assert_int_equal(end.pid, pid);
+        assert_int_equal(WIFEXITED(end.status), table[i].exits);
+        assert_int_equal(table[i].exits ? WEXITSTATUS(end.status) : WTERMSIG(end.status),
+                         table[i].number);
+        assert_true(child_peek(&again)); /* it still has its pid */
+        assert_int_equal(again.pid, pid);
+        assert_int_equal(kill(pid, 0), 0);
+        int status;
+        pid_t other = child_fork(0); /* as waitpid tells it */
+        if (other == 0)
+            table[i].die();
+        assert_int_equal(waitpid(other, &status, 0), other);
+        assert_int_equal(status, end.status);
+        child_reap(pid);
+        assert_false(child_peek(&end));
+        assert_int_equal(kill(pid, 0), -1);
+    }
 }
 
 /* A parent with a child that says "here" into the pipe and then waits for ever. */

@@ -1,0 +1,116 @@
+/* mailroom.c - the master is a member of the mail, to tell the others who comes and goes and to send what the command line
+ * wants sent; and it sees to it that nobody who does not read holds the others up (postmaster.h). */
+#include "base/clock.h"
+#include "base/log.h"
+#include "ipc/member.h"
+#include "ipc/topic.h"
+#include "proc/master.h"
+#include "proc/msg.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_MESSAGES 256 /* of one turn of the loop */
+#define MAX_US       2000
+
+static void on_message(void *master, const struct mail_message *mail)
+{
+    msg_on_message(master, mail);
+}
+
+void mailroom_open(struct master *m)
+{
+    struct topic_spec members = {
+        .name = MEMBER_TOPIC, .owner = "cserver", .max_len = sizeof(struct member_event)};
+    struct ipc_slot *slot = region_slot(&m->region, IPC_SLOT_MASTER);
+    int rc = topic_new(&m->region, &members);
+
+    if (rc >= 0) {
+        m->members = (unsigned)rc;
+        atomic_store(&slot->pid, getpid());
+        atomic_store(&slot->incarnation, 1);
+        mailbox_init(&m->mail, &m->region, IPC_SLOT_MASTER, on_message, m);
+        rc = mailbox_join(&m->mail);
+    }
+    if (rc < 0)
+        fatal(1, "cannot set up the mail between the processes: %s", strerror(-rc));
+}
+
+void mailroom_close(struct master *m)
+{
+    mailbox_leave(&m->mail);
+}
+
+int mailroom_park(struct master *m)
+{
+    mailbox_drain(&m->mail, MAX_MESSAGES, MAX_US);
+    mailbox_park(&m->mail);
+    return mailbox_wait_ms(&m->mail);
+}
+
+void mailroom_wake(struct master *m)
+{
+    mailbox_wake(&m->mail);
+}
+
+/* ---- Members ---- */
+
+static void tell(struct master *m, int slot, bool left, int signal)
+{
+    struct member_event event = {.slot = slot,
+                                 .incarnation =
+                                     atomic_load(&region_slot(&m->region, slot)->incarnation),
+                                 .left = left,
+                                 .signal = signal};
+    enum mail_result rc = mailbox_publish(
+        &m->mail, m->members, (struct mail_target){.to = MAIL_ALL}, &event, sizeof event, NULL);
+
+    if (rc != MAIL_SENT && rc != MAIL_QUEUED)
+        log_warn("nobody hears that a process has %s: %s", left ? "ended" : "become ready",
+                 mailbox_result_name(rc));
+}
+
+void mailroom_joined(struct master *m, int slot)
+{
+    tell(m, slot, false, 0);
+}
+
+/* The successor has another incarnation only when it is forked, which is later. */
+void mailroom_left(struct master *m, int slot, int signal)
+{
+    tell(m, slot, true, signal);
+}
+
+/* ---- Who does not read ---- */
+
+static void describe(const struct master *m, int slot, char *out, size_t n)
+{
+    int pid = (int)atomic_load(&region_slot(&m->region, slot)->pid);
+
+    if (slot == IPC_SLOT_MASTER)
+        snprintf(out, n, "the master (pid %d)", pid);
+    else if (slot >= IPC_SLOT_WORKERS)
+        snprintf(out, n, "worker %d (pid %d)", slot - IPC_SLOT_WORKERS + 1, pid);
+    else if (pid > 0)
+        snprintf(out, n, "the primary (pid %d)", pid);
+    else
+        snprintf(out, n, "the primary, which is still to be started,");
+}
+
+void mailroom_look(struct master *m)
+{
+    struct region *r = &m->region;
+    uint64_t limit = 5000, behind;
+    int slot = postmaster_look(&m->mail_watch, r, clock_ms(), limit);
+    char who[64];
+
+    if (slot < 0)
+        return;
+    describe(m, slot, who, sizeof who);
+    behind = atomic_load(&r->mail->head) - atomic_load(&r->mailboxes[slot].cursor);
+    log_warn("%s has taken no message for %llu ms, and is %llu%% of the mailbox behind: it is not "
+             "waited for any longer, and loses what it has not read",
+             who, (unsigned long long)limit, (unsigned long long)(behind * 100 / r->mail->cells));
+    postmaster_evict(r, slot);
+}

@@ -1,0 +1,127 @@
+/* primary.c - see primary.h. The order of the main loop is mailbox.h's. */
+#include "proc/primary.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "module/host.h"
+#include "os/fd.h"
+#include "proc/process.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+struct primary_self {
+    struct process process;
+    struct host host;
+    struct loop_io bell;
+    bool told; /* to end */
+    bool now;  /* without further ado */
+};
+
+static void on_signal(struct process *process, int sig)
+{
+    struct primary_self *p = CONTAINER_OF(process, struct primary_self, process);
+
+    p->told |= sig == SIGQUIT || sig == SIGTERM || sig == SIGINT;
+    p->now |= sig == SIGINT;
+}
+
+static void on_orphaned(struct process *process)
+{
+    struct primary_self *p = CONTAINER_OF(process, struct primary_self, process);
+
+    log_warn("the master has died: the primary ends");
+    p->told = true;
+}
+
+static void on_bell(struct loop_io *io, uint32_t events)
+{
+    (void)events;
+    fd_event_drain(io->fd);
+}
+
+/* A socket that is held here would take connections that nobody accepts. */
+static void let_go(struct serve_plan *plan)
+{
+    for (size_t i = 0; i < plan->nlisteners; i++)
+        for (size_t k = 0; k < plan->listeners[i].nfds; k++)
+            fd_close(&plan->listeners[i].fds[k]);
+    for (size_t i = 0; i < plan->nroots; i++)
+        fd_close(&plan->roots[i].fd);
+    if (plan->access_fd > STDERR_FILENO)
+        fd_close(&plan->access_fd);
+}
+
+static bool start(struct primary_self *p, const struct heritage *h)
+{
+    struct host_opts opts = {.conf = h->plan->conf,
+                             .loop = &p->process.loop,
+                             .region = h->region,
+                             .slot = h->slot,
+                             .workers = h->plan->workers,
+                             .generation = h->generation};
+
+    let_go(h->plan);
+    if (!process_open(&p->process, h))
+        return false;
+    if (process_watch(&p->process, &p->bell, h->region->bells[h->slot], on_bell) < 0) {
+        log_error("cannot set up the event loop");
+        return false;
+    }
+    if (host_open(&p->host, &opts) < 0)
+        return false;
+    process_set_state(&p->process, IPC_READY);
+    return true;
+}
+
+static void react(struct loop *loop)
+{
+    loop_dispatch(loop);
+    loop_run_timers(loop);
+    loop_reap(loop);
+}
+
+static void turn_once(struct primary_self *p, int most_ms)
+{
+    struct mailbox *mail = &p->host.mail;
+    int ms;
+
+    host_drain(&p->host);
+    mailbox_park(mail);
+    ms = host_wait_ms(&p->host);
+    loop_wait(&p->process.loop, ms < 0 || (most_ms >= 0 && ms > most_ms) ? most_ms : ms);
+    mailbox_wake(mail);
+    react(&p->process.loop);
+}
+
+/* The stop hooks come after the last message: they may rely on having seen all. */
+static void end(struct primary_self *p)
+{
+    uint64_t until = clock_ms() + PRIMARY_END_MS;
+
+    process_set_state(&p->process, IPC_DRAINING);
+    while (!p->now && !host_is_done(&p->host) && clock_ms() < until)
+        turn_once(p, (int)(until - clock_ms()));
+    host_stop(&p->host);
+    while (!p->now && !mailbox_outbox_empty(&p->host.mail) && clock_ms() < until) {
+        loop_wait(&p->process.loop, 1);
+        react(&p->process.loop);
+        mailbox_drain(&p->host.mail, 0, 0);
+    }
+    host_close(&p->host);
+}
+
+int primary_run(const struct heritage *h)
+{
+    struct primary_self p = {.process = {.on_signal = on_signal, .on_orphaned = on_orphaned}};
+    bool good;
+
+    process_name("primary");
+    good = start(&p, h);
+    while (good && !p.told)
+        turn_once(&p, -1);
+    if (good)
+        end(&p);
+    process_close(&p.process);
+    return good ? 0 : 1;
+}

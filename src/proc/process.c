@@ -1,0 +1,123 @@
+/* process.c - see process.h. */
+#include "proc/process.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "ipc/fdpass.h"
+#include "os/child.h"
+#include "os/fd.h"
+#include "os/sig.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BATCH 256
+
+void process_name(const char *name)
+{
+    log_set_name(name);
+    child_title_set("cserver: %s", name);
+    clock_update();
+}
+
+void process_set_state(struct process *p, enum ipc_state state)
+{
+    atomic_store(&p->slot->state, (uint32_t)state);
+    fd_event_ring(p->heritage->region->master_bell);
+}
+
+static void on_signals(struct loop_io *io, uint32_t events)
+{
+    struct process *p = CONTAINER_OF(io, struct process, signals);
+    int sig, pid;
+
+    (void)events;
+    while ((sig = sig_read(io->fd, &pid)))
+        p->on_signal(p, sig);
+}
+
+static void on_lifeline(struct loop_io *io, uint32_t events)
+{
+    struct process *p = CONTAINER_OF(io, struct process, lifeline);
+
+    (void)events;
+    loop_del(&p->loop, io);
+    p->on_orphaned(p);
+}
+
+static void use_log(struct process *p, const struct fdpass_msg *msg, int fd)
+{
+    if (msg->kind == FDPASS_ERROR_LOG) {
+        log_open(fd, p->heritage->json);
+        fd_close(&p->error_log);
+        p->error_log = fd;
+    } else if (msg->kind == FDPASS_ACCESS_LOG && p->on_access_log) {
+        p->on_access_log(p, fd);
+    } else {
+        close(fd);
+    }
+}
+
+static void on_pass(struct loop_io *io, uint32_t events)
+{
+    struct process *p = CONTAINER_OF(io, struct process, pass);
+    struct fdpass_msg msg;
+    int fd = -1, rc;
+
+    (void)events;
+    while ((rc = fdpass_recv(io->fd, &msg, &fd)) == 1) {
+        if (fd >= 0)
+            use_log(p, &msg, fd);
+        atomic_store(&p->slot->reopened, msg.serial);
+        fd_event_ring(p->heritage->region->master_bell);
+        fd = -1;
+    }
+    if (rc < 0 && rc != -EAGAIN)
+        loop_del(&p->loop, io); /* the master has gone; the lifeline says what follows */
+}
+
+int process_watch(struct process *p, struct loop_io *io, int fd,
+                  void (*on_ready)(struct loop_io *io, uint32_t events))
+{
+    *io = (struct loop_io){.fd = fd, .on_ready = on_ready};
+    return fd < 0 ? fd : loop_set(&p->loop, io, EPOLLIN);
+}
+
+static int open_loop(struct process *p)
+{
+    int rc = loop_init(&p->loop, BATCH);
+
+    if (rc == 0)
+        rc = process_watch(p, &p->signals, sig_open(), on_signals);
+    if (rc == 0)
+        rc = process_watch(p, &p->lifeline, p->heritage->lifeline, on_lifeline);
+    if (rc == 0)
+        rc = process_watch(p, &p->pass, p->heritage->pass, on_pass);
+    return rc;
+}
+
+bool process_open(struct process *p, const struct heritage *h)
+{
+    int rc = 0;
+
+    p->heritage = h;
+    p->slot = region_slot(h->region, h->slot);
+    p->error_log = -1;
+    if (h->user.drop)
+        rc = child_user_become(h->user.name, h->user.uid, h->user.gid);
+    if (rc < 0) {
+        log_error("cannot become the user %s: %s", h->user.name, strerror(-rc));
+        return false;
+    }
+    rc = open_loop(p);
+    if (rc < 0)
+        log_error("cannot set up the event loop: %s", strerror(-rc));
+    return rc == 0;
+}
+
+void process_close(struct process *p)
+{
+    if (p->loop.ready)
+        loop_free(&p->loop);
+}

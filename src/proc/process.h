@@ -1,0 +1,34 @@
+/* process.h - what a worker and the primary have in common: who they are, signals, the master's death, descriptors that
+ * the master passes. What follows from these is their own business. */
+#ifndef PROC_PROCESS_H
+#define PROC_PROCESS_H
+
+#include "event/loop.h"
+#include "proc/heritage.h"
+
+struct process {
+    const struct heritage *heritage;
+    struct ipc_slot *slot;
+    struct loop loop;
+    struct loop_io signals, lifeline, pass;
+    int error_log; /* a reopened one, ours to close */
+
+    /* Set by the owner before process_open. */
+    void (*on_signal)(struct process *p, int sig);
+    void (*on_orphaned)(struct process *p);            /* the master has died */
+    void (*on_access_log)(struct process *p, int log); /* takes it over; NULL: it is closed */
+};
+
+/* In logs and titles, before anything is logged. */
+void process_name(const char *name);
+/* Becomes the user it is to be, and opens its loop. False: it is logged what went wrong. */
+bool process_open(struct process *p, const struct heritage *h);
+/* Adds a descriptor to the loop. 0 or -errno; a negative fd is an error already. */
+int process_watch(struct process *p, struct loop_io *io, int fd,
+                  void (*on_ready)(struct loop_io *io, uint32_t events));
+/* Said to the master too. */
+void process_set_state(struct process *p, enum ipc_state state);
+/* After process_open, however that went. */
+void process_close(struct process *p);
+
+#endif
