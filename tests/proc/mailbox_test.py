@@ -316,12 +316,12 @@ def test_call(mail, asker, to):
     assert [e.result for e in mail.events(target) if e.what == "did" and e.command == "!answer well"] == [OK]
 
 
-@pytest.mark.parametrize("command,result", [
-    ("call id ask all 1000 x", ERROR), ("call id ask workers 1000 x", ERROR), ("call id ask others 1000 x", ERROR),
-    ("call id ask 4 1000 x", CLOSED), ("call id none 2 1000 x", CLOSED), ("call id tiny 2 1000 xx", TOOBIG),
-])
-def test_call_refused(mail, command, result):
-    assert mail.one(1, command) == result
+@pytest.mark.parametrize("command,results", [
+    ("call id ask all 1000 x", EITHER), ("call id ask workers 1000 x", EITHER), ("call id ask others 1000 x", EITHER),
+    ("call id ask -9 1000 x", EITHER), ("call id ask 4 1000 x", CLOSED), ("call id ask 999 1000 x", CLOSED),
+    ("call id none 2 1000 x", CLOSED), ("call id tiny 2 1000 xx", TOOBIG)])
+def test_call_refused(mail, command, results):
+    assert mail.one(1, command) in results.split()
     flushed(mail)
     assert not [e for slot in ALL for e in mail.events(slot) if e.what == "done"]
 
