@@ -11,6 +11,7 @@
 #include "os/sock.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@ struct control_client {
     struct loop_task free_task, work_task;
     struct timer idle; /* no whole request, or no progress with an answer, for too long */
     struct buf in, out;
+    size_t searched;           /* bytes of `in` without a line end */
     struct control_call *call; /* being worked on */
     bool closing;              /* after the output */
     bool dead;
@@ -44,7 +46,12 @@ struct control {
 static void run_free(struct loop_task *task)
 {
     struct control_client *cl = CONTAINER_OF(task, struct control_client, free_task);
+    struct control_call *call = cl->call;
 
+    if (call)
+        call->client = NULL;
+    if (call && call->on_gone)
+        call->on_gone(call);
     buf_free(&cl->in);
     buf_free(&cl->out);
     free(cl);
@@ -57,15 +64,14 @@ static void drop(struct control_client *cl)
     if (cl->dead)
         return;
     cl->dead = true;
-    if (cl->call)
-        cl->call->client = NULL;
     timer_clear(&c->loop->timers, &cl->idle);
     if (cl->work_task.node.next)
         list_remove(&cl->work_task.node);
     loop_del(c->loop, &cl->io);
     fd_close(&cl->io.fd);
     list_remove(&cl->node);
-    c->nclients--;
+    if (!cl->call || !cl->call->kept)
+        c->nclients--;
     loop_later(c->loop, &cl->free_task);
 }
 
@@ -148,54 +154,81 @@ void control_progress(struct control_call *call, const char *text)
     struct buf out = {0};
     struct json j;
 
-    if (!call->client)
-        return;
     json_init(&j, &out);
     json_object(&j, NULL);
     json_z(&j, "progress", text);
     json_end_object(&j);
-    put_line(call->client, buf_str(&out));
+    control_line(call, buf_str(&out));
     buf_free(&out);
+}
+
+void control_line(struct control_call *call, cs_str json)
+{
+    if (call->client && !call->client->dead)
+        put_line(call->client, json);
+}
+
+size_t control_backlog(const struct control_call *call)
+{
+    return call->client ? call->client->out.n : 0;
+}
+
+void control_keep(struct control_call *call)
+{
+    if (call->kept || !call->client || call->client->dead)
+        return;
+    call->kept = true;
+    call->client->control->nclients--;
 }
 
 /* The client's next request is looked at in another turn: answers given at once do not nest. */
 void control_answer(struct control_call *call, cs_str json)
 {
     struct control_client *cl = call->client;
+    bool kept = call->kept;
 
     free(call);
     if (!cl)
         return;
     cl->call = NULL;
+    if (cl->dead)
+        return;
+    if (kept)
+        cl->control->nclients++;
     touch(cl);
     loop_later(cl->control->loop, &cl->work_task);
     put_line(cl, json);
 }
 
-/* Takes one whole line off the input and hands it over. */
-static void next_request(struct control_client *cl)
+/* Hands the first line of the input over, and takes it off. A client that goes away meanwhile is still there until the
+ * end of the turn. */
+static void run_line(struct control_client *cl, size_t n)
 {
-    char *end = cl->in.n ? memchr(cl->in.p, '\n', cl->in.n) : NULL;
-    size_t n = end ? (size_t)(end - cl->in.p) : cl->in.n;
-    struct control_call *call;
-    char line[CONTROL_LINE];
+    struct control_call *call = mem_alloc(sizeof *call);
+    size_t text = n > 0 && cl->in.p[n - 1] == '\r' ? n - 1 : n;
 
-    if (n >= CONTROL_LINE) {
-        refuse(cl, 2, "a request line has at most 4095 bytes");
-        return;
-    }
-    if (!end)
-        return;
-    memcpy(line, cl->in.p, n);
-    buf_consume(&cl->in, n + 1);
-    if (n > 0 && line[n - 1] == '\r')
-        n--;
-    call = mem_alloc(sizeof *call);
     list_init(&call->node);
     call->client = cl;
     cl->call = call;
     timer_clear(&cl->control->loop->timers, &cl->idle);
-    cl->control->handler(cl->control->arg, call, str_trim((cs_str){line, n}));
+    cl->control->handler(cl->control->arg, call, str_trim((cs_str){cl->in.p, text}));
+    buf_consume(&cl->in, n + 1);
+}
+
+static void next_request(struct control_client *cl)
+{
+    size_t from = cl->searched;
+    char *end = cl->in.n > from ? memchr(cl->in.p + from, '\n', cl->in.n - from) : NULL;
+    size_t n = end ? (size_t)(end - cl->in.p) : cl->in.n;
+    char text[64];
+
+    cl->searched = end ? 0 : n;
+    if (n >= CONTROL_LINE) {
+        snprintf(text, sizeof text, "a request line has at most %d bytes", CONTROL_LINE - 1);
+        refuse(cl, 2, text);
+    } else if (end) {
+        run_line(cl, n);
+    }
 }
 
 static void work(struct control_client *cl)
@@ -218,7 +251,7 @@ static void run_work(struct loop_task *task)
 
 static void receive(struct control_client *cl)
 {
-    char bytes[CONTROL_LINE];
+    char bytes[16384];
     ssize_t n = recv(cl->io.fd, bytes, sizeof bytes, 0);
 
     if (n == 0 && cl->out.n > 0) {
@@ -235,13 +268,20 @@ static void receive(struct control_client *cl)
     work(cl);
 }
 
+static void send_more(struct control_client *cl)
+{
+    flush(cl);
+    if (!cl->dead && cl->out.n == 0 && cl->call && cl->call->on_sent)
+        cl->call->on_sent(cl->call);
+}
+
 /* A client that only shuts down its sending side may still want its answer. */
 static void on_client(struct loop_io *io, uint32_t events)
 {
     struct control_client *cl = CONTAINER_OF(io, struct control_client, io);
 
     if (events & EPOLLOUT)
-        flush(cl);
+        send_more(cl);
     if (cl->dead)
         return;
     if (events & EPOLLIN)

@@ -1,9 +1,9 @@
 /* control.h - the control socket: a unix stream socket on which the command line, and whoever may,
  * talks to the master.
  *
- * A request is one line: a word, and later perhaps a JSON object behind it. An answer is one line
- * with a JSON object that has "ok"; before it there may be lines with "progress". Requests of one
- * connection are worked off one after the other. Nothing that a client does or leaves undone holds
+ * A request is one line: a word, and perhaps a JSON object behind it. An answer is one line with a
+ * JSON object that has "ok"; before it there may be other lines, such as those with "progress".
+ * Requests of one connection are worked off one after the other. Nothing that a client does or leaves undone holds
  * the master up: everything is non-blocking and bounded. Only root and the server's own user get an
  * answer. */
 #ifndef PROC_CONTROL_H
@@ -13,7 +13,7 @@
 #include "event/loop.h"
 
 #define CONTROL_CLIENTS 16
-#define CONTROL_LINE    4096
+#define CONTROL_LINE    98304 /* the longest message of the mailbox, in base64, has room */
 #define CONTROL_IDLE_MS 10000
 #define CONTROL_OUT     (4u << 20) /* what may wait for a client that does not read */
 
@@ -24,6 +24,11 @@ struct control_client;
 struct control_call {
     struct list node; /* for whoever keeps it waiting */
     struct control_client *client;
+    bool kept;
+    /* NULL, or set by whoever keeps it: from the loop, never inside one of the calls below. */
+    void (*on_gone)(
+        struct control_call *call); /* the client has gone: answer it, to be rid of it */
+    void (*on_sent)(struct control_call *call); /* the client has caught up with its lines */
 };
 
 /* `line` is valid during the call only. Must end in one control_answer, now or later. */
@@ -40,6 +45,13 @@ void control_shed(struct control *c);
 
 /* {"progress":"..."} */
 void control_progress(struct control_call *call, const char *text);
+/* One line, a JSON object, before the answer. */
+void control_line(struct control_call *call, cs_str json);
+/* Bytes of such lines that the client has not taken yet; it is cut off when they are CONTROL_OUT. */
+size_t control_backlog(const struct control_call *call);
+/* This call may last: it does not count among CONTROL_CLIENTS any longer, so that it keeps nobody
+ * out. Who keeps calls bounds their number. */
+void control_keep(struct control_call *call);
 /* Sends the answer, one JSON object without a line break, and frees the call. */
 void control_answer(struct control_call *call, cs_str json);
 
