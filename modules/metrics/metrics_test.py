@@ -5,31 +5,8 @@ import threading
 
 import pytest
 from lib.exposition import OPEN, PLAIN, Exposition
-from lib.server import Server, build_module, wait_for
-
-CONF = """
-    [module:metrics]
-    [module:status]
-    [module:hello]
-
-    [route:metrics]
-    match = = /metrics
-    handler = metrics
-
-    [route:status]
-    match = = /status.json
-    handler = status
-
-    [route:hello]
-    match = = /hello
-    handler = hello
-"""
-
-
-def scrape(s, accept=None):
-    r = s.get("/metrics", {"Accept": accept} if accept else {})
-    assert r.status == 200
-    return Exposition(r)
+from lib.figures import CONF, check_methods, held, kill, poster, running, scrape, status
+from lib.server import build_module, wait_for
 
 
 def test_the_parser_is_strict():
@@ -72,10 +49,7 @@ def test_the_parser_is_strict():
 
 @pytest.fixture(scope="module")
 def server():
-    s = Server(CONF, server={"workers": 3}, www={"index.html": "front"}).start()
-    yield s
-    faults = s.end()
-    assert not faults, "\n".join(faults)
+    yield from running()
 
 
 @pytest.mark.parametrize("accept, kind", [
@@ -110,10 +84,7 @@ def test_format(server, accept, kind):
 
 
 def test_head_and_other_methods(server):
-    r = server.exchange(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "HEAD")
-    assert (r.status, r["content-type"]) == (200, PLAIN) and int(r["content-length"]) > 1000
-    r = server.post("/metrics", b"x")
-    assert (r.status, r["allow"]) == (405, "GET, HEAD")
+    check_methods(server, "/metrics", PLAIN)
 
 
 def test_every_family_tells_what_it_is(server):
@@ -139,19 +110,25 @@ def test_the_workers_are_the_real_ones(server):
         assert m.value("cserver_turn_hold_seconds_count", worker=number) >= 0
 
 
+GAUGES = {"connections", "connections_max", "mail_backlog", "mail_lag", "mail_lag_peak", "mail_lagging",
+          "mail_outbox_bytes", "mail_outbox_peak_bytes"}
+
+
 def flat_status(s):
-    """The status page's numbers under the names of the metrics."""
-    j = s.get("/status.json").json
+    """The status page's counters under the names of the metrics: (name, one label or none) -> value."""
+    j = status(s)
     found = {}
     for name, value in j["totals"].items():
         if name.endswith("_by_cause"):
-            found.update({("cserver_wakeups_total", cause): n for cause, n in value.items()})
+            found.update({("cserver_wakeups_total", ("cause", cause)): n for cause, n in value.items()})
         elif isinstance(value, dict):
             found[f"cserver_{name}_seconds_count", None] = value["count"]
-        elif name not in ("connections", "connections_max", "wakeups"):
+        elif name != "wakeups" and name not in GAUGES:
             found[f"cserver_{name}_total", None] = value
     for module, values in j["modules"].items():
         found.update({(f"{module}_{name}_total", None): n for name, n in values.items()})
+    for topic, values in j["topics"].items():
+        found.update({(f"cserver_topic_{name}_total", ("topic", topic)): n for name, n in values.items()})
     return found
 
 
@@ -164,22 +141,16 @@ def test_status_page_tells_the_same(server):
     wait_for(lambda: scrape(server).sum("cserver_responses_4xx_total") >= 7, 5)
     before, m, after = flat_status(server), scrape(server), flat_status(server)
     assert before.keys() == after.keys() and len(before) > 40
-    for (name, cause), low in before.items():
-        labels = {"cause": cause} if cause else {}
+    for (name, label), low in before.items():
         assert any(n == name for n, _ in m.samples), name
-        assert low <= m.sum(name, **labels) <= after[name, cause], name
+        assert low <= m.sum(name, **dict([label] if label else [])) <= after[name, label], name
     shown = {f.name for f in m.families.values() if f.kind == "counter"}
     assert shown == {n for n, _ in before if n.endswith("_total")}
 
 
 def test_open_connections(server):
-    held = [server.connect() for _ in range(9)]
-    for c in held:
-        c.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert c.response().status == 200
-    assert scrape(server).sum("cserver_connections") >= 10
-    for c in held:
-        c.close()
+    with held(server, 9):
+        assert scrape(server).sum("cserver_connections") >= 10
     wait_for(lambda: scrape(server).sum("cserver_connections") == 1, 5)
 
 
@@ -240,9 +211,7 @@ def test_a_killed_worker_is_counted(serve):
     for _ in range(20):
         s.get("/hello")
     before = scrape(s)
-    victim = s.workers()[0]
-    os.kill(victim, signal.SIGKILL)
-    wait_for(lambda: len(s.workers()) == 2 and victim not in s.workers(), 10)
+    kill(s, status(s)["workers"][0])
     after = scrape(s)
     for key, value in before.grows():
         assert after.samples[key] >= value, key
@@ -358,6 +327,101 @@ def test_names_and_help_of_modules(serve, folder):
         assert m.families[name].help == 'Back\\slash, "quotes"\nand \u00e4 ?.'
         assert m.value("a_b_c_total", module="a") == 1 and m.value("a_b_c_total", module="a_b") == 2
         assert m.value(plain, module="a") == 2
+
+
+# ---- Mail --------------------------------------------------------------------------------------
+
+def posted(s, number):
+    """Publishes in pieces of up to 500, from whichever worker."""
+    for n in range(0, number, 500):
+        assert s.get(f"/post?{min(500, number - n)}").status == 200
+
+
+def receivers(m):
+    return [ls for (name, ls) in m.samples if name == "cserver_mail_delivered_total" and dict(ls) != {"process": "master"}]
+
+
+def at_rest(s):
+    """A scrape of a server whose processes have read all their mail. The last message is for the primary, and nobody wakes
+    the workers for that."""
+    def rests():
+        m = scrape(s)
+        return m if m.sum("cserver_mail_backlog") == 0 else None
+
+    m = wait_for(rests, 20)
+    for labels in receivers(m):
+        assert m.value("cserver_mail_lag", **dict(labels)) <= ("worker" in dict(labels))
+    return m
+
+
+def served(s):
+    """With its primary: only then is a message for all one for three processes."""
+    wait_for(lambda: [1 for n, ls in scrape(s).samples
+                      if n == "cserver_process_info" and dict(ls)["state"] == "ready"], 10)
+    return s
+
+
+def check_all_is_accounted_for(before, after, published):
+    """For each process: published for it = delivered + lost."""
+    assert after.value("cserver_topic_published_total", topic="poster.all") - \
+        before.value("cserver_topic_published_total", topic="poster.all") == published
+    had = 0
+    for labels in receivers(after):
+        of_it = sum(after.value(f"cserver_mail_{name}_total", **dict(labels)) -
+                    before.value(f"cserver_mail_{name}_total", **dict(labels)) for name in ("delivered", "lost"))
+        own = after.value("cserver_topic_delivered_total", topic="poster.once") - \
+            before.value("cserver_topic_delivered_total", topic="poster.once") if dict(labels).get("process") else 0
+        assert of_it == published + own, labels
+        had += of_it - own
+    assert had == sum(after.value(f"cserver_topic_{name}_total", topic="poster.all") -
+                      before.value(f"cserver_topic_{name}_total", topic="poster.all") for name in ("delivered", "lost"))
+
+
+def test_every_message_is_accounted_for(serve, folder):
+    """M7, told by /metrics: whoever a message was for has had it or has been told that it is lost."""
+    s = served(serve(poster(folder), server={"workers": 3}))
+    before = at_rest(s)
+    posted(s, 5000)
+    after = at_rest(s)
+    assert len(receivers(after)) == 4
+    check_all_is_accounted_for(before, after, 5000)
+    assert after.value("cserver_topic_bytes_total", topic="poster.all") == 25000
+    assert after.sum("cserver_mail_published_total") == after.value("cserver_mail_messages_total")
+    for name in ("published", "queued", "refused", "full", "busy", "loops", "recovered", "corrupt", "stale", "retained",
+                 "bells_sent", "bells_saved_flag", "bells_saved_running", "bells_heard", "bells_futile", "skipped"):
+        assert after.sum(f"cserver_mail_{name}_total") >= 0
+        assert len([1 for n, _ in after.samples if n == f"cserver_mail_{name}_total"]) == 5
+    for family in ("latency", "handler"):
+        assert after.sum(f"cserver_mail_{family}_seconds_count", worker="1") >= 5000
+
+
+def test_mail_survives_deaths(serve, folder):
+    """A worker and the primary are killed with mail on its way: no counter goes back, and afterwards all adds up."""
+    s = served(serve(poster(folder), server={"workers": 2}))
+    posted(s, 1000)
+    seen = scrape(s)
+    for process in (status(s)["workers"][1], status(s)["processes"]["primary"]):
+        posted(s, 500)
+        kill(s, process)
+        now = scrape(s)
+        for key, value in seen.grows():
+            assert now.samples[key] >= value, key
+        seen = now
+    assert seen.value("cserver_process_starts_total", process="primary") == 2
+    assert seen.value("cserver_process_up", process="primary") == 1
+    before = at_rest(s)
+    posted(s, 1000)
+    check_all_is_accounted_for(before, at_rest(s), 1000)
+
+
+def test_only_who_has_mail_is_shown(server):
+    """Nobody here takes messages: no primary, and of each process that there is one line."""
+    m = scrape(server)
+    shown = [dict(ls) for (name, ls) in m.samples if name == "cserver_mail_published_total"]
+    assert sorted(map(str, shown)) == sorted(map(str, [{"process": "master"}, *({"worker": n} for n in "123")]))
+    assert not [1 for name, _ in m.samples if name.startswith("cserver_process_")]
+    topics = {dict(ls)["topic"] for (name, ls) in m.samples if name == "cserver_topic_published_total"}
+    assert all(t.startswith("cserver.") for t in topics)
 
 
 def cpu_ns(pids):

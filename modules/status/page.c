@@ -84,8 +84,8 @@ static const struct sheet sheets[] = {
 static const struct sheet mail_sheets[] = {
     {"Mail",
      {COLUMN("published", "mail_published_total"), COLUMN("delivered", "mail_delivered_total"),
-      COLUMN("lag", "mail_lag"), COLUMN("lost", "mail_lost_total"),
-      COLUMN("refused", "mail_refused_total"), END_OF_COLUMNS}},
+      COLUMN("waiting", "mail_backlog"), COLUMN("lag", "mail_lag"),
+      COLUMN("lost", "mail_lost_total"), COLUMN("refused", "mail_refused_total"), END_OF_COLUMNS}},
     {"Mail until its handler",
      {SHOWN("p50", "mail_latency_seconds", P50), SHOWN("p99", "mail_latency_seconds", P99),
       END_OF_COLUMNS}},
@@ -248,7 +248,7 @@ static void add_process(struct text *out, const struct group *p)
 /* A worker that has gone may have no successor; others that have gone are missed. */
 static void add_processes(struct text *out, const struct table *t)
 {
-    begin_table(out, "Processes", "worker");
+    begin_table(out, "Processes", "process");
     text_z(out, "<th>pid</th><th>state</th><th>generation</th><th>incarnation</th><th>open</th>"
                 "<th>most</th>");
     begin_lines(out);
@@ -294,7 +294,7 @@ static void sheet_line(struct text *out, const struct sheet *sheet, cs_str name,
 static void add_sheet(struct text *out, const struct table *t, const struct sheet *sheet,
                       const struct groups *others)
 {
-    begin_table(out, sheet->title, "worker");
+    begin_table(out, sheet->title, others ? "process" : "worker");
     for (const struct column *c = sheet->columns; c->title; c++)
         text_f(out, "<th>%s</th>", c->title);
     begin_lines(out);

@@ -1,41 +1,14 @@
 """status: both forms tell the truth about all workers, whichever answers."""
-import os
 import re
-import signal
 
 import pytest
-from lib.server import Server, wait_for
-
-CONF = """
-    [module:status]
-    [module:hello]
-
-    [route:status]
-    match = ~ ^/status(\\.json)?$
-    handler = status
-    refresh = 7s
-
-    [route:still]
-    match = = /still
-    handler = status
-    refresh = 0
-
-    [route:hello]
-    match = = /hello
-    handler = hello
-"""
+from lib.figures import CONF, check_methods, held, kill, poster, running, status
+from lib.server import wait_for
 
 
 @pytest.fixture(scope="module")
 def server():
-    s = Server(CONF, server={"workers": 3}, www={"index.html": "front"}).start()
-    yield s
-    faults = s.end()
-    assert not faults, "\n".join(faults)
-
-
-def numbers(s):
-    return s.get("/status.json").json
+    yield from running()
 
 
 @pytest.mark.parametrize("path, accept, kind", [
@@ -53,7 +26,7 @@ def test_form(server, path, accept, kind):
 
 
 def test_workers_are_the_real_ones(server):
-    j = numbers(server)
+    j = status(server)
     assert j["generation"] == 1 and j["uptime_seconds"] >= 0
     assert [w["worker"] for w in j["workers"]] == [1, 2, 3]
     assert sorted(w["pid"] for w in j["workers"]) == sorted(server.workers())
@@ -61,7 +34,7 @@ def test_workers_are_the_real_ones(server):
 
 
 def test_every_worker_has_the_numbers_of_the_turn(server):
-    for w in numbers(server)["workers"]:
+    for w in status(server)["workers"]:
         for name in ("connections", "connections_max", "requests", "accepts", "turn_takes", "turn_gives",
                      "turn_recovered", "wakeups", "generation", "incarnation"):
             assert isinstance(w[name], int), name
@@ -71,7 +44,7 @@ CAUSES = {"kick", "listener", "connection", "bell", "timer", "nothing"}
 
 
 def test_wakeups_by_cause_make_the_sum(server):
-    j = numbers(server)
+    j = status(server)
     for w in [*j["workers"], j["totals"]]:
         assert set(w["wakeups_by_cause"]) == CAUSES
         assert sum(w["wakeups_by_cause"].values()) == w["wakeups"]
@@ -83,7 +56,7 @@ def test_times_of_the_turn(server):
     """Each turn that accepted something has been held for a while, and each take but the first followed a give."""
     for _ in range(30):
         server.get("/hello")
-    j = numbers(server)
+    j = status(server)
     for name in ("turn_hold", "turn_give_to_take"):
         all_of_them = j["totals"][name]
         assert all_of_them["count"] == sum(w[name]["count"] for w in j["workers"]) > 0
@@ -96,7 +69,7 @@ def test_times_of_the_turn(server):
 
 
 def test_listeners(server):
-    j = numbers(server)
+    j = status(server)
     [only] = j["listeners"]
     assert (only["listener"], only["address"], only["policy"]) == ("main", f"127.0.0.1:{server.port}", "turn")
     assert only["queue"] == 0 and only["backlog"] > 0
@@ -104,31 +77,26 @@ def test_listeners(server):
 
 
 def test_requests_are_counted(server):
-    before = numbers(server)
+    before = status(server)
     for _ in range(25):
         assert server.get("/hello").status == 200
-    wait_for(lambda: numbers(server)["totals"]["requests"] >= before["totals"]["requests"] + 26, 5)
-    after = numbers(server)
+    wait_for(lambda: status(server)["totals"]["requests"] >= before["totals"]["requests"] + 26, 5)
+    after = status(server)
     assert sum(w["requests"] for w in after["workers"]) == after["totals"]["requests"]
     assert after["totals"]["accepts"] >= before["totals"]["accepts"] + 25
 
 
 def test_open_connections_are_seen(server):
-    held = [server.connect() for _ in range(10)]
-    for c in held:
-        c.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
-        assert c.response().status == 200
-    j = numbers(server)
-    assert j["totals"]["connections"] >= 10
-    assert sum(w["connections"] for w in j["workers"]) == j["totals"]["connections"]
-    for c in held:
-        c.close()
-    wait_for(lambda: numbers(server)["totals"]["connections"] < 10, 5)
+    with held(server, 10):
+        j = status(server)
+        assert j["totals"]["connections"] >= 10
+        assert sum(w["connections"] for w in j["workers"]) == j["totals"]["connections"]
+    wait_for(lambda: status(server)["totals"]["connections"] < 10, 5)
 
 
 def test_counters_of_modules(server):
     assert server.get("/").text == "front"
-    assert numbers(server)["modules"]["static"]["loads"] >= 1
+    assert status(server)["modules"]["static"]["loads"] >= 1
 
 
 def test_page(server):
@@ -142,15 +110,18 @@ def test_page(server):
 
 
 def test_every_number_of_the_totals_is_on_the_page_once(server):
-    j, text = numbers(server), server.get("/status").text
+    j, text = status(server), server.get("/status").text
     heads = re.findall(r"<h2>(.*?)</h2>\s*<table>\s*<thead><tr>(.*?)</tr>", text, re.S)
     lines = re.findall(r"<tr><td>([a-z0-9_]+)</td><td>\d+</td></tr>", text)
     assert len(lines) == len(set(lines))
     columns = {"connections_opened", "requests", "responses_2xx", "responses_3xx", "responses_4xx", "responses_5xx",
                "bytes_in", "bytes_out", "accepts", "accept_empty", "turn_takes", "turn_gives", "turn_recovered",
                "turn_kicks_sent", "turn_kicks_received", "turn_kicks_futile", "turn_hold", "turn_give_to_take",
-               "wakeups", "wakeups_by_cause"}
-    assert set(lines) | columns | {"connections", "connections_max"} == set(j["totals"])
+               "wakeups", "wakeups_by_cause", "mail_published", "mail_delivered", "mail_backlog", "mail_lag",
+               "mail_lost", "mail_refused", "mail_latency", "mail_handler"}
+    not_shown = {"connections", "connections_max", "mail_lag_peak", "mail_lagging", "mail_outbox_bytes",
+                 "mail_outbox_peak_bytes"}
+    assert set(lines) | columns | not_shown == set(j["totals"])
     assert not set(lines) & columns
     for title, head in heads:
         assert head.count("<th>") <= 7, f"{title} is too wide for a narrow screen"
@@ -161,27 +132,74 @@ def test_page_without_refresh(server):
 
 
 def test_head_and_other_methods(server):
-    r = server.exchange(b"HEAD /status.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "HEAD")
-    assert r.status == 200 and int(r["content-length"]) > 100
-    r = server.post("/status", b"x")
-    assert (r.status, r["allow"]) == (405, "GET, HEAD")
+    check_methods(server, "/status.json", "application/json")
+    check_methods(server, "/status", "text/html; charset=utf-8")
 
 
 def test_the_dead_keep_their_counts(serve):
     s = serve(CONF, server={"workers": 2})
     for _ in range(20):
         s.get("/hello")
-    before = numbers(s)
+    before = status(s)
     victim = before["workers"][0]
-    os.kill(victim["pid"], signal.SIGKILL)
-
-    def is_back():
-        w = [w for w in numbers(s)["workers"] if w["worker"] == victim["worker"] and w["state"] == "ready"]
-        return w and w[0]["pid"] != victim["pid"] and w[0]
-
-    again = wait_for(is_back, 10)
-    after = numbers(s)
+    again = kill(s, victim)
+    after = status(s)
     assert again["incarnation"] == victim["incarnation"] + 1
     assert after["totals"]["requests"] >= before["totals"]["requests"]
     assert again["requests"] >= victim["requests"]
     assert after["totals"]["worker_crashes"] == before["totals"]["worker_crashes"] + 1
+
+
+# ---- Mail --------------------------------------------------------------------------------------
+
+OF_A_PROCESS = {"mail_published", "mail_delivered", "mail_lost", "mail_refused", "mail_skipped", "mail_backlog", "mail_lag",
+                "mail_lag_peak", "mail_lagging",
+                "mail_outbox_bytes", "mail_outbox_peak_bytes", "mail_latency", "mail_handler"}
+
+
+def table(text, title):
+    """The lines of a table of the page, each a list of its cells."""
+    part = re.search(rf"<h2>{title}</h2>.*?<tbody>(.*?)</tbody>", text, re.S)[1]
+    return [re.findall(r"<td[^>]*>(.*?)</td>", line) for line in re.findall(r"<tr.*?</tr>", part)]
+
+
+def test_mail_of_processes_and_topics(serve, folder):
+    s = serve(poster(folder), server={"workers": 2})
+    wait_for(s.primary, 10)
+    wait_for(lambda: status(s)["processes"]["primary"].get("state") == "ready", 10)
+    assert s.get("/post?7").status == 200
+
+    def is_heard():
+        j = status(s)
+        return j["topics"]["poster.all"]["delivered"] == 21 and j["topics"]["poster.once"]["delivered"] == 1 and j
+
+    j = wait_for(is_heard, 10)
+    primary = j["processes"]["primary"]
+    assert (primary["pid"], primary["incarnation"], primary["process_starts"]) == (s.primary(), 1, 1)
+    for p in (*j["workers"], primary):
+        assert OF_A_PROCESS <= set(p)
+        assert p["mail_backlog"] == p["mail_lost"] == p["mail_lagging"] == 0
+    assert sum(w["mail_published"] for w in j["workers"]) == 8
+    assert j["topics"]["poster.all"] == {"published": 7, "bytes": 35, "delivered": 21, "lost": 0}
+    assert j["topics"]["poster.once"] == {"published": 1, "bytes": 3, "delivered": 1, "lost": 0}
+    assert j["mail_ring_cells"] > 0 and j["mail_broken"] == 0
+    peaks = [p["mail_lag_peak"] for p in (*j["workers"], *j["processes"].values())]
+    assert j["totals"]["mail_lag_peak"] >= max(peaks) > 0
+
+    text = s.get("/status").text
+    assert ["primary", str(s.primary()), "ready"] == table(text, "Processes")[-1][:3]
+    assert [line[0] for line in table(text, "Mail")] == ["1", "2", "primary", "master", "all"]
+    assert ["poster.all", "7", "35 B", "21", "0"] in table(text, "Topics")
+    assert "nobody waits" not in text and "is broken" not in text
+
+
+def test_a_primary_that_is_gone(serve, folder):
+    """Its slot stays on the page while it is down, and its successor goes on counting."""
+    s = serve(poster(folder), server={"workers": 1})
+    wait_for(lambda: status(s)["processes"].get("primary", {}).get("state") == "ready", 10)
+    s.get("/post?3")
+    wait_for(lambda: status(s)["processes"]["primary"]["mail_delivered"] >= 4, 10)
+    before = status(s)["processes"]["primary"]
+    again = kill(s, before)
+    assert again["process_starts"] == again["incarnation"] == 2
+    assert again["mail_delivered"] >= before["mail_delivered"]

@@ -25,6 +25,13 @@ static bool took_part(const struct region *r, int slot)
            atomic_load_explicit(&r->mailboxes[slot].incarnation, memory_order_relaxed);
 }
 
+/* The master seldom does more than send. */
+static bool has_handlers(const struct region *r, int slot)
+{
+    return took_part(r, slot) &&
+           (slot != IPC_SLOT_MASTER || mailstat_get(r, slot, IPC_MAIL_DELIVERED));
+}
+
 static void put_counters(const struct owners *all, struct publisher *p)
 {
     for (int c = 0; c < IPC_MAIL_COUNTERS; c++) {
@@ -96,7 +103,9 @@ static void put_gauges(const struct owners *all, struct publisher *p)
                  "Messages for a process that it has neither had nor been told to have lost.",
                  backlog);
     owners_gauge(all, p, "cserver_mail_lag",
-                 "Cells of the ring that a process has not looked at yet.", lag);
+                 "Cells of the ring that a process has not looked at yet; nobody wakes it for "
+                 "messages that are for others.",
+                 lag);
     owners_gauge(all, p, "cserver_mail_lag_peak", "The most that cserver_mail_lag has been.",
                  lag_peak);
     owners_gauge(all, p, "cserver_mail_lagging",
@@ -164,10 +173,10 @@ static void put_mail(const struct ipc_mail *mail, struct publisher *p)
 
 void mail_metrics_put(const struct region *r, struct publisher *p)
 {
-    const struct owners all = {r, took_part};
+    const struct owners all = {r, took_part}, with_handlers = {r, has_handlers};
     put_mail(r->mail, p);
     put_counters(&all, p);
     put_gauges(&all, p);
-    put_histograms(&all, p);
+    put_histograms(&with_handlers, p);
     put_topics(r, p);
 }

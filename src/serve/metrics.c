@@ -160,9 +160,10 @@ static bool had_worker(const struct region *r, int slot)
     return slot >= IPC_SLOT_WORKERS && had_process(r, slot);
 }
 
+/* The master is there as long as anybody can ask. */
 static bool had_other(const struct region *r, int slot)
 {
-    return slot < IPC_SLOT_WORKERS && had_process(r, slot);
+    return slot < IPC_SLOT_WORKERS && slot != IPC_SLOT_MASTER && had_process(r, slot);
 }
 
 static int64_t is_up(const struct region *r, int slot)
