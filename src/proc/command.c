@@ -1,11 +1,14 @@
 /* command.c - what the control socket is asked, and the answers. Each answer carries the pid and
  * the generation, so that the one who asks knows who has answered. */
+#include "proc/command.h"
+
 #include "base/check.h"
 #include "base/clock.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "ipc/board.h"
+#include "ipc/mailstat.h"
 #include "proc/master.h"
+#include "proc/msg.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -13,10 +16,10 @@
 struct command {
     const char *word;
     void (*run)(struct master *m, struct control_call *call);
+    void (*run_with)(struct master *m, struct control_call *call, cs_str object);
 };
 
-/* ok, code and who we are; the caller adds to it. */
-static void begin_answer(struct master *m, struct json *j, struct buf *out, int code)
+void command_begin(struct master *m, struct json *j, struct buf *out, int code)
 {
     json_init(j, out);
     json_object(j, NULL);
@@ -26,7 +29,7 @@ static void begin_answer(struct master *m, struct json *j, struct buf *out, int 
     json_int(j, "generation", m->live ? (int64_t)m->live->number : 0);
 }
 
-static void end_answer(struct control_call *call, struct json *j, struct buf *out)
+void command_end(struct control_call *call, struct json *j, struct buf *out)
 {
     json_end_object(j);
     control_answer(call, buf_str(out));
@@ -39,11 +42,11 @@ void command_answer(struct master *m, struct control_call *call, int code, const
     struct buf out = {0};
     struct json j;
 
-    begin_answer(m, &j, &out, code);
+    command_begin(m, &j, &out, code);
     json_z(&j, "message", message);
     if (report.n > 0)
         json_str(&j, "report", report);
-    end_answer(call, &j, &out);
+    command_end(call, &j, &out);
 }
 
 const char *command_state(const struct master *m)
@@ -71,6 +74,25 @@ static void put_worker(const struct master *m, struct json *j, const struct work
     json_int(j, "requests", (int64_t)board_get(&m->region, w->slot, IPC_REQUESTS));
     json_int(j, "starts", atomic_load(&slot->incarnation));
     json_int(j, "uptime_s", w->pid > 0 ? (int64_t)((clock_ms() - w->started_ms) / 1000) : 0);
+    json_int(j, "mail_lag", (int64_t)mailstat_lag(&m->region, w->slot));
+    json_end_object(j);
+}
+
+static void put_primary(const struct master *m, struct json *j)
+{
+    struct primary_info p;
+
+    if (!succession_info(m, &p)) {
+        json_z(j, "primary", NULL);
+        return;
+    }
+    json_object(j, "primary");
+    json_int(j, "pid", p.pid);
+    json_z(j, "state", p.state);
+    json_int(j, "generation", p.generation);
+    json_int(j, "starts", p.starts);
+    json_int(j, "uptime_s", (int64_t)(p.uptime_ms / 1000));
+    json_int(j, "mail_lag", (int64_t)mailstat_lag(&m->region, IPC_SLOT_PRIMARY_A));
     json_end_object(j);
 }
 
@@ -123,18 +145,19 @@ static void run_status(struct master *m, struct control_call *call)
     struct buf out = {0};
     struct json j;
 
-    begin_answer(m, &j, &out, 0);
+    command_begin(m, &j, &out, 0);
     json_z(&j, "state", command_state(m));
     json_int(&j, "uptime_s", (int64_t)((clock_ms() - m->started_ms) / 1000));
     json_z(&j, "settings", m->source.path);
     put_listeners(m, &j);
     put_workers(m, &j);
+    put_primary(m, &j);
     json_int(&j, "connections", board_active(&m->region));
     json_int(&j, "requests", (int64_t)board_sum(&m->region, IPC_REQUESTS));
     json_int(&j, "spawns", (int64_t)atomic_load(&h->spawns));
     json_int(&j, "crashes", (int64_t)atomic_load(&h->crashes));
     put_reload(m, &j);
-    end_answer(call, &j, &out);
+    command_end(call, &j, &out);
 }
 
 static void run_listeners(struct master *m, struct control_call *call)
@@ -142,9 +165,9 @@ static void run_listeners(struct master *m, struct control_call *call)
     struct buf out = {0};
     struct json j;
 
-    begin_answer(m, &j, &out, 0);
+    command_begin(m, &j, &out, 0);
     put_listeners(m, &j);
-    end_answer(call, &j, &out);
+    command_end(call, &j, &out);
 }
 
 /* Who asked waits for the end of the process; limit_ms says how long that may take. */
@@ -153,10 +176,10 @@ static void answer_stop(struct master *m, struct control_call *call, bool limite
     struct buf out = {0};
     struct json j;
 
-    begin_answer(m, &j, &out, 0);
+    command_begin(m, &j, &out, 0);
     json_z(&j, "message", "stopping");
     json_int(&j, "limit_ms", limited ? m->live->settings->conf->server.shutdown_timeout : -1);
-    end_answer(call, &j, &out);
+    command_end(call, &j, &out);
 }
 
 static void run_stop(struct master *m, struct control_call *call)
@@ -175,9 +198,12 @@ static void run_quit(struct master *m, struct control_call *call)
         master_stop(m, STOP_WAIT);
 }
 
-static const struct command commands[] = {{"status", run_status},      {"listeners", run_listeners},
-                                          {"reload", rollout_request}, {"reopen", reopen_request},
-                                          {"stop", run_stop},          {"quit", run_quit}};
+static const struct command commands[] = {
+    {"status", run_status, NULL},      {"listeners", run_listeners, NULL},
+    {"reload", rollout_request, NULL}, {"reopen", reopen_request, NULL},
+    {"stop", run_stop, NULL},          {"quit", run_quit, NULL},
+    {"topics", NULL, msg_topics},      {"send", NULL, msg_send},
+    {"tail", NULL, msg_tail}};
 
 void command_run(void *arg, struct control_call *call, cs_str line)
 {
@@ -192,10 +218,14 @@ void command_run(void *arg, struct control_call *call, cs_str line)
     }
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         if (str_is(word, commands[i].word)) {
-            commands[i].run(m, call);
+            if (commands[i].run)
+                commands[i].run(m, call);
+            else
+                commands[i].run_with(m, call, rest);
             return;
         }
     command_answer(m, call, 2,
-                   "unknown command; there are status, listeners, reload, reopen, stop and quit",
+                   "unknown command; there are status, listeners, reload, reopen, stop, quit, "
+                   "topics, send and tail",
                    CS_S(""));
 }

@@ -25,6 +25,7 @@ struct control_call {
     struct list node; /* for whoever keeps it waiting */
     struct control_client *client;
     bool kept;
+    void *keeper; /* for whoever keeps it */
     /* NULL, or set by whoever keeps it: from the loop, never inside one of the calls below. */
     void (*on_gone)(
         struct control_call *call); /* the client has gone: answer it, to be rid of it */

@@ -31,6 +31,7 @@ void mailroom_open(struct master *m)
         atomic_store(&slot->pid, getpid());
         atomic_store(&slot->incarnation, 1);
         mailbox_init(&m->mail, &m->region, IPC_SLOT_MASTER, on_message, m);
+        msg_init(m);
         rc = mailbox_join(&m->mail);
     }
     if (rc < 0)

@@ -271,6 +271,7 @@ static void free_all(struct master *m)
 
     pidfile_remove(m->pid_file);
     log_info("stopped");
+    msg_end(m);
     control_free(m->control);
     patrol_free(m);
     mailroom_close(m);

@@ -17,6 +17,7 @@
 #include "os/child.h"
 #include "proc/control.h"
 #include "proc/generation.h"
+#include "proc/msg.h"
 #include "proc/probe.h"
 #include "proc/repeat.h"
 
@@ -118,6 +119,7 @@ struct master {
     struct primary primary;
 
     struct mailbox mail; /* as IPC_SLOT_MASTER */
+    struct msg msg;
     unsigned members;    /* the topic for struct member_event */
     struct postmaster_watch mail_watch;
 

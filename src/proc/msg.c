@@ -1,6 +1,496 @@
 /* msg.c - see msg.h. */
 #include "proc/msg.h"
 
+#include "base/check.h"
+#include "base/mem.h"
+#include "ipc/board.h"
+#include "ipc/mailstat.h"
+#include "ipc/topic.h"
+#include "os/procstat.h"
+#include "proc/command.h"
+#include "proc/master.h"
+#include "proc/msgtext.h"
+
+#include <stdlib.h>
+
+#define CODE_FAILED 1
+#define CODE_WRONG  2
+#define CODE_LATE   75
+#define NEAR        2
+#define SOME        6
+#define LAGGARDS    256
+
+static void fail(struct master *m, struct control_call *call, int code, struct buf *text)
+{
+    command_answer(m, call, code, text->p, CS_S(""));
+    buf_free(text);
+}
+
+/* ---- Topics ---- */
+
+static void put_topic(const struct master *m, struct json *j, unsigned number)
+{
+    const struct ipc_topic *t = topic_get(&m->region, number);
+    struct mailstat_topic sum = mailstat_topic(&m->region, number);
+
+    json_object(j, NULL);
+    json_z(j, "name", t->name);
+    json_z(j, "owner", t->owner);
+    json_int(j, "max_len", atomic_load(&t->max_len));
+    json_bool(j, "latest", atomic_load(&t->latest) >= 0);
+    json_int(j, "published", (int64_t)sum.published);
+    json_int(j, "bytes", (int64_t)sum.bytes);
+    json_int(j, "delivered", (int64_t)sum.delivered);
+    json_int(j, "lost", (int64_t)sum.lost);
+    json_end_object(j);
+}
+
+void msg_topics(struct master *m, struct control_call *call, cs_str object)
+{
+    struct buf out = {0};
+    struct json j;
+
+    (void)object;
+    command_begin(m, &j, &out, 0);
+    json_array(&j, "topics");
+    for (unsigned i = 0; topic_get(&m->region, i); i++)
+        put_topic(m, &j, i);
+    json_end_array(&j);
+    command_end(call, &j, &out);
+}
+
+/* "a", "a" and "b", "a", "b" and 7 more: those near to the name, else the first few. */
+static unsigned list_topics(const struct master *m, cs_str near, struct buf *out)
+{
+    const struct ipc_topic *t;
+    unsigned n = 0;
+
+    for (unsigned i = 0; (t = topic_get(&m->region, i)); i++) {
+        if (near.n && str_distance(near, str_of(t->name), NEAR) > NEAR)
+            continue;
+        if (n < SOME)
+            buf_printf(out, "%s\"%s\"", n ? ", " : "", t->name);
+        n++;
+    }
+    if (n > SOME)
+        buf_printf(out, " and %u more", n - SOME);
+    return n;
+}
+
+static void refuse_topic(struct master *m, struct control_call *call, cs_str name)
+{
+    struct buf text = {0}, names = {0};
+
+    buf_printf(&text, "there is no topic \"%.*s\"", CS_F(name));
+    if (list_topics(m, name, &names))
+        buf_printf(&text, "; did you mean %s?", names.p);
+    else if (list_topics(m, CS_S(""), &names))
+        buf_printf(&text, "; there are %s", names.p);
+    buf_add_z(&text, " (cserver msg topics tells about all)");
+    buf_free(&names);
+    fail(m, call, CODE_FAILED, &text);
+}
+
+int msg_find_topic(struct master *m, struct control_call *call, cs_str object)
+{
+    struct buf name = {0};
+    int topic = -1;
+
+    if (!msgtext_take_data(object, "topic", &name)) {
+        command_answer(m, call, CODE_WRONG, "which topic? {\"topic\":\"...\"} is missing",
+                       CS_S(""));
+    } else {
+        buf_add_z(&name, "");
+        topic = strlen(name.p) == name.n ? topic_find(&m->region, name.p) : -1;
+        if (topic < 0)
+            refuse_topic(m, call, buf_str(&name));
+    }
+    buf_free(&name);
+    return topic < 0 ? -1 : topic;
+}
+
+/* ---- Sending ---- */
+
+struct request {
+    unsigned topic;
+    const char *name; /* of the topic */
+    struct mail_target target;
+    struct buf data;
+    bool applied;
+    uint64_t timeout_ms; /* 0: none */
+};
+
+/* False: *text says why not. */
+static bool is_sendable(const struct master *m, const struct request *r, struct buf *text)
+{
+    size_t max = atomic_load(&topic_get(&m->region, r->topic)->max_len);
+
+    if (strncmp(r->name, "cserver.", 8) == 0)
+        buf_printf(text, "%s is the server's own topic: it can be watched, but nothing can be sent",
+                   r->name);
+    else if (r->data.n > max)
+        buf_printf(text,
+                   "a message of %s has at most %zu bytes, this has %zu: put them in a file, and "
+                   "send its name",
+                   r->name, max, r->data.n);
+    else if (r->applied && m->msg.nwaits >= MSG_WAITS)
+        buf_printf(text, "%d messages are waited for already; try again later", MSG_WAITS);
+    return text->n == 0;
+}
+
+static bool is_text(cs_str object, const char *key, const char *text)
+{
+    cs_str value;
+
+    return json_find(object, key, &value) && str_is(value, text);
+}
+
+static bool has(cs_str object, const char *key)
+{
+    cs_str value;
+
+    return json_find(object, key, &value);
+}
+
+/* All but the topic. False: *text says what is missing or wrong. */
+static bool take_request(cs_str object, struct request *r, struct buf *text)
+{
+    cs_str value;
+
+    r->target = (struct mail_target){.to = MAIL_ALL};
+    r->timeout_ms = 5000;
+    r->applied = is_text(object, "wait", "applied");
+    if (!msgtext_take_data(object, "data", &r->data))
+        buf_add_z(text, "\"data\" is a string of UTF-8, or {\"base64\":\"...\"}");
+    else if (json_find(object, "to", &value) && !msgtext_target(value, &r->target.to))
+        buf_add_z(text, "\"to\" is all, workers, primary or worker:N");
+    else if (!r->applied && has(object, "wait"))
+        buf_add_z(text, "\"wait\" is applied, or is not there");
+    else if (json_find(object, "timeout_ms", &value) &&
+             !str_to_u64(value, 86400000, &r->timeout_ms))
+        buf_add_z(text, "\"timeout_ms\" is a number up to 86400000; 0 is for ever");
+    return text->n == 0;
+}
+
+/* ---- What came of it ---- */
+
+static unsigned count_takers(const struct master *m, const struct ipc_mail_record *rec)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < m->region.nslots; i++) {
+        const struct ipc_mail_slot *s = &m->region.mailboxes[i];
+
+        n += atomic_load(&s->state) != IPC_MAIL_OUT && ring_is_for(rec, (int)i) &&
+             ring_takes(s, rec->topic);
+    }
+    return n;
+}
+
+static void list_workers(const struct master *m, struct buf *out)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < m->crew.nworkers; i++)
+        if (m->crew.workers[i].pid > 0)
+            buf_printf(out, "%s%d", n++ ? ", " : "", worker_number(&m->crew.workers[i]));
+    if (n == 0)
+        buf_add_z(out, "none");
+}
+
+static void explain_nobody(const struct master *m, const struct request *r, struct buf *out)
+{
+    struct primary_info primary;
+    int to = r->target.to, slot = to - IPC_SLOT_WORKERS;
+
+    if (to == MAIL_PRIMARY && !succession_info(m, &primary)) {
+        buf_printf(out, "nobody takes it: there is no primary, since no module asks for one");
+    } else if (to == MAIL_PRIMARY) {
+        buf_printf(out, "nobody takes it: the primary is not there at the moment");
+    } else if ((unsigned)slot >= m->crew.nworkers || m->crew.workers[slot].pid <= 0) {
+        buf_printf(out, "there is no worker %d; there are: ", slot + 1);
+        list_workers(m, out);
+    } else {
+        buf_printf(out, "worker %d does not take the topic %s", slot + 1, r->name);
+    }
+}
+
+static void explain(const struct master *m, const struct request *r, enum mail_result rc,
+                    struct buf *out)
+{
+    if (rc == MAIL_UNKNOWN || rc == MAIL_NOBODY)
+        explain_nobody(m, r, out);
+    else if (rc == MAIL_AGAIN)
+        buf_add_z(out, "not sent: some process does not read its messages, and the master's queue "
+                       "is full; try again later");
+    else
+        buf_add_z(out, "not sent: the mailbox is broken, no messages go until the server is "
+                       "restarted");
+}
+
+static void put_number(struct json *j, const struct mail_receipt *receipt)
+{
+    if (receipt->state != MAIL_RECEIPT_SENT)
+        return;
+    json_int(j, "number", (int64_t)receipt->rec.number);
+    json_int(j, "seq", (int64_t)receipt->rec.seq);
+}
+
+static const char *plural(unsigned n)
+{
+    return n == 1 ? "" : "es";
+}
+
+static void answer_sent(struct master *m, struct control_call *call, const struct request *r,
+                        const struct mail_receipt *receipt)
+{
+    struct buf out = {0}, text = {0};
+    unsigned takers = 0;
+    struct json j;
+
+    command_begin(m, &j, &out, 0);
+    if (receipt->state == MAIL_RECEIPT_SENT) {
+        takers = count_takers(m, &receipt->rec);
+        buf_printf(&text, "sent number %llu of %s to %u process%s",
+                   (unsigned long long)receipt->rec.number, r->name, takers, plural(takers));
+        json_int(&j, "receivers", takers);
+    } else {
+        buf_printf(&text,
+                   "%s waits in the master's queue, since some process does not read its "
+                   "messages: it goes out in its turn",
+                   r->name);
+    }
+    json_z(&j, "state", receipt->state == MAIL_RECEIPT_SENT ? "sent" : "queued");
+    put_number(&j, receipt);
+    json_z(&j, "message", text.p);
+    buf_free(&text);
+    command_end(call, &j, &out);
+}
+
+/* ---- Waiting until it is applied ---- */
+
+struct wait {
+    struct list node; /* in msg.waits */
+    struct master *master;
+    struct control_call *call;
+    struct request request;
+    struct mail_receipt receipt;
+    struct timer limit;
+};
+
+/* The call is left to be answered. */
+static void free_wait(struct wait *w)
+{
+    struct master *m = w->master;
+
+    mailbox_forget(&m->mail, &w->receipt);
+    timer_clear(&m->loop.timers, &w->limit);
+    list_remove(&w->node);
+    m->msg.nwaits--;
+    free(w);
+}
+
+static void on_gone(struct control_call *call)
+{
+    free_wait(call->keeper);
+    control_answer(call, CS_S(""));
+}
+
+static void on_applied(struct mail_receipt *receipt)
+{
+    struct wait *w = CONTAINER_OF(receipt, struct wait, receipt);
+    struct buf out = {0}, text = {0};
+    bool good = receipt->state == MAIL_RECEIPT_SENT;
+    struct json j;
+
+    command_begin(w->master, &j, &out, good ? 0 : CODE_FAILED);
+    if (good)
+        buf_printf(&text, "number %llu of %s is applied", (unsigned long long)receipt->rec.number,
+                   w->request.name);
+    else
+        explain_nobody(w->master, &w->request, &text);
+    json_z(&j, "state", good ? "applied" : "dropped");
+    put_number(&j, receipt);
+    json_z(&j, "message", text.p);
+    buf_free(&text);
+    command_end(w->call, &j, &out);
+    free_wait(w);
+}
+
+struct laggard {
+    int slot, pid;
+    const char *state;
+    char process; /* as in procstat.h */
+};
+
+static struct laggard look_at(const struct master *m, int slot)
+{
+    const struct ipc_slot *s = region_slot(&m->region, slot);
+    int pid = atomic_load(&s->pid);
+
+    return (struct laggard){
+        .slot = slot,
+        .pid = pid,
+        .state = pid > 0 ? board_state_name((enum ipc_state)atomic_load(&s->state)) : "waiting",
+        .process = pid > 0 ? procstat_state(pid) : 0};
+}
+
+static void describe(const struct laggard *l, struct buf *out)
+{
+    if (l->slot >= IPC_SLOT_WORKERS)
+        buf_printf(out, "worker %d", l->slot - IPC_SLOT_WORKERS + 1);
+    else
+        buf_add_z(out, "the primary");
+    if (l->pid <= 0)
+        buf_add_z(out, " (about to be started)");
+    else if (procstat_is_held(l->process))
+        buf_printf(out, " (pid %d, %s, %s)", l->pid, l->state, procstat_words(l->process));
+    else
+        buf_printf(out, " (pid %d, %s)", l->pid, l->state);
+}
+
+static void put_laggard(struct json *j, const struct laggard *l)
+{
+    char name[MSGTEXT_NAME];
+
+    msgtext_name(l->slot, name);
+    json_object(j, NULL);
+    json_z(j, "process", name);
+    json_int(j, "pid", l->pid);
+    json_z(j, "state", l->state);
+    json_bool(j, "held", procstat_is_held(l->process));
+    json_end_object(j);
+}
+
+/* Who has yet to handle it, in words and as "unapplied". */
+static void put_laggards(const struct wait *w, struct json *j, struct buf *text)
+{
+    const struct master *m = w->master;
+    int slots[LAGGARDS];
+    unsigned n = mailbox_unapplied(&m->mail, &w->receipt, slots, LAGGARDS);
+
+    json_array(j, "unapplied");
+    for (unsigned i = 0; i < n && i < LAGGARDS; i++) {
+        struct laggard l = look_at(m, slots[i]);
+
+        put_laggard(j, &l);
+        if (i >= SOME)
+            continue;
+        buf_add_z(text, i ? ", " : "");
+        describe(&l, text);
+    }
+    json_end_array(j);
+    if (n > SOME)
+        buf_printf(text, " and %u more", n - SOME);
+    buf_add_z(text, n == 1 ? " has not handled it" : " have not handled it");
+}
+
+static void on_limit(struct timer *t)
+{
+    struct wait *w = CONTAINER_OF(t, struct wait, limit);
+    struct buf out = {0}, text = {0};
+    struct json j;
+
+    command_begin(w->master, &j, &out, CODE_LATE);
+    json_z(&j, "state", w->receipt.state == MAIL_RECEIPT_SENT ? "sent" : "queued");
+    put_number(&j, &w->receipt);
+    if (w->receipt.state == MAIL_RECEIPT_SENT) {
+        buf_printf(&text, "number %llu of %s is sent, but not applied within %llu ms: ",
+                   (unsigned long long)w->receipt.rec.number, w->request.name,
+                   (unsigned long long)w->request.timeout_ms);
+        put_laggards(w, &j, &text);
+    } else {
+        buf_printf(&text,
+                   "%s has waited in the master's queue for %llu ms, since some process does not "
+                   "read its messages; it still goes out in its turn",
+                   w->request.name, (unsigned long long)w->request.timeout_ms);
+    }
+    json_z(&j, "message", text.p);
+    buf_free(&text);
+    command_end(w->call, &j, &out);
+    free_wait(w);
+}
+
+static void begin_wait(struct wait *w)
+{
+    struct master *m = w->master;
+
+    m->msg.nwaits++;
+    list_add_tail(&m->msg.waits, &w->node);
+    control_keep(w->call);
+    w->call->keeper = w;
+    w->call->on_gone = on_gone;
+    if (w->request.timeout_ms > 0)
+        timer_set(&m->loop.timers, &w->limit, w->request.timeout_ms);
+}
+
+/* ---- The request ---- */
+
+/* A wait is made in any case: a receipt is also how one learns a message's number. */
+static void publish(struct master *m, struct control_call *call, const struct request *r)
+{
+    struct wait *w = mem_alloc(sizeof *w);
+    struct buf text = {0};
+    enum mail_result rc;
+
+    *w = (struct wait){.master = m, .call = call, .request = *r};
+    w->request.data = (struct buf){0};
+    w->receipt.on_applied = r->applied ? on_applied : NULL;
+    timer_init(&w->limit, on_limit);
+    rc = mailbox_publish(&m->mail, r->topic, r->target, r->data.p, r->data.n, &w->receipt);
+    if ((rc == MAIL_SENT || rc == MAIL_QUEUED) && r->applied) {
+        begin_wait(w);
+        return;
+    }
+    if (rc == MAIL_SENT || rc == MAIL_QUEUED) {
+        answer_sent(m, call, r, &w->receipt);
+        mailbox_forget(&m->mail, &w->receipt);
+    } else {
+        explain(m, r, rc, &text);
+        fail(m, call, CODE_FAILED, &text);
+    }
+    free(w);
+}
+
+void msg_send(struct master *m, struct control_call *call, cs_str object)
+{
+    int topic = msg_find_topic(m, call, object);
+    struct request r = {.topic = (unsigned)topic};
+    struct buf text = {0};
+
+    if (topic < 0)
+        return;
+    r.name = topic_get(&m->region, r.topic)->name;
+    if (!take_request(object, &r, &text))
+        fail(m, call, CODE_WRONG, &text);
+    else if (!is_sendable(m, &r, &text))
+        fail(m, call, CODE_FAILED, &text);
+    else
+        publish(m, call, &r);
+    buf_free(&r.data);
+}
+
+/* ---- The life ---- */
+
+void msg_init(struct master *m)
+{
+    list_init(&m->msg.waits);
+    tail_init(m);
+}
+
+void msg_end(struct master *m)
+{
+    tail_end(m);
+    LIST_EACH(it, &m->msg.waits)
+    {
+        struct wait *w = CONTAINER_OF(it, struct wait, node);
+
+        command_answer(m, w->call, CODE_LATE, "the server has ended before all have handled it",
+                       CS_S(""));
+        free_wait(w);
+    }
+}
+
 void msg_on_message(struct master *m, const struct mail_message *mail)
 {
     (void)m;

@@ -1,13 +1,48 @@
-/* msg.h - the master as a member of the mail, for the command line: `cserver msg` sends through it and listens through
- * it. */
+/* msg.h - messages for the command line: the master sends what `cserver msg send` is given, waits for it until all have
+ * handled it, and passes on what `cserver msg tail` watches (tail.c).
+ *
+ * A tail that reads slowly has MSG_QUEUE bytes of lines waiting; what comes beyond that is counted, and when it has
+ * caught up it gets one line {"missed":N}. So it holds up neither the master nor the mail. */
 #ifndef PROC_MSG_H
 #define PROC_MSG_H
 
+#include "event/timer.h"
 #include "ipc/mailbox.h"
+#include "proc/control.h"
+
+#define MSG_TAILS 64         /* at once, of all topics together */
+#define MSG_WAITS 64         /* messages that are waited for at once */
+#define MSG_QUEUE (1u << 20) /* bytes of lines that a tail may leave unread */
 
 struct master;
 
-/* A message has come to the master, which takes no topic but for who asked for it. From mailbox_drain. */
+struct msg {
+    struct list waits, tails;
+    unsigned nwaits, ntails;
+    struct timer audit; /* of tails */
+};
+
+/* Before the master joins the mail. */
+void msg_init(struct master *m);
+/* Answers all who wait or watch: the server ends. */
+void msg_end(struct master *m);
+/* A message has come to the master, which takes no topic. From mailbox_drain. */
 void msg_on_message(struct master *m, const struct mail_message *mail);
+
+/* Requests; `object` is the JSON object behind the word, or empty.
+ *   topics
+ *   send {"topic":"...","data":"..." or {"base64":"..."},"to":"all","wait":"applied","timeout_ms":5000}
+ *   tail {"topic":"..."}    {"tail":"..."}, then a line for each message; the answer comes when the server ends */
+void msg_topics(struct master *m, struct control_call *call, cs_str object);
+void msg_send(struct master *m, struct control_call *call, cs_str object);
+void msg_tail(struct master *m, struct control_call *call, cs_str object);
+
+/* The topic that the request names. -1: it has been answered, since there is none. */
+int msg_find_topic(struct master *m, struct control_call *call, cs_str object);
+
+/* ---- tail.c, for msg.c ---- */
+
+void tail_init(struct master *m);
+void tail_end(struct master *m);
 
 #endif
