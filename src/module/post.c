@@ -28,8 +28,9 @@ struct waiting {
     struct mail_receipt receipt; /* of publish_applied */
     uint32_t call;
     cs_topic *topic;
-    int slot; /* IPC_SLOT_... that was asked; -1: the primary, which is started again */
-    uint32_t incarnation;
+    int slot;             /* IPC_SLOT_... that was asked */
+    uint32_t incarnation; /* of it; 0: whichever, before the message `seq` */
+    uint64_t seq;
     void (*answered)(int result, const cs_msg *answer, void *arg);
     void (*applied)(int result, void *arg);
     void *arg;
@@ -238,8 +239,9 @@ int post_call(cs_topic *t, int to, const void *data, size_t len, int64_t timeout
     w->answered = done;
     w->call = target.call;
     w->topic = t;
-    w->slot = target.to >= 0 ? target.to : -1;
+    w->slot = target.to >= 0 ? target.to : IPC_SLOT_PRIMARY_A;
     w->incarnation = target.incarnation;
+    w->seq = atomic_load(&h->region->mail->seq);
     return CS_OK;
 }
 
@@ -300,12 +302,20 @@ static void take_answer(struct host *h, const struct mail_message *m)
     finish(w, CS_OK, &answer);
 }
 
-static struct waiting *find_asked(const struct host *h, int slot, uint32_t incarnation)
+/* Who asked the primary after it had died has asked its successor. */
+static bool has_asked(const struct waiting *w, const struct member_event *e, uint64_t seq)
+{
+    if (!w->call || w->slot != e->slot)
+        return false;
+    return w->incarnation ? w->incarnation == e->incarnation : w->seq < seq;
+}
+
+static struct waiting *find_asked(const struct host *h, const struct member_event *e, uint64_t seq)
 {
     LIST_EACH(it, &h->calls)
     {
         struct waiting *w = CONTAINER_OF(it, struct waiting, node);
-        if (w->call && w->slot == slot && w->incarnation == incarnation)
+        if (has_asked(w, e, seq))
             return w;
     }
     return NULL;
@@ -333,7 +343,7 @@ static void take_event(struct host *h, const struct mail_message *m)
     memcpy(&e, m->data, sizeof e);
     if (e.slot == h->slot && e.incarnation == h->self.incarnation)
         return;
-    while (e.left && (w = find_asked(h, e.slot, e.incarnation)))
+    while (e.left && (w = find_asked(h, &e, m->seq)))
         finish(w, CS_CLOSED, NULL);
     tell_modules(h, &e);
 }

@@ -387,7 +387,8 @@ typedef struct cs_api {
     int (*publish_applied)(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
                            void (*done)(int result, void *arg), void *arg);
     /* Asks one process (a worker number, 0 or CS_TO_PRIMARY): done(CS_OK, answer, arg) when it answers, CS_TIMEOUT, or
-     * CS_CLOSED when it has ended before; answer is NULL then. As publish_applied otherwise. */
+     * CS_CLOSED when it has ended before (a primary's successor may still get the message); answer is NULL then. As
+     * publish_applied otherwise. */
     int (*call)(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
                 void (*done)(int result, const cs_msg *answer, void *arg), void *arg);
     /* Answers m, which has m->call: in on_message, or later with a copy of *m. Up to the topic's max_len. CS_CLOSED:
