@@ -56,8 +56,8 @@ def parse_wrk(text):
 
 
 def load(server, row, seconds, cpu):
-    """One run of one row. requests/s, CPU microseconds per request, share of its CPU, {error: number}. cpu: the one that
-    the load is bound to; None: all."""
+    """One run of one row. requests/s, CPU microseconds per request, share of its CPU, {error: number}, requests. cpu:
+    the one that the load is bound to; None: all."""
     argv = [find("wrk"), "-t1", f"-c{row.connections}", f"-d{seconds}s"]
     if row.close:
         argv += ["-H", "Connection: close"]
@@ -82,7 +82,7 @@ def load(server, row, seconds, cpu):
     errors.update(more)
     if not requests:
         errors["no answer"] = 1
-    return requests / span, used * 1e6 / max(requests, 1), used / took, errors
+    return requests / span, used * 1e6 / max(requests, 1), used / took, errors, requests
 
 
 def read_answer(sock):

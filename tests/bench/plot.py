@@ -1,7 +1,7 @@
 """The plot of docs/accept.md, as an SVG of its own making: one row for each server, two dots in each panel."""
 
 import math
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import svg
 from accept_report import middle, time_text
@@ -19,11 +19,24 @@ class Dots(NamedTuple):
     field: str
 
 
+class Unit(NamedTuple):
+    """How values of a logarithmic panel are written: the names of powers of ten, and one value."""
+
+    decades: dict
+    text: Callable
+    usual: tuple  # the ends where there is no value
+
+
+TIME = Unit({-1: "0.1 µs", 0: "1 µs", 1: "10 µs", 2: "100 µs", 3: "1 ms", 4: "10 ms", 5: "100 ms", 6: "1 s", 7: "10 s"},
+            time_text, (100, 1000))
+
+
 class Panel(NamedTuple):
     title: str
     a: Dots
     b: Dots
     logarithmic: bool
+    unit: Unit = TIME
 
 
 PANELS = (
@@ -37,16 +50,17 @@ PANELS = (
 
 
 class Scale:
-    """Places values between two ends of a panel; logarithmic ones in decades of microseconds."""
+    """Places values between two ends of a panel; logarithmic ones in decades."""
 
     def __init__(self, panel, values, x):
         self.logarithmic = panel.logarithmic
         if self.logarithmic:
-            self.low = math.floor(math.log10(min(values, default=100)))
-            self.high = max(self.low + 1, math.ceil(math.log10(max(values, default=1000))))
+            least, most = panel.unit.usual
+            self.low = math.floor(math.log10(min(values, default=least)))
+            self.high = max(self.low + 1, math.ceil(math.log10(max(values, default=most))))
         else:
             self.low, self.high = 0, 1
-        self.x = x
+        self.x, self.decades = x, panel.unit.decades
 
     def at(self, value):
         v = math.log10(value) if self.logarithmic else value
@@ -55,12 +69,11 @@ class Scale:
     def ticks(self):
         if not self.logarithmic:
             return [(v, f"{v:g}") for v in (0, 0.25, 0.5, 0.75, 1)]
-        names = {0: "1 µs", 1: "10 µs", 2: "100 µs", 3: "1 ms", 4: "10 ms", 5: "100 ms", 6: "1 s", 7: "10 s"}
-        return [(10.0 ** p, names.get(p, "")) for p in range(self.low, self.high + 1)]
+        return [(10.0 ** p, self.decades.get(p, "")) for p in range(self.low, self.high + 1)]
 
 
 def value_text(value, panel):
-    return time_text(value) if panel.logarithmic else f"{value:.2f}"
+    return panel.unit.text(value) if panel.logarithmic else f"{value:.2f}"
 
 
 def one_row(panel, scale, y, a, b):
@@ -89,15 +102,21 @@ def one_panel(panel, figures, x, bottom):
     return out
 
 
-def draw(figures):
+def panels(figures, which, titles, label):
+    """A row for each of figures["servers"], called as in titles."""
     bottom = TOP + len(figures["servers"]) * ROW - 14
-    width = LEFT + len(PANELS) * (WIDTH + GAP + PAD) + 10
+    width = LEFT + len(which) * (WIDTH + GAP + PAD) + 10
     out = []
     for i, server in enumerate(figures["servers"]):
-        out.append(words(12, TOP + i * ROW + 4, ALL[server].title))
-    for i, panel in enumerate(PANELS):
+        out.append(words(12, TOP + i * ROW + 4, titles[server]))
+    for i, panel in enumerate(which):
         out += one_panel(panel, figures, LEFT + PAD + i * (WIDTH + GAP + PAD), bottom)
-    return svg.picture(width, bottom + 30, "Fairness and latency of ways to share new connections", out)
+    return svg.picture(width, bottom + 30, label, out)
+
+
+def draw(figures):
+    return panels(figures, PANELS, {key: c.title for key, c in ALL.items()},
+                  "Fairness and latency of ways to share new connections")
 
 
 def write(path, figures):

@@ -22,5 +22,11 @@ class Verdict:
         self.lines.append([title, form(middle), f"{form(min(values))} … {form(max(values))}", required,
                            "pass" if passed else "**FAIL**"])
 
+    def unknown(self, title, values, form, required, why):
+        """One line that cannot be judged here: that is not a pass."""
+        self.good = False
+        self.lines.append([title, form(statistics.median(values)), f"{form(min(values))} … {form(max(values))}", required,
+                           f"**not judged**: {why}"])
+
     def table(self):
         return report.table(["check", "median", "range of the rounds", "required", "verdict"], self.lines)
