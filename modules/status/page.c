@@ -216,7 +216,8 @@ static void add_server(struct text *out, const struct table *t)
            (long long)number(sum, "workers_recycled_total"), (long long)number(sum, "stalls_total"),
            (long long)number(sum, "stall_kills_total"));
     if (number(s, "degraded"))
-        text_z(out, "<p class=\"bad\">Degraded: workers keep failing to start.</p>\n");
+        text_z(out,
+               "<p class=\"bad\">Degraded: workers or the primary keep failing to start.</p>\n");
     if (number(s, "mail_broken"))
         text_z(out, "<p class=\"bad\">The lock of the mail is broken: no messages until the next "
                     "restart.</p>\n");

@@ -92,6 +92,7 @@ def kill(s, process):
 POSTER = r"""
     #include <cserver/cserver.h>
     #include <stdlib.h>
+    #include <unistd.h>
 
     static cs_topic *all, *once;
 
@@ -110,20 +111,28 @@ POSTER = r"""
         return cs_publish(once, CS_TO_PRIMARY, "123", 3) == CS_OK ? cs_text(r, 200, "ok\n") : 503;
     }
 
+    static int primary_start(cs_proc *p)
+    {
+        (void)p;
+        return access("@FOLDER@/no-primary", F_OK) == 0 ? CS_ERROR : CS_OK;
+    }
+
     static const cs_topic_def topics[] = {
         {.ref = &all, .name = "poster.all", .on_message = on_message},
         {.ref = &once, .name = "poster.once", .on_message = on_message},
         {0},
     };
-    CS_MODULE(.name = "poster", .version = "1", .help = "Posts.", .topics = topics, .handler = handler);
+    CS_MODULE(.name = "poster", .version = "1", .help = "Posts.", .topics = topics, .handler = handler,
+              .primary_start = primary_start);
 """
 
 
 def poster(folder):
-    """Settings with a module that publishes: /post?3 three messages for all, and one for the primary."""
+    """Settings with a module that publishes: /post?3 three messages for all, and one for the primary. While there is a
+    file no-primary in the folder, no primary can start."""
     return CONF + f"""
     [module:poster]
-    file = {build_module(folder, "poster", POSTER)}
+    file = {build_module(folder, "poster", POSTER.replace("@FOLDER@", folder))}
 
     [route:poster]
     match = = /post
