@@ -214,8 +214,8 @@ void keeper_ended(struct master *m, struct worker *w, int status)
     int pid = (int)w->pid;
     struct respawn_death d = generation_bury(w, status);
 
-    if (w->ready)
-        mailroom_left(m, w->slot, d.signal);
+    if (d.ready)
+        mailroom_left(m, w->slot, !w->ready, d.signal);
     child_end_text(status, end, sizeof end);
     snprintf(how, sizeof how, "(pid %d) %s%s", pid, WIFEXITED(status) ? "" : "was ", end);
     if (wrong && !w->told)

@@ -78,8 +78,10 @@ void mailroom_joined(struct master *m, int slot)
 }
 
 /* The successor has another incarnation only when it is forked, which is later. */
-void mailroom_left(struct master *m, int slot, int signal)
+void mailroom_left(struct master *m, int slot, bool unseen, int signal)
 {
+    if (unseen)
+        mailroom_joined(m, slot);
     tell(m, slot, true, signal);
 }
 
@@ -102,8 +104,9 @@ static void describe(const struct master *m, int slot, char *out, size_t n)
 void mailroom_look(struct master *m)
 {
     struct region *r = &m->region;
-    uint64_t limit = 5000, behind;
-    int slot = postmaster_look(&m->mail_watch, r, clock_ms(), limit);
+    uint64_t limit = (uint64_t)m->live->settings->conf->server.mailbox_stall, behind;
+    uint64_t now = clock_ms();
+    int slot = postmaster_look(&m->mail_watch, r, now, limit);
     char who[64];
 
     if (slot < 0)
@@ -112,6 +115,7 @@ void mailroom_look(struct master *m)
     behind = atomic_load(&r->mail->head) - atomic_load(&r->mailboxes[slot].cursor);
     log_warn("%s has taken no message for %llu ms, and is %llu%% of the mailbox behind: it is not "
              "waited for any longer, and loses what it has not read",
-             who, (unsigned long long)limit, (unsigned long long)(behind * 100 / r->mail->cells));
+             who, (unsigned long long)(now - m->mail_watch.since_ms),
+             (unsigned long long)(behind * 100 / r->mail->cells));
     postmaster_evict(r, slot);
 }

@@ -120,7 +120,7 @@ struct master {
 
     struct mailbox mail; /* as IPC_SLOT_MASTER */
     struct msg msg;
-    unsigned members;    /* the topic for struct member_event */
+    unsigned members; /* the topic for struct member_event */
     struct postmaster_watch mail_watch;
 
     enum master_stop stop;
@@ -210,9 +210,9 @@ int mailroom_park(struct master *m);
 void mailroom_wake(struct master *m);
 /* Once a second: who does not read is not waited for any longer. */
 void mailroom_look(struct master *m);
-/* Tells everybody. A process that has ended has been buried. */
+/* Tells everybody. unseen: it has been ready, but that was not told yet. A process that has ended has been buried. */
 void mailroom_joined(struct master *m, int slot);
-void mailroom_left(struct master *m, int slot, int signal);
+void mailroom_left(struct master *m, int slot, bool unseen, int signal);
 
 /* patrol.c */
 void patrol_init(struct master *m);

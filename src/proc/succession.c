@@ -273,8 +273,8 @@ bool succession_ended(struct master *m, const struct child_end *end)
         return false;
     d = death_of(m, end->status);
     bury(m);
-    if (p->ready)
-        mailroom_left(m, SLOT, d.signal);
+    if (d.ready)
+        mailroom_left(m, SLOT, !p->ready, d.signal);
     judge(m, &d, end->status, (int)end->pid);
     return true;
 }
