@@ -97,7 +97,9 @@ WHO = """
     }
     CS_MODULE(.name = "who", .version = "1.0", .help = "Tells who answers.", .handler = handler);
 """
-GAUGES = {"connections", "connections_max", "p50_us", "p99_us"}  # everything else of these numbers only grows
+# Everything else of the status page only grows.
+GAUGES = {"connections", "connections_max", "p50_us", "p99_us", "mail_backlog", "mail_lag", "mail_lagging",
+          "mail_outbox_bytes"}
 LABELS = {"worker", "pid", "state"}
 
 
@@ -459,6 +461,9 @@ class Monotone:
         yield from counters("totals", numbers["totals"])
         for w in numbers["workers"]:
             yield from counters(f"worker {w['worker']}", {k: v for k, v in w.items() if k not in LABELS})
+        for name, p in numbers["processes"].items():
+            yield from counters(name, {k: v for k, v in p.items() if k not in LABELS})
+        yield from counters("topics", numbers["topics"])
         yield from counters("modules", numbers["modules"])
 
     def look(self, numbers):
