@@ -71,6 +71,8 @@ static int act(const struct options *o, const struct settings_source *src)
         return cli_test(o, src);
     case ACTION_COMMAND:
         return cli_command(o, src);
+    case ACTION_MSG:
+        return cli_msg(o, src);
     case ACTION_VERSION:
         return cli_version();
     case ACTION_BUILD:
@@ -82,11 +84,11 @@ static int act(const struct options *o, const struct settings_source *src)
     }
 }
 
-static int help(void)
+static int help(bool msg)
 {
     struct buf text = {0};
 
-    options_help(&text);
+    options_help(&text, msg);
     fwrite(text.p, 1, text.n, stdout);
     buf_free(&text);
     return CLI_DONE;
@@ -101,13 +103,14 @@ int cli_main(int argc, char **argv)
     int code;
 
     if (options_parse(argc, argv, &o, &error) < 0) {
-        fprintf(stderr, "cserver: %s\n(cserver -h lists all options)\n", error.p);
+        fprintf(stderr, "cserver: %s\n(cserver %s lists all options)\n", error.p,
+                o.msg ? "msg --help" : "-h");
         buf_free(&error);
         options_free(&o);
-        return CLI_USAGE;
+        return o.msg ? CLI_MSG_USAGE : CLI_USAGE;
     }
     if (o.action == ACTION_HELP)
-        return help();
+        return help(o.msg);
     conf = find_conf(&o);
     prefix = find_prefix(&o);
     src = (struct settings_source){

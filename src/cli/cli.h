@@ -13,6 +13,7 @@ enum cli_exit {
     CLI_DOWN = 3, /* status: no server is running */
     CLI_DENIED = 4,
     CLI_NOT_RUNNING = 7, /* a command, and no server is running */
+    CLI_MSG_USAGE = 64,  /* wrong usage of msg */
     CLI_ROLLED_BACK = 70,
     CLI_LATE = 75,
     CLI_REFUSED = 78
@@ -25,6 +26,8 @@ int cli_main(int argc, char **argv);
 int cli_test(const struct options *o, const struct settings_source *src);
 /* remote.c: -s. */
 int cli_command(const struct options *o, const struct settings_source *src);
+/* msg.c: msg ... */
+int cli_msg(const struct options *o, const struct settings_source *src);
 /* about.c: -v, -V, --reference. */
 int cli_version(void);
 int cli_build(void);

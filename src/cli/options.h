@@ -7,13 +7,14 @@
 
 enum action {
     ACTION_RUN,
-    ACTION_TEST,     /* -t */
-    ACTION_PRINT,    /* -T */
-    ACTION_COMMAND,  /* -s */
-    ACTION_VERSION,  /* -v */
-    ACTION_BUILD,    /* -V */
-    ACTION_HELP,     /* -h */
-    ACTION_REFERENCE /* --reference */
+    ACTION_TEST,      /* -t */
+    ACTION_PRINT,     /* -T */
+    ACTION_COMMAND,   /* -s */
+    ACTION_VERSION,   /* -v */
+    ACTION_BUILD,     /* -V */
+    ACTION_HELP,      /* -h */
+    ACTION_REFERENCE, /* --reference */
+    ACTION_MSG        /* msg ... */
 };
 
 struct options {
@@ -25,6 +26,11 @@ struct options {
     bool daemon, quiet, json;
     bool testing;       /* -t or -T was among them */
     int64_t timeout_ms; /* --timeout; -1: not given */
+    bool msg;           /* the word msg was there, also where the rest is wrong */
+    const char *verb;   /* msg: send, tail, topics */
+    const char *topic, *data;
+    const char *to; /* --to; NULL: not given */
+    bool applied;   /* --wait=applied */
     size_t noverrides;
     struct conf_override *overrides; /* -g */
 };
@@ -32,7 +38,7 @@ struct options {
 /* 0, or -1 with *error a sentence and a hint. Strings point into argv. */
 int options_parse(int argc, char **argv, struct options *o, struct buf *error);
 void options_free(struct options *o);
-/* One line for each option. */
-void options_help(struct buf *out);
+/* One line for each option: of `cserver`, or of `cserver msg`. */
+void options_help(struct buf *out, bool msg);
 
 #endif

@@ -1,88 +1,54 @@
 /* remote.c - -s: finds the running server by its control socket, tells it, waits for what comes of
  * it, and says so in plain words. */
+#include "cli/remote.h"
+
 #include "base/check.h"
 #include "base/json.h"
-#include "cli/cli.h"
-#include "proc/client.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define LIMIT_MS      15000
 #define RELOAD_MS     60000
 #define STOP_EXTRA_MS 5000
 
-struct remote {
-    const struct options *o;
-    struct client client;
-    char *path;        /* control socket */
-    struct buf answer; /* the last one */
-};
-
-static cs_str field(cs_str object, const char *key)
+cs_str remote_field(cs_str object, const char *key)
 {
     cs_str value;
 
     return json_find(object, key, &value) ? value : CS_S("");
 }
 
-static cs_str answer_field(const struct remote *r, const char *key)
+cs_str remote_answer(const struct remote *r, const char *key)
 {
-    return field(buf_str(&r->answer), key);
+    return remote_field(buf_str(&r->answer), key);
 }
 
-static int64_t number(cs_str text, int64_t otherwise)
+int64_t remote_number(cs_str text, int64_t otherwise)
 {
     uint64_t n;
 
     return str_to_u64(text, INT64_MAX, &n) ? (int64_t)n : otherwise;
 }
 
-/* Four hexadecimal digits of \uXXXX; those above ASCII are not written by the server. */
-static char hex_char(const char *p)
+void remote_print(FILE *to, cs_str inside)
 {
-    char digits[5];
+    struct buf text = {0};
 
-    memcpy(digits, p, 4);
-    digits[4] = '\0';
-    return (char)strtoul(digits, NULL, 16);
+    if (json_unescape(&text, inside))
+        fwrite(text.p, 1, text.n, to);
+    buf_free(&text);
 }
 
-/* Prints a JSON string with its escapes undone. */
-static void print_text(FILE *to, cs_str s)
-{
-    for (size_t i = 0; i < s.n; i++) {
-        char c = s.p[i];
-
-        if (c == '\\' && i + 1 < s.n) {
-            c = s.p[++i];
-            if (c == 'u' && i + 4 < s.n) {
-                c = hex_char(s.p + i + 1);
-                i += 4;
-            } else {
-                c = c == 'n'   ? '\n'
-                    : c == 't' ? '\t'
-                    : c == 'r' ? '\r'
-                    : c == 'b' ? '\b'
-                    : c == 'f' ? '\f'
-                               : c;
-            }
-        }
-        fputc(c, to);
-    }
-}
-
-static void print_line(FILE *to, const char *before, cs_str text)
+void remote_print_line(FILE *to, const char *before, cs_str text)
 {
     fputs(before, to);
-    print_text(to, text);
+    remote_print(to, text);
     fputc('\n', to);
 }
 
-static void print_json(const struct remote *r)
+void remote_print_json(const struct remote *r)
 {
     printf("%.*s\n", (int)r->answer.n, r->answer.p);
 }
@@ -91,7 +57,7 @@ static void print_json(const struct remote *r)
 
 static int say_not_running(const struct remote *r)
 {
-    bool status = strcmp(r->o->command, "status") == 0;
+    bool status = strcmp(r->what, "status") == 0;
 
     if (r->o->json)
         printf("{\"ok\":false,\"code\":%d,\"message\":\"not running\"}\n",
@@ -109,17 +75,17 @@ static int say_connect(const struct remote *r, int error)
     return error == -EACCES || error == -EPERM ? CLI_DENIED : CLI_FAILED;
 }
 
-static int say_lost(const struct remote *r, int error, int64_t limit_ms)
+int remote_say_lost(const struct remote *r, int error, int64_t limit_ms)
 {
     if (error == -ETIMEDOUT) {
         fprintf(stderr,
                 "cserver: no answer to %s within %lld s; whether it will still happen is not "
                 "known (pid %d)\n",
-                r->o->command, (long long)(limit_ms / 1000), r->client.pid);
+                r->what, (long long)(limit_ms / 1000), r->client.pid);
         return CLI_LATE;
     }
     fprintf(stderr, "cserver: the server (pid %d) went away without an answer to %s\n",
-            r->client.pid, r->o->command);
+            r->client.pid, r->what);
     return CLI_FAILED;
 }
 
@@ -131,11 +97,11 @@ static void on_progress(void *arg, cs_str text)
 
     if (r->o->json || r->o->quiet)
         return;
-    print_line(stdout, "", text);
+    remote_print_line(stdout, "", text);
     fflush(stdout);
 }
 
-static int64_t limit_of(const struct options *o, int64_t otherwise)
+int64_t remote_limit(const struct options *o, int64_t otherwise)
 {
     return o->timeout_ms < 0 ? otherwise : o->timeout_ms == 0 ? -1 : o->timeout_ms;
 }
@@ -143,25 +109,24 @@ static int64_t limit_of(const struct options *o, int64_t otherwise)
 /* The report has said what is wrong, its first line need not come again. */
 static void say_refusal(struct remote *r, int code)
 {
-    cs_str report = answer_field(r, "report");
+    cs_str report = remote_answer(r, "report");
 
-    print_text(stderr, report);
+    remote_print(stderr, report);
     if (code == CLI_REFUSED && report.n)
         fprintf(stderr, "cserver: settings refused; the running ones stay (generation %lld)\n",
-                (long long)number(answer_field(r, "generation"), 0));
+                (long long)remote_number(remote_answer(r, "generation"), 0));
     else
-        print_line(stderr, "cserver: ", answer_field(r, "message"));
+        remote_print_line(stderr, "cserver: ", remote_answer(r, "message"));
 }
 
-/* CLI_DONE when there is an answer that says ok; else the exit status, and it has been said why. */
-static int ask(struct remote *r, int64_t limit_ms)
+int remote_ask(struct remote *r, const char *request, int64_t limit_ms)
 {
-    int rc = client_ask(&r->client, r->o->command, limit_ms, on_progress, r, &r->answer);
+    int rc = client_ask(&r->client, request, limit_ms, on_progress, r, &r->answer);
     int code;
 
     if (rc < 0)
-        return say_lost(r, rc, limit_ms);
-    code = (int)number(answer_field(r, "code"), CLI_FAILED);
+        return remote_say_lost(r, rc, limit_ms);
+    code = (int)remote_number(remote_answer(r, "code"), CLI_FAILED);
     if (code != 0 && !r->o->json)
         say_refusal(r, code);
     return code;
@@ -169,29 +134,31 @@ static int ask(struct remote *r, int64_t limit_ms)
 
 static int run_simple(struct remote *r)
 {
-    int code = ask(r, limit_of(r->o, strcmp(r->o->command, "reload") == 0 ? RELOAD_MS : LIMIT_MS));
+    int code = remote_ask(
+        r, r->o->command,
+        remote_limit(r->o, strcmp(r->o->command, "reload") == 0 ? RELOAD_MS : REMOTE_LIMIT_MS));
 
     if (r->o->json && r->answer.n)
-        print_json(r);
+        remote_print_json(r);
     if (code != 0 || r->o->json || r->o->quiet)
         return code;
-    print_text(stderr, answer_field(r, "report"));
-    print_line(stdout, "", answer_field(r, "message"));
+    remote_print(stderr, remote_answer(r, "report"));
+    remote_print_line(stdout, "", remote_answer(r, "message"));
     return code;
 }
 
 static int run_stop(struct remote *r)
 {
-    int code = ask(r, limit_of(r->o, LIMIT_MS));
-    int64_t limit = number(answer_field(r, "limit_ms"), -1);
+    int code = remote_ask(r, r->o->command, remote_limit(r->o, REMOTE_LIMIT_MS));
+    int64_t limit = remote_number(remote_answer(r, "limit_ms"), -1);
 
     if (code != 0)
         return code;
-    limit = limit_of(r->o, limit < 0 ? -1 : limit + STOP_EXTRA_MS);
+    limit = remote_limit(r->o, limit < 0 ? -1 : limit + STOP_EXTRA_MS);
     if (client_wait_gone(&r->client, limit) < 0)
-        return say_lost(r, -ETIMEDOUT, limit);
+        return remote_say_lost(r, -ETIMEDOUT, limit);
     if (r->o->json)
-        print_json(r);
+        remote_print_json(r);
     else if (!r->o->quiet)
         printf("the server (pid %d) has stopped\n", r->client.pid);
     return CLI_DONE;
@@ -217,7 +184,7 @@ static void print_list(const char *before, cs_str list)
     fputs(before, stdout);
     while (client_next(&list, &element)) {
         fputc(' ', stdout);
-        print_text(stdout, element);
+        remote_print(stdout, element);
     }
     fputc('\n', stdout);
 }
@@ -229,47 +196,64 @@ static void print_workers(cs_str list)
     printf("  %-8s %-8s %-10s %-10s %11s %12s\n", "worker", "pid", "state", "generation",
            "connections", "requests");
     while (client_next(&list, &w))
-        printf("  %-8.*s %-8.*s %-10.*s %-10.*s %11.*s %12.*s\n", CS_F(field(w, "number")),
-               CS_F(field(w, "pid")), CS_F(field(w, "state")), CS_F(field(w, "generation")),
-               CS_F(field(w, "connections")), CS_F(field(w, "requests")));
+        printf("  %-8.*s %-8.*s %-10.*s %-10.*s %11.*s %12.*s\n", CS_F(remote_field(w, "number")),
+               CS_F(remote_field(w, "pid")), CS_F(remote_field(w, "state")),
+               CS_F(remote_field(w, "generation")), CS_F(remote_field(w, "connections")),
+               CS_F(remote_field(w, "requests")));
+}
+
+static void print_primary(cs_str p)
+{
+    if (p.n == 0 || str_is(p, "null"))
+        return;
+    if (str_is(remote_field(p, "pid"), "0"))
+        printf("primary: %.*s", CS_F(remote_field(p, "state")));
+    else
+        printf("primary: pid %.*s, %.*s", CS_F(remote_field(p, "pid")),
+               CS_F(remote_field(p, "state")));
+    if (remote_number(remote_field(p, "starts"), 0) > 1)
+        printf(", started %.*s times", CS_F(remote_field(p, "starts")));
+    putchar('\n');
 }
 
 static void print_reload(const struct remote *r)
 {
-    cs_str last = answer_field(r, "last_reload");
-    time_t at = (time_t)number(field(last, "at"), 0);
+    cs_str last = remote_answer(r, "last_reload");
+    time_t at = (time_t)remote_number(remote_field(last, "at"), 0);
     char when[64] = "";
 
     if (last.n == 0)
         return;
     strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", localtime(&at));
-    printf("last reload: %s, %s: ", when, str_is(field(last, "ok"), "true") ? "good" : "failed");
-    print_line(stdout, "", field(last, "message"));
+    printf("last reload: %s, %s: ", when,
+           str_is(remote_field(last, "ok"), "true") ? "good" : "failed");
+    remote_print_line(stdout, "", remote_field(last, "message"));
 }
 
 static void print_status(const struct remote *r)
 {
-    printf("cserver is %.*s, pid %.*s, up ", CS_F(answer_field(r, "state")),
-           CS_F(answer_field(r, "pid")));
-    print_time(number(answer_field(r, "uptime_s"), 0));
-    print_line(stdout, "settings: ", answer_field(r, "settings"));
-    print_list("listening on:", answer_field(r, "listeners"));
+    printf("cserver is %.*s, pid %.*s, up ", CS_F(remote_answer(r, "state")),
+           CS_F(remote_answer(r, "pid")));
+    print_time(remote_number(remote_answer(r, "uptime_s"), 0));
+    remote_print_line(stdout, "settings: ", remote_answer(r, "settings"));
+    print_list("listening on:", remote_answer(r, "listeners"));
     printf("generation %.*s: %.*s of %.*s workers ready, %.*s draining\n",
-           CS_F(answer_field(r, "generation")), CS_F(answer_field(r, "ready")),
-           CS_F(answer_field(r, "wanted")), CS_F(answer_field(r, "draining")));
-    print_workers(answer_field(r, "workers"));
+           CS_F(remote_answer(r, "generation")), CS_F(remote_answer(r, "ready")),
+           CS_F(remote_answer(r, "wanted")), CS_F(remote_answer(r, "draining")));
+    print_workers(remote_answer(r, "workers"));
+    print_primary(remote_answer(r, "primary"));
     printf("connections: %.*s now, requests: %.*s in all, crashes: %.*s\n",
-           CS_F(answer_field(r, "connections")), CS_F(answer_field(r, "requests")),
-           CS_F(answer_field(r, "crashes")));
+           CS_F(remote_answer(r, "connections")), CS_F(remote_answer(r, "requests")),
+           CS_F(remote_answer(r, "crashes")));
     print_reload(r);
 }
 
 static int run_status(struct remote *r)
 {
-    int code = ask(r, limit_of(r->o, LIMIT_MS));
+    int code = remote_ask(r, r->o->command, remote_limit(r->o, REMOTE_LIMIT_MS));
 
     if (r->o->json && r->answer.n)
-        print_json(r);
+        remote_print_json(r);
     else if (code == 0)
         print_status(r);
     return code;
@@ -310,14 +294,30 @@ static int dispatch(struct remote *r)
     return run_simple(r);
 }
 
+int remote_open(struct remote *r, const struct options *o, const struct settings_source *src,
+                const char *what)
+{
+    int rc;
+
+    *r = (struct remote){.o = o, .what = what, .path = find_control(src)};
+    rc = client_open(&r->client, r->path);
+    return rc < 0 ? say_connect(r, rc) : CLI_DONE;
+}
+
+void remote_close(struct remote *r)
+{
+    client_close(&r->client);
+    buf_free(&r->answer);
+    free(r->path);
+}
+
 int cli_command(const struct options *o, const struct settings_source *src)
 {
-    struct remote r = {.o = o, .path = find_control(src)};
-    int rc = client_open(&r.client, r.path);
-    int code = rc < 0 ? say_connect(&r, rc) : dispatch(&r);
+    struct remote r;
+    int code = remote_open(&r, o, src, o->command);
 
-    client_close(&r.client);
-    buf_free(&r.answer);
-    free(r.path);
+    if (code == CLI_DONE)
+        code = dispatch(&r);
+    remote_close(&r);
     return code;
 }

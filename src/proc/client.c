@@ -98,14 +98,47 @@ static int read_line(struct client *c, int64_t until, struct buf *line)
     }
 }
 
+int client_line(struct client *c, int64_t limit_ms, struct buf *line)
+{
+    return read_line(c, until_of(limit_ms), line);
+}
+
+bool client_has_line(const struct client *c)
+{
+    return c->in.n > 0 && memchr(c->in.p, '\n', c->in.n);
+}
+
+static bool wait_for_room(int fd, int64_t until)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    int n;
+
+    do {
+        n = poll(&p, 1, left(until));
+    } while ((n == 0 && left(until) != 0) || (n < 0 && errno == EINTR));
+    return n > 0;
+}
+
 /* A refusal may be there before, or instead of, a chance to send: so a failed send still reads. */
-static void send_request(struct client *c, const char *request)
+static void send_request(struct client *c, const char *request, int64_t until)
 {
     char *line = mem_printf("%s\n", request);
-    ssize_t n = send(c->fd, line, strlen(line), MSG_NOSIGNAL);
+    size_t n = strlen(line), sent = 0;
 
-    (void)n;
+    while (sent < n) {
+        ssize_t k = send(c->fd, line + sent, n - sent, MSG_NOSIGNAL);
+
+        if (k > 0)
+            sent += (size_t)k;
+        else if ((errno != EAGAIN && errno != EINTR) || !wait_for_room(c->fd, until))
+            break;
+    }
     free(line);
+}
+
+void client_send(struct client *c, const char *request, int64_t limit_ms)
+{
+    send_request(c, request, until_of(limit_ms));
 }
 
 int client_ask(struct client *c, const char *request, int64_t limit_ms, client_progress *progress,
@@ -113,7 +146,7 @@ int client_ask(struct client *c, const char *request, int64_t limit_ms, client_p
 {
     int64_t until = until_of(limit_ms);
 
-    send_request(c, request);
+    send_request(c, request, until);
     for (;;) {
         int rc = read_line(c, until, answer);
         cs_str text;

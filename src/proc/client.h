@@ -21,6 +21,12 @@ void client_close(struct client *c);
 /* Called with the sentence of each progress line. */
 typedef void client_progress(void *arg, cs_str text);
 
+/* The next line that the server sends, without its end: 0, -ETIMEDOUT, -EPIPE, -errno. */
+int client_line(struct client *c, int64_t limit_ms, struct buf *line);
+/* Has the next line arrived already? */
+bool client_has_line(const struct client *c);
+/* Only sends it: what comes of that, client_line tells. */
+void client_send(struct client *c, const char *request, int64_t limit_ms);
 /* Sends one request and waits for its answer: 0, -ETIMEDOUT, -EPIPE (the server went away), -errno.
  * limit_ms < 0: no limit. */
 int client_ask(struct client *c, const char *request, int64_t limit_ms, client_progress *progress,

@@ -59,14 +59,20 @@ void msg_topics(struct master *m, struct control_call *call, cs_str object)
     command_end(call, &j, &out);
 }
 
-/* "a", "a" and "b", "a", "b" and 7 more: those near to the name, else the first few. */
+/* Of the server, not of a module. */
+static bool is_ours(const char *name)
+{
+    return strncmp(name, "cserver.", 8) == 0;
+}
+
+/* Those near to the name; or, without one, the modules' first few. */
 static unsigned list_topics(const struct master *m, cs_str near, struct buf *out)
 {
     const struct ipc_topic *t;
     unsigned n = 0;
 
     for (unsigned i = 0; (t = topic_get(&m->region, i)); i++) {
-        if (near.n && str_distance(near, str_of(t->name), NEAR) > NEAR)
+        if (near.n ? str_distance(near, str_of(t->name), NEAR) > NEAR : is_ours(t->name))
             continue;
         if (n < SOME)
             buf_printf(out, "%s\"%s\"", n ? ", " : "", t->name);
@@ -125,7 +131,7 @@ static bool is_sendable(const struct master *m, const struct request *r, struct 
 {
     size_t max = atomic_load(&topic_get(&m->region, r->topic)->max_len);
 
-    if (strncmp(r->name, "cserver.", 8) == 0)
+    if (is_ours(r->name))
         buf_printf(text, "%s is the server's own topic: it can be watched, but nothing can be sent",
                    r->name);
     else if (r->data.n > max)

@@ -120,7 +120,7 @@ static void test_help(void **state)
     cs_str rest, line;
 
     (void)state;
-    options_help(&out);
+    options_help(&out, false);
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
         assert_non_null(strstr(out.p, words[i]));
     rest = buf_str(&out);
