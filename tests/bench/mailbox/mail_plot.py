@@ -17,8 +17,8 @@ SMALL = Unit({**plot.TIME.decades, -2: "10 ns", -1: "0.1 µs"},
              lambda us: time_text(us) if us >= 100 else fine(us) + " µs", (1, 100))
 
 PANELS = (
-    Panel("Messages/s to each, 64 bytes", Dots("1 receiver", "flood 64 1", "rate"),
-          Dots("3 receivers", "flood 64 3", "rate"), True, RATE),
+    Panel("Messages/s, 1 receiver", Dots("64 bytes", "flood 64 1", "rate"),
+          Dots("16 KiB", "flood 16384 1", "rate"), True, RATE),
     Panel("CPU for a message, 1 receiver", Dots("64 bytes", "flood 64 1", "cpu"),
           Dots("16 KiB", "flood 16384 1", "cpu"), True, SMALL),
     Panel("Latency, receiver asleep", Dots("p50", ASLEEP, "p50"), Dots("p99", ASLEEP, "p99"), True, SMALL),

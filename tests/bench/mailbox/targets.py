@@ -2,11 +2,9 @@
 
 import statistics
 
-from mail_report import ASLEEP, BUSY, SERVER, errors
+from mail_report import ASLEEP, BUSY, FREE, SERVER, errors
 from verdict import Verdict
 from ways import NODE
-
-FREE = 1.8  # CPUs, one for the sender and one for the receiver: with less, latency is that of the scheduler
 
 US = "{:.1f} µs".format
 PLAIN = "{:,.0f}".format

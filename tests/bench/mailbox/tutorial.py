@@ -21,7 +21,7 @@ LOAD = SimpleNamespace(file="", connections=CONNECTIONS, close=False, pipeline=F
 class Ours(contenders.Policy):
     """cserver with one module on /, which is one of the build or one of the benchmark's."""
 
-    policy, module, file = "turn", "", None
+    policy, module, counts = "turn", "", False
 
     def handlers(self):
         file = f"file = {self.tools.modules[self.module]}\n" if self.module in self.tools.modules else ""
@@ -47,15 +47,11 @@ handler = metrics
         return sum(w["state"] == "ready" and w.get("worker", 0) > 0 for w in self.status()["workers"]) == self.workers
 
     def metric(self, name):
-        """The sum of all its values; None: there is no such metric."""
+        """The sum of all its values."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['all']}/metrics", timeout=10) as answer:
             text = answer.read().decode()
         values = re.findall(rf"^{name}(?:{{.*}})? ([\d.]+)", text, re.M)
-        return sum(float(v) for v in values) if values else None
-
-    def counted(self):
-        """How many requests it says there were; None: it does not count."""
-        return None
+        return sum(float(v) for v in values) if values else -1
 
 
 class Plain(Ours):
@@ -63,6 +59,8 @@ class Plain(Ours):
 
 
 class Counting(Ours):
+    counts = True
+
     @classmethod
     def version(cls):
         path = os.path.join(Cserver.build(), "modules", cls.module + ".so")
@@ -71,6 +69,7 @@ class Counting(Ours):
         return Cserver.version()
 
     def counted(self):
+        """How many requests it says there were; -1: it does not say."""
         return self.metric(f"{self.module}_requests_total")
 
 
@@ -83,7 +82,7 @@ class Shared(Counting):
 
 
 class Node(contenders.Contender):
-    mode = ""
+    mode, counts = "", False
 
     def commands(self):
         return {"all": [node(), os.path.join(HERE, "tutorial.js"), str(self.ports["all"]), str(self.workers), self.mode]}
@@ -101,7 +100,7 @@ class Node(contenders.Contender):
 
     def counted(self):
         said = re.findall(r"numReqs = (\d+)", self.output())
-        return int(said[-1]) if said and self.mode == "tell" else None
+        return int(said[-1]) if said else -1
 
 
 class NodePlain(Node):
@@ -109,7 +108,7 @@ class NodePlain(Node):
 
 
 class NodeTell(Node):
-    key, title, mode = "node-tell", "Node, process.send each", "tell"
+    key, title, mode, counts = "node-tell", "Node, process.send each", "tell", True
 
 
 SERVERS = {c.key: c for c in (Plain, Shared, Messages, NodePlain, NodeTell)}
@@ -122,9 +121,9 @@ def run(server, seconds):
 
 
 def settled(server):
-    """What it has counted once it counts no more; None: it does not count."""
+    """What it has counted, once it counts no more."""
     before, now = None, server.counted()
-    while now is not None and now != before:
+    while now != before:
         time.sleep(1.2)  # Node says it once a second
         before, now = now, server.counted()
     return now
@@ -132,8 +131,10 @@ def settled(server):
 
 def disagreement(server, runs):
     """What is wrong with the number it has counted, or None. The load does not see the answers to its last requests."""
+    if not server.counts:
+        return None
     counted, answered = settled(server), sum(r["requests"] for r in runs)
-    if counted is None or answered <= counted <= answered + CONNECTIONS * (len(runs) + 1):
+    if answered <= counted <= answered + CONNECTIONS * (len(runs) + 1):
         return None
     return f"{server.title}: {answered} requests were answered, and it has counted {counted:.0f}"
 
