@@ -143,22 +143,22 @@ def kill_at_random(s, seconds, chance):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_with_kills(serve, name, seed):
     s = count_server(serve, name)
-    connections = 8
-    with Clients(s, "/count", connections) as c:
+    most = 8 * 20  # requests that are under way at a time
+    with Clients(s, "/count", connections=8, depth=20) as c:
         kills, primaries = kill_at_random(s, 5, random.Random(seed))
         wait_for(lambda: s.primary() and len(s.workers()) == WORKERS)
         before = c.answered
         wait_for(lambda: c.answered > before + 100)
     total = at_rest(s)
     print(f"{kills} kills, {primaries} of the primary; {c.answered} answered, {c.broken} broken, numReqs = {total}")
-    assert kills >= 20 and primaries >= 4 and c.answered > 500 and not c.wrong
+    assert kills >= 20 and primaries >= 4 and c.answered > 2000 and c.broken > 100 and not c.wrong
     assert total == counted(s, name)
     assert said(s) == sorted(said(s)), "it went back"
     if name == "counter_shared":
         assert c.answered <= total <= c.answered + c.broken
     else:
         # A message may die in the outbox of a worker that has answered; one at which the primary died counts twice.
-        assert c.answered - connections * (kills - primaries) <= total <= c.answered + c.broken + primaries
+        assert c.answered - most * (kills - primaries) <= total <= c.answered + c.broken + primaries
         assert said_lost(s) == lost(s)
 
 

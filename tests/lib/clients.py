@@ -1,4 +1,4 @@
-"""Clients that count: so many keep-alive connections, each with one request on its way at a time.
+"""Clients that count: so many keep-alive connections, each with `depth` requests on their way at a time.
 
     with Clients(server, "/count") as c:
         ...
@@ -13,8 +13,8 @@ class Clients:
     """`answered`: whole answers with status 200. `broken`: requests sent whose answer never came. `wrong`: other answers.
     limit: so many requests in all, then they end by themselves; None: until the end of the `with`."""
 
-    def __init__(self, server, path, connections=8, limit=None):
-        self.server, self.limit = server, limit
+    def __init__(self, server, path, connections=8, limit=None, depth=1):
+        self.server, self.limit, self.depth = server, limit, depth
         self.request = f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
         self.lock = threading.Lock()
         self.begun = self.answered = self.broken = 0
@@ -32,25 +32,34 @@ class Clients:
         for t in self.threads:
             t.join()
 
-    def may_begin(self):
+    def begin(self):
+        """How many requests may be sent now."""
         with self.lock:
-            self.begun += 1
-            return not self.over and (self.limit is None or self.begun <= self.limit)
+            n = 0 if self.over else self.depth if self.limit is None else min(self.depth, self.limit - self.begun)
+            self.begun += n
+            return n
 
     def count(self, answer):
         with self.lock:
-            if answer is None:
-                self.broken += 1
-            elif answer.status == 200:
+            if answer.status == 200:
                 self.answered += 1
             else:
                 self.wrong.append(answer)
 
-    def ask(self, connection):
-        """None: no whole answer. A reset is none, even where part of the answer has come."""
+    def ask(self, connection, n):
+        """Sends n requests and counts their answers. False: the connection is of no more use."""
+        seen = 0
         with contextlib.suppress(OSError, EOFError):
-            return connection.send(self.request).response()
-        return None
+            connection.send(self.request * n)
+            while seen < n:
+                answer = connection.response()
+                self.count(answer)
+                seen += 1
+                if answer["connection"] == "close":
+                    break
+        with self.lock:
+            self.broken += n - seen
+        return seen == n and answer["connection"] != "close"
 
     def connect(self):
         while not self.over:
@@ -61,17 +70,21 @@ class Clients:
 
     def run(self):
         connection = None
-        while self.may_begin():
+        while n := self.begin():
             connection = connection or self.connect()
             if not connection:
+                self.drop(n)
                 return
-            answer = self.ask(connection)
-            self.count(answer)
-            if answer is None or answer["connection"] == "close":
+            if not self.ask(connection, n):
                 connection.close()
                 connection = None
         if connection:
             connection.close()
+
+    def drop(self, n):
+        """They were never sent."""
+        with self.lock:
+            self.begun -= n
 
 
 def pipeline(server, path, connections, depth):
