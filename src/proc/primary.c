@@ -70,6 +70,7 @@ static bool start(struct primary_self *p, const struct heritage *h)
     }
     if (host_open(&p->host, &opts) < 0)
         return false;
+    host_drain(&p->host); /* the latest values come first */
     process_set_state(&p->process, IPC_READY);
     return true;
 }
@@ -108,7 +109,6 @@ static void end(struct primary_self *p)
         react(&p->process.loop);
         mailbox_drain(&p->host.mail, 0, 0);
     }
-    host_close(&p->host);
 }
 
 int primary_run(const struct heritage *h)
@@ -122,6 +122,8 @@ int primary_run(const struct heritage *h)
         turn_once(&p, -1);
     if (good)
         end(&p);
+    if (p.host.conf)
+        host_close(&p.host);
     process_close(&p.process);
     return good ? 0 : 1;
 }
