@@ -18,9 +18,11 @@ struct outbox_entry {
     char data[]; /* rec.len bytes */
 };
 
-struct outbox {
-    struct outbox_entry *first, **last; /* zero-initialised is empty */
+struct outbox { /* zero-initialised is empty */
+    struct outbox_entry *first, **last;
     size_t bytes;
+    struct outbox_chunk *oldest, *newest, *spare; /* where the entries lie */
+    unsigned nspare;
 };
 
 /* Copies; false when that would be more than OUTBOX_MAX. */
@@ -33,7 +35,7 @@ static inline struct outbox_entry *outbox_first(const struct outbox *o)
 void outbox_drop_first(struct outbox *o);
 /* The receipt's owner goes away; the message stays. */
 void outbox_forget(struct outbox *o, const struct mail_receipt *receipt);
-/* Empties it; the number of messages thrown away. */
+/* Empties it and frees its memory; the number of messages thrown away. */
 unsigned outbox_clear(struct outbox *o);
 
 #endif
