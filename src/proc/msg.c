@@ -2,11 +2,8 @@
 #include "proc/msg.h"
 
 #include "base/check.h"
-#include "base/mem.h"
-#include "ipc/board.h"
 #include "ipc/mailstat.h"
 #include "ipc/topic.h"
-#include "os/procstat.h"
 #include "proc/command.h"
 #include "proc/master.h"
 #include "proc/msgtext.h"
@@ -15,10 +12,8 @@
 
 #define CODE_FAILED 1
 #define CODE_WRONG  2
-#define CODE_LATE   75
 #define NEAR        2
 #define SOME        6
-#define LAGGARDS    256
 
 static void fail(struct master *m, struct control_call *call, int code, struct buf *text)
 {
@@ -117,17 +112,8 @@ int msg_find_topic(struct master *m, struct control_call *call, cs_str object)
 
 /* ---- Sending ---- */
 
-struct request {
-    unsigned topic;
-    const char *name; /* of the topic */
-    struct mail_target target;
-    struct buf data;
-    bool applied;
-    uint64_t timeout_ms; /* 0: none */
-};
-
 /* False: *text says why not. */
-static bool is_sendable(const struct master *m, const struct request *r, struct buf *text)
+static bool is_sendable(const struct master *m, const struct msg_request *r, struct buf *text)
 {
     size_t max = atomic_load(&topic_get(&m->region, r->topic)->max_len);
 
@@ -159,7 +145,7 @@ static bool has(cs_str object, const char *key)
 }
 
 /* All but the topic. False: *text says what is missing or wrong. */
-static bool take_request(cs_str object, struct request *r, struct buf *text)
+static bool take_request(cs_str object, struct msg_request *r, struct buf *text)
 {
     cs_str value;
 
@@ -204,7 +190,7 @@ static void list_workers(const struct master *m, struct buf *out)
         buf_add_z(out, "none");
 }
 
-static void explain_nobody(const struct master *m, const struct request *r, struct buf *out)
+void msg_explain_nobody(const struct master *m, const struct msg_request *r, struct buf *out)
 {
     struct primary_info primary;
     int to = r->target.to, slot = to - IPC_SLOT_WORKERS;
@@ -221,11 +207,11 @@ static void explain_nobody(const struct master *m, const struct request *r, stru
     }
 }
 
-static void explain(const struct master *m, const struct request *r, enum mail_result rc,
+static void explain(const struct master *m, const struct msg_request *r, enum mail_result rc,
                     struct buf *out)
 {
     if (rc == MAIL_UNKNOWN || rc == MAIL_NOBODY)
-        explain_nobody(m, r, out);
+        msg_explain_nobody(m, r, out);
     else if (rc == MAIL_AGAIN)
         buf_add_z(out, "not sent: some process does not read its messages, and the master's queue "
                        "is full; try again later");
@@ -234,7 +220,7 @@ static void explain(const struct master *m, const struct request *r, enum mail_r
                        "restarted");
 }
 
-static void put_number(struct json *j, const struct mail_receipt *receipt)
+void msg_put_number(struct json *j, const struct mail_receipt *receipt)
 {
     if (receipt->state != MAIL_RECEIPT_SENT)
         return;
@@ -247,7 +233,7 @@ static const char *plural(unsigned n)
     return n == 1 ? "" : "es";
 }
 
-static void answer_sent(struct master *m, struct control_call *call, const struct request *r,
+static void answer_sent(struct master *m, struct control_call *call, const struct msg_request *r,
                         const struct mail_receipt *receipt)
 {
     struct buf out = {0}, text = {0};
@@ -267,201 +253,44 @@ static void answer_sent(struct master *m, struct control_call *call, const struc
                    r->name);
     }
     json_z(&j, "state", receipt->state == MAIL_RECEIPT_SENT ? "sent" : "queued");
-    put_number(&j, receipt);
+    msg_put_number(&j, receipt);
     json_z(&j, "message", text.p);
     buf_free(&text);
     command_end(call, &j, &out);
 }
 
-/* ---- Waiting until it is applied ---- */
-
-struct wait {
-    struct list node; /* in msg.waits */
-    struct master *master;
-    struct control_call *call;
-    struct request request;
-    struct mail_receipt receipt;
-    struct timer limit;
-};
-
-/* The call is left to be answered. */
-static void free_wait(struct wait *w)
-{
-    struct master *m = w->master;
-
-    mailbox_forget(&m->mail, &w->receipt);
-    timer_clear(&m->loop.timers, &w->limit);
-    list_remove(&w->node);
-    m->msg.nwaits--;
-    free(w);
-}
-
-static void on_gone(struct control_call *call)
-{
-    free_wait(call->keeper);
-    control_answer(call, CS_S(""));
-}
-
-static void on_applied(struct mail_receipt *receipt)
-{
-    struct wait *w = CONTAINER_OF(receipt, struct wait, receipt);
-    struct buf out = {0}, text = {0};
-    bool good = receipt->state == MAIL_RECEIPT_SENT;
-    struct json j;
-
-    command_begin(w->master, &j, &out, good ? 0 : CODE_FAILED);
-    if (good)
-        buf_printf(&text, "number %llu of %s is applied", (unsigned long long)receipt->rec.number,
-                   w->request.name);
-    else
-        explain_nobody(w->master, &w->request, &text);
-    json_z(&j, "state", good ? "applied" : "dropped");
-    put_number(&j, receipt);
-    json_z(&j, "message", text.p);
-    buf_free(&text);
-    command_end(w->call, &j, &out);
-    free_wait(w);
-}
-
-struct laggard {
-    int slot, pid;
-    const char *state;
-    char process; /* as in procstat.h */
-};
-
-static struct laggard look_at(const struct master *m, int slot)
-{
-    const struct ipc_slot *s = region_slot(&m->region, slot);
-    int pid = atomic_load(&s->pid);
-
-    return (struct laggard){
-        .slot = slot,
-        .pid = pid,
-        .state = pid > 0 ? board_state_name((enum ipc_state)atomic_load(&s->state)) : "waiting",
-        .process = pid > 0 ? procstat_state(pid) : 0};
-}
-
-static void describe(const struct laggard *l, struct buf *out)
-{
-    if (l->slot >= IPC_SLOT_WORKERS)
-        buf_printf(out, "worker %d", l->slot - IPC_SLOT_WORKERS + 1);
-    else
-        buf_add_z(out, "the primary");
-    if (l->pid <= 0)
-        buf_add_z(out, " (about to be started)");
-    else if (procstat_is_held(l->process))
-        buf_printf(out, " (pid %d, %s, %s)", l->pid, l->state, procstat_words(l->process));
-    else
-        buf_printf(out, " (pid %d, %s)", l->pid, l->state);
-}
-
-static void put_laggard(struct json *j, const struct laggard *l)
-{
-    char name[MSGTEXT_NAME];
-
-    msgtext_name(l->slot, name);
-    json_object(j, NULL);
-    json_z(j, "process", name);
-    json_int(j, "pid", l->pid);
-    json_z(j, "state", l->state);
-    json_bool(j, "held", procstat_is_held(l->process));
-    json_end_object(j);
-}
-
-/* Who has yet to handle it, in words and as "unapplied". */
-static void put_laggards(const struct wait *w, struct json *j, struct buf *text)
-{
-    const struct master *m = w->master;
-    int slots[LAGGARDS];
-    unsigned n = mailbox_unapplied(&m->mail, &w->receipt, slots, LAGGARDS);
-
-    json_array(j, "unapplied");
-    for (unsigned i = 0; i < n && i < LAGGARDS; i++) {
-        struct laggard l = look_at(m, slots[i]);
-
-        put_laggard(j, &l);
-        if (i >= SOME)
-            continue;
-        buf_add_z(text, i ? ", " : "");
-        describe(&l, text);
-    }
-    json_end_array(j);
-    if (n > SOME)
-        buf_printf(text, " and %u more", n - SOME);
-    buf_add_z(text, n == 1 ? " has not handled it" : " have not handled it");
-}
-
-static void on_limit(struct timer *t)
-{
-    struct wait *w = CONTAINER_OF(t, struct wait, limit);
-    struct buf out = {0}, text = {0};
-    struct json j;
-
-    command_begin(w->master, &j, &out, CODE_LATE);
-    json_z(&j, "state", w->receipt.state == MAIL_RECEIPT_SENT ? "sent" : "queued");
-    put_number(&j, &w->receipt);
-    if (w->receipt.state == MAIL_RECEIPT_SENT) {
-        buf_printf(&text, "number %llu of %s is sent, but not applied within %llu ms: ",
-                   (unsigned long long)w->receipt.rec.number, w->request.name,
-                   (unsigned long long)w->request.timeout_ms);
-        put_laggards(w, &j, &text);
-    } else {
-        buf_printf(&text,
-                   "%s has waited in the master's queue for %llu ms, since some process does not "
-                   "read its messages; it still goes out in its turn",
-                   w->request.name, (unsigned long long)w->request.timeout_ms);
-    }
-    json_z(&j, "message", text.p);
-    buf_free(&text);
-    command_end(w->call, &j, &out);
-    free_wait(w);
-}
-
-static void begin_wait(struct wait *w)
-{
-    struct master *m = w->master;
-
-    m->msg.nwaits++;
-    list_add_tail(&m->msg.waits, &w->node);
-    control_keep(w->call);
-    w->call->keeper = w;
-    w->call->on_gone = on_gone;
-    if (w->request.timeout_ms > 0)
-        timer_set(&m->loop.timers, &w->limit, w->request.timeout_ms);
-}
-
 /* ---- The request ---- */
 
-/* A wait is made in any case: a receipt is also how one learns a message's number. */
-static void publish(struct master *m, struct control_call *call, const struct request *r)
+/* A receipt is also how one learns a message's number. */
+static enum mail_result publish(struct master *m, struct control_call *call,
+                                const struct msg_request *r)
 {
-    struct wait *w = mem_alloc(sizeof *w);
-    struct buf text = {0};
-    enum mail_result rc;
+    struct mail_receipt receipt = {.on_applied = NULL};
+    enum mail_result rc =
+        mailbox_publish(&m->mail, r->topic, r->target, r->data.p, r->data.n, &receipt);
 
-    *w = (struct wait){.master = m, .call = call, .request = *r};
-    w->request.data = (struct buf){0};
-    w->receipt.on_applied = r->applied ? on_applied : NULL;
-    timer_init(&w->limit, on_limit);
-    rc = mailbox_publish(&m->mail, r->topic, r->target, r->data.p, r->data.n, &w->receipt);
-    if ((rc == MAIL_SENT || rc == MAIL_QUEUED) && r->applied) {
-        begin_wait(w);
-        return;
-    }
     if (rc == MAIL_SENT || rc == MAIL_QUEUED) {
-        answer_sent(m, call, r, &w->receipt);
-        mailbox_forget(&m->mail, &w->receipt);
-    } else {
-        explain(m, r, rc, &text);
-        fail(m, call, CODE_FAILED, &text);
+        answer_sent(m, call, r, &receipt);
+        mailbox_forget(&m->mail, &receipt);
     }
-    free(w);
+    return rc;
+}
+
+static void send_it(struct master *m, struct control_call *call, const struct msg_request *r)
+{
+    enum mail_result rc = r->applied ? applied_publish(m, call, r) : publish(m, call, r);
+    struct buf text = {0};
+
+    if (rc == MAIL_SENT || rc == MAIL_QUEUED)
+        return;
+    explain(m, r, rc, &text);
+    fail(m, call, CODE_FAILED, &text);
 }
 
 void msg_send(struct master *m, struct control_call *call, cs_str object)
 {
     int topic = msg_find_topic(m, call, object);
-    struct request r = {.topic = (unsigned)topic};
+    struct msg_request r = {.topic = (unsigned)topic};
     struct buf text = {0};
 
     if (topic < 0)
@@ -472,7 +301,7 @@ void msg_send(struct master *m, struct control_call *call, cs_str object)
     else if (!is_sendable(m, &r, &text))
         fail(m, call, CODE_FAILED, &text);
     else
-        publish(m, call, &r);
+        send_it(m, call, &r);
     buf_free(&r.data);
 }
 
@@ -480,21 +309,14 @@ void msg_send(struct master *m, struct control_call *call, cs_str object)
 
 void msg_init(struct master *m)
 {
-    list_init(&m->msg.waits);
+    applied_init(m);
     tail_init(m);
 }
 
 void msg_end(struct master *m)
 {
     tail_end(m);
-    LIST_EACH(it, &m->msg.waits)
-    {
-        struct wait *w = CONTAINER_OF(it, struct wait, node);
-
-        command_answer(m, w->call, CODE_LATE, "the server has ended before all have handled it",
-                       CS_S(""));
-        free_wait(w);
-    }
+    applied_end(m);
 }
 
 void msg_on_message(struct master *m, const struct mail_message *mail)

@@ -1,11 +1,12 @@
 /* msg.h - messages for the command line: the master sends what `cserver msg send` is given, waits for it until all have
- * handled it, and passes on what `cserver msg tail` watches (tail.c).
+ * handled it (applied.c), and passes on what `cserver msg tail` watches (tail.c).
  *
  * A tail that reads slowly has MSG_QUEUE bytes of lines waiting; what comes beyond that is counted, and when it has
  * caught up it gets one line {"missed":N}. So it holds up neither the master nor the mail. */
 #ifndef PROC_MSG_H
 #define PROC_MSG_H
 
+#include "base/json.h"
 #include "event/timer.h"
 #include "ipc/mailbox.h"
 #include "proc/control.h"
@@ -40,8 +41,27 @@ void msg_tail(struct master *m, struct control_call *call, cs_str object);
 /* The topic that the request names. -1: it has been answered, since there is none. */
 int msg_find_topic(struct master *m, struct control_call *call, cs_str object);
 
-/* ---- tail.c, for msg.c ---- */
+/* ---- What msg.c, applied.c and tail.c need of each other ---- */
 
+struct msg_request {
+    unsigned topic;
+    const char *name; /* of the topic */
+    struct mail_target target;
+    struct buf data;
+    bool applied;
+    uint64_t timeout_ms; /* 0: none */
+};
+
+/* Why nobody is there for it, in a sentence. */
+void msg_explain_nobody(const struct master *m, const struct msg_request *r, struct buf *out);
+/* Its number and seq, once it has been sent. */
+void msg_put_number(struct json *j, const struct mail_receipt *receipt);
+
+/* The answer comes later where the result is MAIL_SENT or MAIL_QUEUED. */
+enum mail_result applied_publish(struct master *m, struct control_call *call,
+                                 const struct msg_request *r);
+void applied_init(struct master *m);
+void applied_end(struct master *m);
 void tail_init(struct master *m);
 void tail_end(struct master *m);
 

@@ -65,6 +65,53 @@ static const struct row rows[] = {
     {"two dashes", {"--"}, "!what is \"--\"?"},
 };
 
+/* "action verb topic data to applied timeout flags", or as above. */
+static const struct row msg_rows[] = {
+    {"topics", {"msg", "topics"}, "8 topics - - - 0 -1 ."},
+    {"tail", {"msg", "tail", "a"}, "8 tail a - - 0 -1 ."},
+    {"send", {"msg", "send", "a", "b"}, "8 send a b - 0 -1 ."},
+    {"empty data", {"msg", "send", "a", ""}, "8 send a  - 0 -1 ."},
+    {"a dash is data", {"msg", "send", "a", "-"}, "8 send a - - 0 -1 ."},
+    {"options before it", {"-c", "x", "--json", "msg", "topics"}, "8 topics - - - 0 -1 j"},
+    {"options between",
+     {"msg", "--json", "send", "-q", "a", "--to=all", "b"},
+     "8 send a b all 0 -1 q"},
+    {"to the primary", {"msg", "send", "a", "b", "--to", "primary"}, "8 send a b primary 0 -1 ."},
+    {"to a worker", {"msg", "send", "a", "b", "--to=worker:12"}, "8 send a b worker:12 0 -1 ."},
+    {"applied", {"msg", "send", "a", "b", "--wait=applied"}, "8 send a b - 1 -1 ."},
+    {"applied, in time",
+     {"msg", "send", "a", "b", "--wait", "applied", "--timeout=1s"},
+     "8 send a b - 1 1000 ."},
+    {"behind dashes", {"msg", "send", "--", "a", "-b"}, "8 send a -b - 0 -1 ."},
+    {"dashes behind dashes", {"msg", "send", "a", "--", "--"}, "8 send a -- - 0 -1 ."},
+    {"words that are commands", {"msg", "send", "msg", "reload"}, "8 send msg reload - 0 -1 ."},
+    {"help", {"msg", "--help"}, "6 - - - - 0 -1 ."},
+    {"help for one", {"msg", "send", "-h"}, "6 send - - - 0 -1 ."},
+    {"nothing", {"msg"}, "!msg needs one of"},
+    {"unknown", {"msg", "replay"}, "!send, tail or topics, not \"replay\""},
+    {"no topic", {"msg", "send"}, "!needs a topic and DATA"},
+    {"no data", {"msg", "send", "a"}, "!needs a topic and DATA"},
+    {"two data", {"msg", "send", "a", "b", "c"}, "!what is \"c\""},
+    {"tail of nothing", {"msg", "tail"}, "!needs a topic"},
+    {"tail of two", {"msg", "tail", "a", "b"}, "!what is \"b\""},
+    {"topics of something", {"msg", "topics", "a"}, "!no topic"},
+    {"worker 0", {"msg", "send", "a", "b", "--to=worker:0"}, "!--to takes"},
+    {"to nobody", {"msg", "send", "a", "b", "--to="}, "!needs a value"},
+    {"wait for what", {"msg", "send", "a", "b", "--wait=sent"}, "!--wait takes applied"},
+    {"tail to somebody", {"msg", "tail", "a", "--to=all"}, "!--to goes with msg send"},
+    {"tail that waits", {"msg", "tail", "a", "--wait=applied"}, "!--wait goes with msg send"},
+    {"tail in time", {"msg", "tail", "a", "--timeout=1s"}, "!--timeout does not go"},
+    {"with a test", {"msg", "topics", "-t"}, "!-t does not go with msg"},
+    {"with a command", {"-s", "stop", "msg", "topics"}, "!-s does not go with msg"},
+    {"with the version", {"msg", "topics", "-v"}, "!-v does not go with msg"},
+    {"with the reference", {"msg", "--reference", "topics"}, "!--reference does not go with msg"},
+    {"a negative number", {"msg", "send", "a", "-1"}, "!behind -- nothing is an option"},
+    {"without msg", {"--to=all"}, "!--to goes with cserver msg send"},
+    {"with another command",
+     {"-s", "status", "--wait=applied"},
+     "!--wait goes with cserver msg send"},
+};
+
 static const char *or_dash(const char *z)
 {
     return z ? z : "-";
@@ -81,7 +128,17 @@ static void describe(const struct options *o, struct buf *out)
                (long long)o->timeout_ms, o->noverrides);
 }
 
-static void try_row(const struct row *row)
+static void describe_msg(const struct options *o, struct buf *out)
+{
+    buf_printf(out, "%d %s %s %s %s %d %lld %s", (int)o->action, or_dash(o->verb),
+               or_dash(o->topic), or_dash(o->data), or_dash(o->to), o->applied,
+               (long long)o->timeout_ms,
+               o->quiet  ? "q"
+               : o->json ? "j"
+                         : ".");
+}
+
+static void try_row(const struct row *row, void (*tell)(const struct options *o, struct buf *out))
 {
     char copies[MOST][32], *argv[MOST + 2] = {(char[]){"cserver"}};
     struct buf out = {0}, error = {0};
@@ -93,7 +150,7 @@ static void try_row(const struct row *row)
         argv[argc++] = copies[i];
     }
     if (options_parse(argc, argv, &o, &error) == 0)
-        describe(&o, &out);
+        tell(&o, &out);
     else
         buf_printf(&out, "!%s", error.p);
     if (row->what[0] == '!' ? !(out.p[0] == '!' && strstr(out.p, row->what + 1))
@@ -108,26 +165,45 @@ static void test_rows(void **state)
 {
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        try_row(&rows[i]);
-    printf("rows: %zu\n", sizeof rows / sizeof *rows);
+        try_row(&rows[i], describe);
+    for (size_t i = 0; i < sizeof msg_rows / sizeof *msg_rows; i++)
+        try_row(&msg_rows[i], describe_msg);
+    printf("rows: %zu\n", sizeof rows / sizeof *rows + sizeof msg_rows / sizeof *msg_rows);
 }
 
-/* Every option has its line, and lines fit a terminal. */
-static void test_help(void **state)
+/* Every option has its line where it belongs, and lines fit a terminal. */
+static void try_help(bool msg, const char *const there[], const char *const elsewhere[])
 {
-    static const char *const words[] = {"--config", "--test", "--signal", "--daemon", "--timeout"};
     struct buf out = {0};
     cs_str rest, line;
 
-    (void)state;
-    options_help(&out, false);
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        assert_non_null(strstr(out.p, words[i]));
+    options_help(&out, msg);
+    for (; *there; there++)
+        if (!strstr(out.p, *there))
+            fail_msg("%s is missing", *there);
+    for (; *elsewhere; elsewhere++)
+        if (strstr(out.p, *elsewhere))
+            fail_msg("%s is there", *elsewhere);
     rest = buf_str(&out);
     while (str_split(&rest, '\n', &line))
         if (line.n > 100)
             fail_msg("too long: %.*s", (int)line.n, line.p);
     buf_free(&out);
+}
+
+static void test_help(void **state)
+{
+    static const char *const server[] = {"--test", "--signal", "--daemon", "--error-log", NULL};
+    static const char *const msg[] = {"--to", "--wait", NULL};
+    static const char *const both[] = {"--config", "--timeout", "--json",
+                                       "--quiet",  "--help",    NULL};
+    static const char *const none[] = {NULL};
+
+    (void)state;
+    try_help(false, server, msg);
+    try_help(true, msg, server);
+    try_help(false, both, none);
+    try_help(true, both, none);
 }
 
 int main(void)
