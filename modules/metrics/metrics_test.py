@@ -338,12 +338,13 @@ def posted(s, number):
 
 
 def receivers(m):
-    return [ls for (name, ls) in m.samples if name == "cserver_mail_delivered_total" and dict(ls) != {"process": "master"}]
+    return [ls for (name, ls) in m.samples
+            if name == "cserver_mail_delivered_total" and dict(ls) != {"process": "master"}]
 
 
 def at_rest(s):
-    """A scrape of a server whose processes have read all their mail. The last message is for the primary, and nobody wakes
-    the workers for that."""
+    """A scrape of a server whose processes have read all their mail. The last message is for the primary, and nobody
+    wakes the workers for that."""
     def rests():
         m = scrape(s)
         return m if m.sum("cserver_mail_backlog") == 0 else None

@@ -154,9 +154,9 @@ def test_the_dead_keep_their_counts(serve):
 
 # ---- Mail --------------------------------------------------------------------------------------
 
-OF_A_PROCESS = {"mail_published", "mail_delivered", "mail_lost", "mail_refused", "mail_skipped", "mail_backlog", "mail_lag",
-                "mail_lag_peak", "mail_lagging",
-                "mail_outbox_bytes", "mail_outbox_peak_bytes", "mail_latency", "mail_handler"}
+OF_A_PROCESS = {"mail_published", "mail_delivered", "mail_lost", "mail_refused", "mail_skipped", "mail_backlog",
+                "mail_lag", "mail_lag_peak", "mail_lagging", "mail_outbox_bytes", "mail_outbox_peak_bytes",
+                "mail_latency", "mail_handler"}
 
 
 def table(text, title):
