@@ -4,6 +4,8 @@
 #include "module/post.h"
 
 #include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "ipc/member.h"
 #include "ipc/topic.h"
@@ -15,6 +17,7 @@
 
 #define ANSWERS         "cserver.answers"
 #define DEFAULT_MAX_LEN 4096
+#define SLOW_US         100000
 
 struct cs_topic {
     unsigned number;
@@ -40,6 +43,7 @@ struct waiting {
 struct taker {
     struct taker *next;
     void (*on_message)(const cs_msg *m);
+    const char *module, *topic;
 };
 
 static cs_topic handles[IPC_TOPICS];
@@ -348,6 +352,18 @@ static void take_event(struct host *h, const struct mail_message *m)
     tell_modules(h, &e);
 }
 
+/* Nothing else of this process goes on meanwhile. */
+static void deliver(const struct taker *t, const cs_msg *m)
+{
+    uint64_t before = clock_us_now();
+    t->on_message(m);
+    uint64_t took = clock_us_now() - before;
+    if (took > SLOW_US)
+        log_warn(
+            "the module %s was busy with a message of the topic %s for %llu ms: all else waited",
+            t->module, t->topic, (unsigned long long)took / 1000);
+}
+
 static void on_message(void *arg, const struct mail_message *m)
 {
     struct host *h = arg;
@@ -359,7 +375,7 @@ static void on_message(void *arg, const struct mail_message *m)
     } else {
         cs_msg msg = message_of(m, &handles[m->topic]);
         for (const struct taker *t = takers[m->topic]; t; t = t->next)
-            t->on_message(&msg);
+            deliver(t, &msg);
     }
 }
 
@@ -374,7 +390,8 @@ static void take_topics(struct host *h, const cs_module *desc)
         while (*at)
             at = &(*at)->next;
         *at = mem_alloc(sizeof **at);
-        **at = (struct taker){.on_message = def->on_message};
+        **at =
+            (struct taker){.on_message = def->on_message, .module = desc->name, .topic = def->name};
         mailbox_subscribe(&h->mail, (*def->ref)->number, true);
     }
 }
