@@ -36,7 +36,7 @@ void remote_print(FILE *to, cs_str inside)
 {
     struct buf text = {0};
 
-    if (json_unescape(&text, inside))
+    if (inside.n > 0 && json_unescape(&text, inside))
         fwrite(text.p, 1, text.n, to);
     buf_free(&text);
 }
