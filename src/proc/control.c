@@ -18,12 +18,13 @@
 
 #define ACCEPTS_AT_ONCE 8
 #define REST_MS         500
+#define FLUSH_AT        65536 /* bytes of lines: these do not wait for the end of the turn */
 
 struct control_client {
     struct list node;
     struct control *control;
     struct loop_io io;
-    struct loop_task free_task, work_task;
+    struct loop_task free_task, work_task, flush_task;
     struct timer idle; /* no whole request, or no progress with an answer, for too long */
     struct buf in, out;
     size_t searched;           /* bytes of `in` without a line end */
@@ -67,6 +68,8 @@ static void drop(struct control_client *cl)
     timer_clear(&c->loop->timers, &cl->idle);
     if (cl->work_task.node.next)
         list_remove(&cl->work_task.node);
+    if (cl->flush_task.node.next)
+        list_remove(&cl->flush_task.node);
     loop_del(c->loop, &cl->io);
     fd_close(&cl->io.fd);
     list_remove(&cl->node);
@@ -121,15 +124,33 @@ static void flush(struct control_client *cl)
         set_interest(cl);
 }
 
-static void put_line(struct control_client *cl, cs_str json)
+static void send_more(struct control_client *cl)
+{
+    flush(cl);
+    if (!cl->dead && cl->out.n == 0 && cl->call && cl->call->on_sent)
+        cl->call->on_sent(cl->call);
+}
+
+static void run_flush(struct loop_task *task)
+{
+    send_more(CONTAINER_OF(task, struct control_client, flush_task));
+}
+
+static bool add_line(struct control_client *cl, cs_str json)
 {
     if (cl->out.n + json.n > CONTROL_OUT) {
         drop(cl);
-        return;
+        return false;
     }
     buf_add_str(&cl->out, json);
     buf_add_char(&cl->out, '\n');
-    flush(cl);
+    return true;
+}
+
+static void put_line(struct control_client *cl, cs_str json)
+{
+    if (add_line(cl, json))
+        flush(cl);
 }
 
 static void refuse(struct control_client *cl, int code, const char *message)
@@ -158,14 +179,23 @@ void control_progress(struct control_call *call, const char *text)
     json_object(&j, NULL);
     json_z(&j, "progress", text);
     json_end_object(&j);
-    control_line(call, buf_str(&out));
+    if (call->client && !call->client->dead)
+        put_line(call->client, buf_str(&out));
     buf_free(&out);
 }
 
+/* Lines come many at a time: they leave together. Who has not taken earlier ones is waited for anyhow. */
 void control_line(struct control_call *call, cs_str json)
 {
-    if (call->client && !call->client->dead)
-        put_line(call->client, json);
+    struct control_client *cl = call->client;
+    size_t before = cl ? cl->out.n : 0;
+
+    if (!cl || cl->dead || !add_line(cl, json))
+        return;
+    if (before == 0)
+        loop_later(cl->control->loop, &cl->flush_task);
+    else if (before < FLUSH_AT && cl->out.n >= FLUSH_AT)
+        flush(cl);
 }
 
 size_t control_backlog(const struct control_call *call)
@@ -268,13 +298,6 @@ static void receive(struct control_client *cl)
     work(cl);
 }
 
-static void send_more(struct control_client *cl)
-{
-    flush(cl);
-    if (!cl->dead && cl->out.n == 0 && cl->call && cl->call->on_sent)
-        cl->call->on_sent(cl->call);
-}
-
 /* A client that only shuts down its sending side may still want its answer. */
 static void on_client(struct loop_io *io, uint32_t events)
 {
@@ -318,6 +341,7 @@ static void welcome(struct control *c, int fd)
     cl->io = (struct loop_io){.fd = fd, .on_ready = on_client};
     cl->free_task.run = run_free;
     cl->work_task.run = run_work;
+    cl->flush_task.run = run_flush;
     timer_init(&cl->idle, on_idle);
     list_init(&cl->node);
     c->nclients++;

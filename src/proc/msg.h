@@ -11,9 +11,10 @@
 #include "ipc/mailbox.h"
 #include "proc/control.h"
 
-#define MSG_TAILS 64         /* at once, of all topics together */
-#define MSG_WAITS 64         /* messages that are waited for at once */
-#define MSG_QUEUE (1u << 20) /* bytes of lines that a tail may leave unread */
+#define MSG_TAILS 32 /* at once, of all topics together */
+#define MSG_WAITS 64 /* messages that are waited for at once */
+#define MSG_QUEUE                                                                                  \
+    (2u << 20) /* bytes of lines that a tail may leave unread: what fits into the ring, in JSON */
 
 struct master;
 
