@@ -925,6 +925,27 @@ def test_tail_of_a_master_that_stands_still(pager, tail):
     assert [int(t.line().split()[1]) for _ in range(100)] == list(range(1, 101))
 
 
+def test_a_master_that_is_too_slow_for_the_mail(pager, tail):
+    """It stands still while the mailbox is full, and may be passed over: its tails are told of what they were not shown."""
+    s = pager(server={"mailbox_stall": "300ms"})
+    t, count = tail(s, "beat", "--json"), 20000
+    s.get("/pager?10")
+    assert [t.object()["number"] for _ in range(10)] == list(range(1, 11))
+    s.signal(signal.SIGSTOP)
+    try:
+        s.get(f"/pager?{count}")
+        time.sleep(1.5)
+    finally:
+        s.signal(signal.SIGCONT)
+    number = 10
+    while number < count + 10:
+        m = t.object()
+        number += m.get("missed", 1)
+        assert m.get("number", number) == number
+    assert number == count + 10 == topic(s, "beat")["published"]
+    assert t.is_silent(1.5)  # nor is anything counted twice
+
+
 # ---- topics and status -------------------------------------------------------------------------
 
 def test_topics(pager):
