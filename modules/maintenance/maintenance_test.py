@@ -152,12 +152,13 @@ def test_who_is_born_later_knows(server, event):
     assert seen(server) == {200: ALL}
 
 
-def test_a_message_that_nobody_lived_to_read(server):
+@pytest.mark.parametrize("to", ["all", "workers"])
+def test_a_message_that_nobody_lived_to_read(server, to):
     """It is sent while all are stopped, and they are killed before they go on."""
     old = [*server.workers(), server.primary()]
     for pid in old:
         os.kill(pid, signal.SIGSTOP)
-    done = send(server, "on")
+    done = send(server, "on", "--to", to)
     for pid in old:
         os.kill(pid, signal.SIGKILL)
     assert done.returncode == 0, done.stderr
