@@ -132,18 +132,18 @@ class Mail:
             return found if len(found) >= n else None
         return wait_for(enough, seconds, f"{slot} has not had {n} messages of {topic}")
 
-    def wait_event(self, slot, seconds=60, incarnation=None, **fields):
-        """Until there is an event with these fields; the event."""
+    def wait_event(self, at, seconds=60, **fields):
+        """Until the last process of the slot `at` has had an event with these fields; the event."""
         def look():
-            for e in self.events(slot, incarnation):
+            for e in self.events(at):
                 if all(getattr(e, k, None) == v for k, v in fields.items()):
                     return e
             return None
-        return wait_for(look, seconds, f"slot {slot}: no event {fields}")
+        return wait_for(look, seconds, f"slot {at}: no event {fields}")
 
-    def done(self, slot, name, seconds=60, **more):
+    def done(self, slot, name, seconds=60):
         """The end of the call or publish_applied of that id."""
-        return self.wait_event(slot, seconds, what="done", id=name, **more)
+        return self.wait_event(slot, seconds, what="done", id=name)
 
     def pid(self, slot):
         return next(e.pid for e in self.events(slot) if e.what == "start")

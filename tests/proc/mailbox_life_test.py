@@ -137,11 +137,10 @@ def test_leave_and_join(mail, slot, number):
     messages."""
     old = mail.incarnation(slot)
     others = [s for s in ALL if s != slot]
-    command = f"flood a all 50 64\nraise {int(number)}" if slot else None
     if slot:
-        mail.tell(slot, *command.split("\n"))
+        mail.tell(slot, "flood a all 50 64", f"raise {int(number)}")
     else:
-        assert mail.one(1, f"pub ask primary !after 0 flood a all 50 64|raise {int(number)}") == OK
+        assert mail.one(1, f"pub ask primary !after 1 flood a all 50 64|after 50 raise {int(number)}") == OK
     for s in others:
         mail.wait_event(s, what="leave", slot=slot)
     mail.forget(slot)

@@ -66,6 +66,7 @@ def test_passed_over_and_told(quick, slow):
         assert not any(e.lost for e in mail.got(slot))
     seen = {topic: len(mail.got(slow, topic)) for topic in ("a", "b", "big", "latest")}
     mail.server.signal(signal.SIGCONT, pid)
+    mail.wait_got(slow, "latest", seen["latest"] + 1)
     assert mail.one(1, "pub b all mark") == OK
     wait_for(lambda: "mark" in mail.data(slow, "b"))
     new = {topic: mail.got(slow, topic)[n:] for topic, n in seen.items()}
@@ -79,7 +80,7 @@ def test_passed_over_and_told(quick, slow):
     assert [(e.data, e.lost) for e in mail.got(slow, "a")[-5:]] == [(f"#{n}", 0) for n in range(1, 6)]
     assert is_alive(pid) and all(lives(mail, slot) for slot in ALL)
     name = "primary" if slow == 0 else f"worker {slow}"
-    assert re.search(rf"{name}\b.*(messages|mail)|(messages|mail).*{name}\b", mail.server.log()), mail.server.log()
+    assert re.search(rf"{name} \(pid {pid}\) has taken no message for 1\d\d\d ms", mail.server.log()), mail.server.log()
 
 
 def test_an_eviction_is_exact_in_a_stream(quick):
@@ -90,7 +91,6 @@ def test_an_eviction_is_exact_in_a_stream(quick):
         had = len(mail.got(3, "a"))
         wait_for(lambda had=had: len(mail.got(3, "a")) > had + 200)
         pid = stand_still(mail, 3)
-        mail.server.log_has("", 1)
         got = len(mail.got(2, "a"))
         wait_for(lambda got=got: len(mail.got(2, "a")) >= min(got + 3500, 12000), 30, "the others do not go on")
         mail.server.signal(signal.SIGCONT, pid)
@@ -115,16 +115,19 @@ def test_backpressure(patient, slow):
     taken, rc = mail.one(1, "flood big all 1000 65536").split()
     assert rc == AGAIN and 64 <= int(taken) <= 80
     also, rc = mail.one(2, "flood a all 100000 4096").split()
-    assert rc == AGAIN and 900 <= int(also) <= 1024, also
-    for _ in range(50):
-        assert mail.do(1, "pub a all x", "applied id a all 1000 x", "call id a 2 1000 x") == [AGAIN] * 3
-        assert mail.one(2, "who").startswith("2.")
+    assert rc == AGAIN and 900 <= int(also) <= 1040, also
+    for _ in range(50):  # small ones still fit where a large one does not, so these are as large
+        assert mail.one(1, "size big all 65536") == AGAIN
+        assert mail.do(2, "size a all 4096", "size a primary 4096", "size a 3 4096") == [AGAIN] * 3
+        text = "x" * 4000
+        assert mail.do(2, f"applied id a all 1000 {text}", f"call id a 1 1000 {text}") == [AGAIN] * 2
+        assert mail.one(1, "who").startswith("1.")
     mail.server.signal(signal.SIGCONT, pid)
     for slot in ALL:
         assert [e.data for e in mail.wait_got(slot, "big", int(taken))] == [f"#{n}" for n in range(1, int(taken) + 1)]
         assert [e.data for e in mail.wait_got(slot, "a", int(also))] == [f"#{n}" for n in range(1, int(also) + 1)]
         assert not any(e.lost for e in mail.got(slot))
-    assert not [e for e in mail.events(1) if e.what == "done"], "refused is refused"
+    assert not [e for e in mail.events(2) if e.what == "done"], "refused is refused"
     assert mail.one(1, "pub a all and on") == OK
     for slot in others:
         mail.wait_got(slot, "a", int(also) + 1)

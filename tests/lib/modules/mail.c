@@ -85,7 +85,10 @@ static unsigned char filling(const struct pattern *p)
 
 static void make_pattern(char *to, size_t len, uint64_t n)
 {
-    struct pattern p = {.len = (uint32_t)len, .n = n, .slot = cs_self()->slot, .incarnation = cs_self()->incarnation};
+    struct pattern p = {.len = (uint32_t)len,
+                        .n = n,
+                        .slot = cs_self()->slot,
+                        .incarnation = cs_self()->incarnation};
     memcpy(p.mark, "#pat", 4);
     memset(to, filling(&p), len);
     memcpy(to, &p, sizeof p < len ? sizeof p : len);
@@ -114,24 +117,23 @@ static cs_topic *a, *b, *tiny, *big, *latest, *latest2, *ask, *ping, *pong, *non
 #else
 #define TAKE(f) f
 #endif
-static const cs_topic_def topics[] = {
-    {&a, "a", TAKE(on_message), 0, 0},
-    {&ask, "ask", TAKE(on_message), 0, 0},
+static const cs_topic_def topics[] = {{&a, "a", TAKE(on_message), 0, 0},
+                                      {&ask, "ask", TAKE(on_message), 0, 0},
 #if defined SECOND
-    {&ping, "ping", NULL, 0, 0},
-    {&pong, "pong", TAKE(on_ping), 0, 0},
-    {&b, "second.own", TAKE(on_message), 0, 0},
+                                      {&ping, "ping", NULL, 0, 0},
+                                      {&pong, "pong", TAKE(on_ping), 0, 0},
+                                      {&b, "second.own", TAKE(on_message), 0, 0},
 #else
-    {&b, "b", TAKE(on_message), 0, 0},
-    {&tiny, "tiny", TAKE(on_message), 1, 0},
-    {&big, "big", TAKE(on_message), 65536, 0},
-    {&latest, "latest", TAKE(on_message), 0, CS_LATEST},
-    {&latest2, "latest2", TAKE(on_message), 100, CS_LATEST},
-    {&ping, "ping", TAKE(on_ping), 0, 0},
-    {&pong, "pong", NULL, 0, 0},
-    {&none, "none", NULL, 0, 0},
+                                       {&b, "b", TAKE(on_message), 0, 0},
+                                       {&tiny, "tiny", TAKE(on_message), 1, 0},
+                                       {&big, "big", TAKE(on_message), 65536, 0},
+                                       {&latest, "latest", TAKE(on_message), 0, CS_LATEST},
+                                       {&latest2, "latest2", TAKE(on_message), 100, CS_LATEST},
+                                       {&ping, "ping", TAKE(on_ping), 0, 0},
+                                       {&pong, "pong", NULL, 0, 0},
+                                       {&none, "none", NULL, 0, 0},
 #endif
-    {0}};
+                                      {0}};
 
 static const char *name_of(const cs_topic *t)
 {
@@ -166,7 +168,8 @@ struct box {
 };
 static cs_zone *box, *fresh, *stubborn;
 static cs_counter *counted;
-static const cs_counter_def counters[] = {{&counted, "counted_total", "What `count` has added."}, {0}};
+static const cs_counter_def counters[] = {{&counted, "counted_total", "What `count` has added."},
+                                          {0}};
 
 static void init_zone(void *p, size_t size)
 {
@@ -215,8 +218,8 @@ static void use_zone(const char *name, const char *verb, long n, char *out)
         usleep((useconds_t)n * 1000);
     }
     z->value += !strcmp(verb, "add") ? (uint64_t)n : 0;
-    sprintf(out, "inits=%d recovers=%d value=%lld at=%p", (int)z->inits, (int)z->recovers, (long long)z->value,
-            (void *)z);
+    sprintf(out, "inits=%d recovers=%d value=%lld at=%p", (int)z->inits, (int)z->recovers,
+            (long long)z->value, (void *)z);
     cs_zone_unlock(zone);
 }
 
@@ -332,8 +335,8 @@ static void on_answer(int result, const cs_msg *m, void *id)
     char text[64] = "";
     if (m)
         readable(text, sizeof text, m->data, m->len);
-    say("done id=%s result=%d from=%d.%u len=%zd data=%s", (char *)id, result, m ? m->from_slot : -1,
-        m ? m->from_incarnation : 0, m ? (ssize_t)m->len : -1, text);
+    say("done id=%s result=%d from=%d.%u len=%zd data=%s", (char *)id, result,
+        m ? m->from_slot : -1, m ? m->from_incarnation : 0, m ? (ssize_t)m->len : -1, text);
     free(id);
 }
 
@@ -425,7 +428,8 @@ static void run(char *line, char *out)
         sprintf(out, "%llu", cs_counter_sum(counted));
         return;
     } else if (!strcmp(verb, "who")) {
-        sprintf(out, "%d.%u %u %d", cs_self()->slot, cs_self()->incarnation, cs_self()->generation, getpid());
+        sprintf(out, "%d.%u %u %d", cs_self()->slot, cs_self()->incarnation, cs_self()->generation,
+                getpid());
         return;
     } else
         rc = -99;
@@ -463,9 +467,11 @@ static void on_message(const cs_msg *m)
     } else {
         readable(text, sizeof text, m->data, m->len);
     }
-    say("msg topic=%s from=%d.%u hops=%u seq=%llu number=%llu lost=%llu retained=%d call=%d len=%zu data=%s",
+    say("msg topic=%s from=%d.%u hops=%u seq=%llu number=%llu lost=%llu retained=%d call=%d "
+        "len=%zu data=%s",
         name_of(m->topic), m->from_slot, m->from_incarnation, m->hops, (unsigned long long)m->seq,
-        (unsigned long long)m->number, (unsigned long long)m->lost, m->retained, m->call != 0, m->len, text);
+        (unsigned long long)m->number, (unsigned long long)m->lost, m->retained, m->call != 0,
+        m->len, text);
     if (m->len == 0 || *(const char *)m->data != '!')
         return;
     char *line = strndup((const char *)m->data + 1, m->len - 1);
@@ -502,7 +508,8 @@ static int start(cs_proc *p)
     events = open_events(name);
     if (events < 0)
         return CS_ERROR;
-    say("start pid=%d generation=%u workers=%d", getpid(), cs_self()->generation, cs_self()->workers);
+    say("start pid=%d generation=%u workers=%d", getpid(), cs_self()->generation,
+        cs_self()->workers);
     run_setting(s->start);
     return CS_OK;
 }
@@ -539,9 +546,10 @@ static const cs_directive directives[] = {
     CS_STRING(struct settings, start, "", 0, 200, 0, "What to do at the start."),
     CS_STRING(struct settings, stop, "", 0, 200, 0, "What to do at the end."), CS_END};
 
-CS_MODULE(.name = NAME, .version = "1.0", .help = "Sends and takes messages.", .directives = directives,
-          .conf_size = sizeof(struct settings), .counters = counters, .zones = zones, .topics = topics,
-          .worker_start = start, .worker_stop = stop, .handler = handler,
+CS_MODULE(.name = NAME, .version = "1.0", .help = "Sends and takes messages.",
+          .directives = directives, .conf_size = sizeof(struct settings), .counters = counters,
+          .zones = zones, .topics = topics, .worker_start = start, .worker_stop = stop,
+          .handler = handler,
 #ifndef MUTE
           .primary_start = start, .primary_stop = stop,
 #endif
