@@ -186,6 +186,21 @@ def test_a_primary_that_stands_still_is_told_how_many_it_missed(serve):
     assert lost(s) == said_lost(s) > 0
 
 
+def test_what_the_primary_is_too_far_behind_to_hear_of_is_counted_too(serve):
+    """The ring and the worker's queue are full: messages are refused, requests are not."""
+    s = count_server(serve, "counter", server={"workers": 1, "mailbox_stall": "1h"})
+    primary = s.primary()
+    os.kill(primary, signal.SIGSTOP)
+    try:
+        with Clients(s, "/count", depth=200, limit=80000) as c:
+            pass
+        refused = Exposition(s.get("/metrics")).sum("cserver_mail_refused_total")
+    finally:
+        os.kill(primary, signal.SIGCONT)
+    assert (c.answered, c.broken, c.wrong) == (80000, 0, []) and refused > 1000
+    assert at_rest(s, 80000) == counted(s, "counter") == 80000 and lost(s) == 0
+
+
 TOPICS = {"counter": "broadcast", "counter_shared": "counter_shared.broadcast"}
 
 
