@@ -24,8 +24,9 @@
  *                 or in mailbox_publish, and from private memory. It counts as taken before the callback: a successor
  *                 does not meet the message that killed its predecessor.
  *   From when     A process gets what was committed after its join. Before that come the latest values of its topics that
- *                 keep one: for each exactly the last message committed before the join and meant for its kind, so
- *                 there is no gap and nothing twice. A value that was for one slot is not kept.
+ *                 keep one: for each exactly the last message committed before the join, if it was meant for its kind,
+ *                 so there is no gap and nothing twice. One value is kept for all: who sends a topic now to the primary
+ *                 and then to the workers keeps only the later one. A value that was for one slot is not kept.
  *   The primary   takes over the place of its predecessor: the successor's first message is the one behind the last that
  *                 the predecessor took. What the predecessor had taken and not finished, or got as its own incarnation,
  *                 is reported to the successor as lost. Of topics with a latest value it gets that, like anybody born.

@@ -21,6 +21,18 @@ static size_t most(void)
     return (size_t)info.totalram / 2 * info.mem_unit;
 }
 
+/* RLIMIT_FSIZE is for files, and a memfd counts as one; this does not. It has no name in /proc/PID/maps. */
+static void *map_without_file(size_t n)
+{
+    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED || madvise(p, n, MADV_POPULATE_WRITE) == 0 || errno == EINVAL)
+        return p;
+    int error = errno;
+    munmap(p, n);
+    errno = error;
+    return MAP_FAILED;
+}
+
 void *shm_new(size_t n, const char *name)
 {
     if (n > most()) {
@@ -33,6 +45,8 @@ void *shm_new(size_t n, const char *name)
     void *p = MAP_FAILED;
     if (ftruncate(fd, (off_t)n) == 0 && fallocate(fd, 0, 0, (off_t)n) == 0)
         p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    else if (errno == EFBIG)
+        p = map_without_file(n);
     fd_close(&fd);
     return p == MAP_FAILED ? NULL : p;
 }

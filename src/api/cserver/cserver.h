@@ -221,7 +221,8 @@ typedef struct cs_msg {
 } cs_msg;
 
 enum {
-    CS_LATEST = 1 /* the topic keeps its last value, at most 4096 bytes, for processes that come later */
+    CS_LATEST = 1 /* the topic keeps its last value, at most 4096 bytes, for processes that come later. It keeps one
+                   * for all groups: always send it to the same. One for a single process is not kept. */
 };
 
 /* A topic that the module takes or publishes. Its name is the same topic in all modules and all generations. Ends with

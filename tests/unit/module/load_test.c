@@ -133,7 +133,7 @@ static const struct row wrong_rows[] = {
     {"no magic", "CS_MODULE(" GOOD ", .magic = 0);", "is no module descriptor"},
     {"too small", "CS_MODULE(" GOOD ", .size = 64);",
      "its descriptor has 64 bytes, module ABI " OUR_ABI " has "},
-    {"one member short", "CS_MODULE(" GOOD ", .size = sizeof(cs_module) - 8);", REBUILD},
+    {"one member short", "CS_MODULE(" GOOD ", .size = offsetof(cs_module, handler));", REBUILD},
     {"no size", "CS_MODULE(" GOOD ", .size = 0, .abi_major = 7);", "its descriptor has 0 bytes"},
     {"too large", "CS_MODULE(" GOOD ", .size = sizeof(cs_module) + 8);", "its descriptor has "},
     {"no table pointer", "CS_MODULE(" GOOD ", .api = 0);", "its descriptor has no .api"},
@@ -150,10 +150,66 @@ static const struct row wrong_rows[] = {
     {"another module's name", "CS_MODULE(.name = \"other\", .version = \"1.0\");",
      "this is the module \"other\", not \"x\": name the section [module:other]"},
     {"no version", "CS_MODULE(.name = \"x\");", "it has no .version: give it one, such as \"1.0\""},
-    {"zones", "static int z; CS_MODULE(" GOOD ", .zones = (void *)&z);",
-     "declares zones: it needs the mailbox, which this cserver does not have yet"},
-    {"topics", "static int t; CS_MODULE(" GOOD ", .topics = (void *)&t);",
-     "declares topics: it needs the mailbox, which this cserver does not have yet"},
+    {"topic without a name",
+     "static cs_topic *t; static const cs_topic_def d[] = {{.ref = &t}, {0}}; CS_MODULE(" GOOD
+     ", .topics = d);",
+     "a topic is named \"\": a letter, then up to 46 letters"},
+    {"topic with a blank",
+     "static cs_topic *t; static const cs_topic_def d[] = {{&t, \"a b\", 0, 0, 0}, {0}}; "
+     "CS_MODULE(" GOOD ", .topics = d);",
+     "a topic is named \"a b\""},
+    {"topic that starts with a digit",
+     "static cs_topic *t; static const cs_topic_def d[] = {{&t, \"7\", 0, 0, 0}, {0}}; "
+     "CS_MODULE(" GOOD ", .topics = d);",
+     "a topic is named \"7\""},
+    {"topic with a long name",
+     "static cs_topic *t; static const cs_topic_def d[] = {{&t, "
+     "\"a2345678901234567890123456789012345678901234567\" \"8\", 0, 0, 0}, {0}}; CS_MODULE(" GOOD
+     ", .topics = d);",
+     "then up to 46 letters"},
+    {"topic of the server",
+     "static cs_topic *t; static const cs_topic_def d[] = {{&t, \"cserver.x\", 0, 0, 0}, {0}}; "
+     "CS_MODULE(" GOOD ", .topics = d);",
+     "has a name of the server's own: take another"},
+    {"topic without a pointer",
+     "static const cs_topic_def d[] = {{0, \"a\", 0, 0, 0}, {0}}; CS_MODULE(" GOOD
+     ", .topics = d);",
+     "the topic \"a\" has no cs_topic pointer"},
+    {"topic twice",
+     "static cs_topic *t; static const cs_topic_def d[] = {{&t, \"a\", 0, 0, 0}, {&t, \"a\", 0, 0, "
+     "0}, {0}}; CS_MODULE(" GOOD ", .topics = d);",
+     "the topic \"a\" is declared twice"},
+    {"topic too large",
+     "static cs_topic *t; static const cs_topic_def d[] = {{&t, \"a\", 0, 65537, 0}, {0}}; "
+     "CS_MODULE(" GOOD ", .topics = d);",
+     "the topic \"a\" has max_len 65537: at most 65536 bytes"},
+    {"latest value too large",
+     "static cs_topic *t; static const cs_topic_def d[] = {{&t, \"a\", 0, 4097, CS_LATEST}, {0}}; "
+     "CS_MODULE(" GOOD ", .topics = d);",
+     "keeps its latest value and has max_len 4097: at most 4096 bytes"},
+    {"topic with unknown flags",
+     "static cs_topic *t; static const cs_topic_def d[] = {{&t, \"a\", 0, 0, 6}, {0}}; "
+     "CS_MODULE(" GOOD ", .topics = d);",
+     "the topic \"a\" has unknown flags 0x6: CS_LATEST is the only one"},
+    {"zone without a name",
+     "static cs_zone *z; static const cs_zone_def d[] = {{.ref = &z, .size = 1}, {0}}; "
+     "CS_MODULE(" GOOD ", .zones = d);",
+     "a zone is named \"\": a letter, then up to 30 of"},
+    {"zone with a capital",
+     "static cs_zone *z; static const cs_zone_def d[] = {{&z, \"A\", 1, 0, 0}, {0}}; "
+     "CS_MODULE(" GOOD ", .zones = d);",
+     "a zone is named \"A\""},
+    {"zone without a pointer",
+     "static const cs_zone_def d[] = {{0, \"a\", 1, 0, 0}, {0}}; CS_MODULE(" GOOD ", .zones = d);",
+     "the zone \"a\" has no cs_zone pointer"},
+    {"zone without a size",
+     "static cs_zone *z; static const cs_zone_def d[] = {{&z, \"a\", 0, 0, 0}, {0}}; "
+     "CS_MODULE(" GOOD ", .zones = d);",
+     "the zone \"a\" has no size"},
+    {"zone twice",
+     "static cs_zone *z; static const cs_zone_def d[] = {{&z, \"a\", 1, 0, 0}, {&z, \"a\", 1, 0, "
+     "0}, {0}}; CS_MODULE(" GOOD ", .zones = d);",
+     "the zone \"a\" is declared twice"},
     {"default is no number",
      "struct c { int64_t n; }; static const cs_directive d[] = { CS_INT(struct c, n, \"abc\", 0, "
      "9, 0, \"Help.\"), "
