@@ -196,8 +196,8 @@ static enum mail_result examine(const struct mailbox *mb, unsigned topic, struct
 enum mail_result mailbox_publish(struct mailbox *mb, unsigned topic, struct mail_target target,
                                  const void *data, size_t len, struct mail_receipt *receipt)
 {
-    check(mb->joined);
-    enum mail_result rc = examine(mb, topic, target, len);
+    check(mb->joined || mb->broken);
+    enum mail_result rc = mb->joined ? examine(mb, topic, target, len) : MAIL_BROKEN;
     if (rc != MAIL_SENT) {
         if (rc == MAIL_LOOP)
             ring_count(mb->me, IPC_MAIL_LOOPS, 1);
@@ -386,7 +386,9 @@ static unsigned deliver(struct mailbox *mb, unsigned max_messages, unsigned max_
 
 unsigned mailbox_drain(struct mailbox *mb, unsigned max_messages, unsigned max_us)
 {
-    check(mb->joined && !mb->calling);
+    check((mb->joined || mb->broken) && !mb->calling);
+    if (!mb->joined)
+        return 0;
     bool rung = doorbell_hear(mb->region, mb->slot);
     unsigned n = 0;
 
@@ -409,6 +411,8 @@ unsigned mailbox_drain(struct mailbox *mb, unsigned max_messages, unsigned max_u
 
 bool mailbox_has_work(const struct mailbox *mb)
 {
+    if (!mb->joined)
+        return false;
     return atomic_load(&mb->me->note) || has_work(mb) || !mailbox_outbox_empty(mb) ||
            !list_empty(&mb->receipts);
 }

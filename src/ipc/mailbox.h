@@ -137,7 +137,8 @@ int mailbox_subscribe(struct mailbox *mb, unsigned topic, bool on);
  * eviction is not reported, but seen by the numbers. What is committed from now on, and perhaps a little before. */
 void mailbox_watch(struct mailbox *mb, unsigned topic, bool on);
 /* Takes part, as the incarnation that the slot says. Waits while a holder of the lock has been stopped, at most 10 s:
- * -ETIMEDOUT. -EBUSY: the slot's last process, or another primary, has not been buried. -ENOTRECOVERABLE. */
+ * -ETIMEDOUT. -EBUSY: the slot's last process, or another primary, has not been buried. -ENOTRECOVERABLE: there is no
+ * mail until the next restart; all calls may be made, nothing is sent (MAIL_BROKEN) and nothing comes. */
 int mailbox_join(struct mailbox *mb);
 /* Ends it and frees what it has. The number of messages that were still in the outbox and are not sent. */
 unsigned mailbox_leave(struct mailbox *mb);

@@ -268,8 +268,11 @@ int mailbox_join(struct mailbox *mb)
 {
     check(!mb->joined);
     enum ring_result rc = ring_enter_patiently(mb->region, mb->me);
-    if (rc != RING_OK)
-        return rc == RING_BUSY ? -ETIMEDOUT : -ENOTRECOVERABLE;
+    if (rc == RING_BUSY)
+        return -ETIMEDOUT;
+    mb->broken = rc == RING_BROKEN;
+    if (mb->broken)
+        return -ENOTRECOVERABLE;
     bool taken = is_taken(mb);
     if (!taken) {
         mb->incarnation = atomic_load(&region_slot(mb->region, mb->slot)->incarnation);

@@ -200,18 +200,17 @@ void host_close(struct host *h)
 
 int host_wait_ms(struct host *h)
 {
-    return h->mail.joined ? mailbox_wait_ms(&h->mail) : -1;
+    return mailbox_wait_ms(&h->mail);
 }
 
 bool host_has_mail(const struct host *h)
 {
-    return h->mail.joined && mailbox_has_work(&h->mail);
+    return mailbox_has_work(&h->mail);
 }
 
 void host_drain(struct host *h)
 {
-    if (h->mail.joined)
-        mailbox_drain(&h->mail, MAX_MESSAGES, MAX_US);
+    mailbox_drain(&h->mail, MAX_MESSAGES, MAX_US);
 }
 
 /* Not until nothing is left: there may be no end to what others send. */

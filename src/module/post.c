@@ -133,21 +133,11 @@ static bool target_of(int to, struct mail_target *target)
     return true;
 }
 
-/* Its lock may be broken for good: then there is none. */
-static struct host *host_with_mail(void)
-{
-    struct host *h = host_here();
-    check(h);
-    return h->mail.joined ? h : NULL;
-}
-
 int post_publish(cs_topic *t, int to, const void *data, size_t len)
 {
-    struct host *h = host_with_mail();
+    struct host *h = host_here();
     struct mail_target target;
-    check(t);
-    if (!h)
-        return CS_ERROR;
+    check(h && t);
     if (!target_of(to, &target))
         return CS_CLOSED;
     return result_of(mailbox_publish(&h->mail, t->number, target, data, len, NULL));
@@ -198,11 +188,9 @@ static struct waiting *wait_for(struct host *h, int64_t timeout_ms, void *arg)
 int post_publish_applied(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
                          void (*done)(int result, void *arg), void *arg)
 {
-    struct host *h = host_with_mail();
+    struct host *h = host_here();
     struct mail_target target;
-    check(t && done);
-    if (!h)
-        return CS_ERROR;
+    check(h && t && done);
     if (!target_of(to, &target))
         return CS_CLOSED;
     struct waiting *w = wait_for(h, timeout_ms, arg);
@@ -224,11 +212,9 @@ static uint32_t next_call(struct host *h)
 int post_call(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
               void (*done)(int result, const cs_msg *answer, void *arg), void *arg)
 {
-    struct host *h = host_with_mail();
+    struct host *h = host_here();
     struct mail_target target;
-    check(t && done);
-    if (!h)
-        return CS_ERROR;
+    check(h && t && done);
     if ((to < 0 && to != CS_TO_PRIMARY) || !target_of(to, &target))
         return CS_CLOSED;
     target.call = next_call(h);
@@ -256,9 +242,9 @@ static int slot_of(int number)
 
 int post_answer(const cs_msg *m, const void *data, size_t len)
 {
-    struct host *h = host_with_mail();
-    check(m);
-    if (!h || !m->call || m->from_slot < 0)
+    struct host *h = host_here();
+    check(h && m);
+    if (!m->call || m->from_slot < 0)
         return CS_ERROR;
     if (len > atomic_load(&topic_get(h->region, m->topic->number)->max_len))
         return CS_TOOBIG;

@@ -7,6 +7,7 @@
 #include "proc/master.h"
 #include "proc/msg.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,7 +35,10 @@ void mailroom_open(struct master *m)
         msg_init(m);
         rc = mailbox_join(&m->mail);
     }
-    if (rc < 0)
+    if (rc == -ENOTRECOVERABLE)
+        log_error(
+            "the lock of the mailbox cannot be recovered: no messages until the next restart");
+    else if (rc < 0)
         fatal(1, "cannot set up the mail between the processes: %s", strerror(-rc));
 }
 
@@ -67,7 +71,7 @@ static void tell(struct master *m, int slot, bool left, int signal)
     enum mail_result rc = mailbox_publish(
         &m->mail, m->members, (struct mail_target){.to = MAIL_ALL}, &event, sizeof event, NULL);
 
-    if (rc != MAIL_SENT && rc != MAIL_QUEUED)
+    if (rc != MAIL_SENT && rc != MAIL_QUEUED && rc != MAIL_BROKEN)
         log_warn("nobody hears that a process has %s: %s", left ? "ended" : "become ready",
                  mailbox_result_name(rc));
 }
@@ -106,10 +110,13 @@ void mailroom_look(struct master *m)
     struct region *r = &m->region;
     uint64_t limit = (uint64_t)m->live->settings->conf->server.mailbox_stall, behind;
     uint64_t now = clock_ms();
-    int slot = postmaster_look(&m->mail_watch, r, now, limit);
+    int slot;
     char who[64];
 
-    if (slot < 0)
+    mailbox_drain(&m->mail, MAX_MESSAGES,
+                  MAX_US); /* it may be us who has been stopped for a while */
+    slot = postmaster_look(&m->mail_watch, r, now, limit);
+    if (slot < 0 || slot == IPC_SLOT_MASTER)
         return;
     describe(m, slot, who, sizeof who);
     behind = atomic_load(&r->mail->head) - atomic_load(&r->mailboxes[slot].cursor);

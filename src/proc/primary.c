@@ -88,6 +88,8 @@ static void turn_once(struct primary_self *p, int most_ms)
     int ms;
 
     host_drain(&p->host);
+    if (most_ms >= 0 && host_is_done(&p->host))
+        return;
     mailbox_park(mail);
     ms = host_wait_ms(&p->host);
     loop_wait(&p->process.loop, ms < 0 || (most_ms >= 0 && ms > most_ms) ? most_ms : ms);
