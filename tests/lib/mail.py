@@ -161,18 +161,18 @@ class Mail:
     def connect(self, slot):
         """A connection that this worker has taken; others that come up are kept for later."""
         spare = []
-        for _ in range(300):
-            if slot in self.connections:
-                break
-            c = self.server.connect()
-            at = int(self.ask(c, ["who"]).text.split(".")[0])
-            if at in self.connections:
-                spare.append(c)
-            else:
-                self.connections[at] = c
+
+        def found():
+            if slot not in self.connections:
+                spare.append(self.server.connect())
+                at = int(self.ask(spare[-1], ["who"]).text.split(".")[0])
+                if at not in self.connections:
+                    self.connections[at] = spare.pop()
+            return slot in self.connections
+
+        wait_for(found, 20, f"worker {slot} takes no connection")
         for c in spare:
             c.close()
-        assert slot in self.connections, f"worker {slot} takes no connection"
         return self.connections[slot]
 
     def forget(self, *slots):
