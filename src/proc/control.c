@@ -30,6 +30,7 @@ struct control_client {
     size_t searched;           /* bytes of `in` without a line end */
     struct control_call *call; /* being worked on */
     bool closing;              /* after the output */
+    bool half;                 /* it sends no more, but may still want its answer */
     bool dead;
 };
 
@@ -93,16 +94,19 @@ static void touch(struct control_client *cl)
         timer_set(&c->loop->timers, &cl->idle, CONTROL_IDLE_MS);
 }
 
-/* Interest follows from what is to be done; a client whose request is being worked on is not read
- * from, but its going away is still seen. */
+/* Interest follows from what is to be done; a client whose request is being worked on is not read from, but its going away
+ * is still seen. That of a half-closed one is a hang-up, which is told of whatever is registered, as long as something is;
+ * EPOLLONESHOT alone asks for nothing. */
 static void set_interest(struct control_client *cl)
 {
-    uint32_t events = EPOLLRDHUP;
+    uint32_t events = cl->half ? EPOLLONESHOT : EPOLLRDHUP;
 
     if (!cl->call && !cl->closing)
         events |= EPOLLIN;
     if (cl->out.n > 0)
         events |= EPOLLOUT;
+    if (events & (EPOLLIN | EPOLLOUT))
+        events &= ~(uint32_t)EPOLLONESHOT;
     if (loop_set(cl->control->loop, &cl->io, events) < 0)
         drop(cl);
 }
@@ -313,8 +317,10 @@ static void on_client(struct loop_io *io, uint32_t events)
         drop(cl);
     else if (events & EPOLLRDHUP && !cl->call && cl->out.n == 0)
         drop(cl);
-    else if (events & EPOLLRDHUP)
-        loop_set(cl->control->loop, io, io->events & ~(uint32_t)EPOLLRDHUP);
+    else if (events & EPOLLRDHUP) {
+        cl->half = true;
+        set_interest(cl);
+    }
 }
 
 /* The one that has been quiet longest, and is not waiting for us. */

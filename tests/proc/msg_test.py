@@ -606,6 +606,22 @@ def test_waiting_clients_that_go_away(pager):
     assert s.msg("send", "note", "x", "--wait=applied").returncode == 0
 
 
+def test_half_closed_clients_that_go_away(pager, control):
+    """The same for those that had nothing more to ask: first that is seen, then their end."""
+    s = pager()
+    other, pid = control(s), s.workers()[0]
+    s.signal(signal.SIGSTOP, pid)
+    try:
+        for _ in range(80):
+            with s.connect(s.control) as c:
+                c.send(b'send {"topic":"note","data":"x","wait":"applied","timeout_ms":0}\n').half_close()
+                assert other.say("status")["ok"]
+        done = s.msg("send", "note", "x", "--wait=applied", "--timeout=50ms")
+        assert done.returncode == 75, done.stderr
+    finally:
+        s.signal(signal.SIGCONT, pid)
+
+
 def test_too_many_wait(pager, control):
     s = pager()
     pid = s.workers()[0]
@@ -762,6 +778,32 @@ def test_half_closed_tail(pager, control):
     assert b"tail" in c.until(b"\n")
     s.msg("send", "note", "x")
     assert json.loads(c.until(b"\n"))["data"] == "x"
+
+
+def test_half_closed_tails_that_end_are_forgotten(pager, control):
+    """Of a topic on which nothing comes."""
+    s = pager()
+    other = control(s)
+    for _ in range(40):
+        with s.connect(s.control) as c:
+            c.send(b'tail {"topic":"note"}\n').half_close()
+            assert b'"tail"' in c.until(b"\n")
+            assert other.say("status")["ok"]
+    assert tail_works(s)
+    with s.connect(s.control) as c:
+        c.send(b'tail {"topic":"note"}\n').half_close()
+        s.msg("send", "note", "x")
+        assert b'"tail"' in c.until(b"\n") and json.loads(c.until(b"\n"))["data"] == "x"
+        ticks = cpu_ticks(s.pid)
+        time.sleep(1)
+        assert cpu_ticks(s.pid) - ticks < 30, "it does not spin on a half-closed one"
+
+
+def cpu_ticks(pid):
+    """Of 10 ms."""
+    with open(f"/proc/{pid}/stat", encoding="ascii") as f:
+        fields = f.read().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
 
 
 def test_a_tail_that_never_reads(pager, control, tail):
