@@ -52,23 +52,18 @@ static void let_go(struct serve_plan *plan)
         fd_close(&plan->access_fd);
 }
 
-static bool start(struct primary_self *p, const struct heritage *h)
+static bool start(struct primary_self *p)
 {
-    struct host_opts opts = {.conf = h->plan->conf,
-                             .loop = &p->process.loop,
-                             .region = h->region,
-                             .slot = h->slot,
-                             .workers = h->plan->workers,
-                             .generation = h->generation};
+    const struct heritage *h = p->process.heritage;
 
     let_go(h->plan);
-    if (!process_open(&p->process, h))
+    if (!process_open(&p->process))
         return false;
     if (process_watch(&p->process, &p->bell, h->region->bells[h->slot], on_bell) < 0) {
         log_error("cannot set up the event loop");
         return false;
     }
-    if (host_open(&p->host, &opts) < 0)
+    if (process_open_host(&p->process, &p->host) < 0)
         return false;
     host_drain(&p->host); /* the latest values come first */
     process_set_state(&p->process, IPC_READY);
@@ -118,8 +113,8 @@ int primary_run(const struct heritage *h)
     struct primary_self p = {.process = {.on_signal = on_signal, .on_orphaned = on_orphaned}};
     bool good;
 
-    process_name("primary");
-    good = start(&p, h);
+    process_init(&p.process, h, "primary");
+    good = start(&p);
     while (good && !p.told)
         turn_once(&p, -1);
     if (good)

@@ -14,8 +14,11 @@
 
 #define BATCH 256
 
-void process_name(const char *name)
+void process_init(struct process *p, const struct heritage *h, const char *name)
 {
+    p->heritage = h;
+    p->slot = region_slot(h->region, h->slot);
+    p->error_log = -1;
     log_set_name(name);
     child_title_set("cserver: %s", name);
     clock_update();
@@ -97,13 +100,11 @@ static int open_loop(struct process *p)
     return rc;
 }
 
-bool process_open(struct process *p, const struct heritage *h)
+bool process_open(struct process *p)
 {
+    const struct heritage *h = p->heritage;
     int rc = 0;
 
-    p->heritage = h;
-    p->slot = region_slot(h->region, h->slot);
-    p->error_log = -1;
     if (h->user.drop)
         rc = child_user_become(h->user.name, h->user.uid, h->user.gid);
     if (rc < 0) {
@@ -114,6 +115,19 @@ bool process_open(struct process *p, const struct heritage *h)
     if (rc < 0)
         log_error("cannot set up the event loop: %s", strerror(-rc));
     return rc == 0;
+}
+
+int process_open_host(struct process *p, struct host *host)
+{
+    const struct heritage *h = p->heritage;
+    struct host_opts opts = {.conf = h->plan->conf,
+                             .loop = &p->loop,
+                             .region = h->region,
+                             .slot = h->slot,
+                             .workers = h->plan->workers,
+                             .generation = h->generation};
+
+    return host_open(host, &opts);
 }
 
 void process_close(struct process *p)

@@ -4,6 +4,7 @@
 #define PROC_PROCESS_H
 
 #include "event/loop.h"
+#include "module/host.h"
 #include "proc/heritage.h"
 
 struct process {
@@ -13,22 +14,24 @@ struct process {
     struct loop_io signals, lifeline, pass;
     int error_log; /* a reopened one, ours to close */
 
-    /* Set by the owner before process_open. */
+    /* Set by the owner before process_init. */
     void (*on_signal)(struct process *p, int sig);
     void (*on_orphaned)(struct process *p);            /* the master has died */
     void (*on_access_log)(struct process *p, int log); /* takes it over; NULL: it is closed */
 };
 
-/* In logs and titles, before anything is logged. */
-void process_name(const char *name);
+/* What it is called in logs and titles; before anything is logged. */
+void process_init(struct process *p, const struct heritage *h, const char *name);
 /* Becomes the user it is to be, and opens its loop. False: it is logged what went wrong. */
-bool process_open(struct process *p, const struct heritage *h);
+bool process_open(struct process *p);
+/* host_open with what it has inherited. */
+int process_open_host(struct process *p, struct host *host);
 /* Adds a descriptor to the loop. 0 or -errno; a negative fd is an error already. */
 int process_watch(struct process *p, struct loop_io *io, int fd,
                   void (*on_ready)(struct loop_io *io, uint32_t events));
 /* Said to the master too. */
 void process_set_state(struct process *p, enum ipc_state state);
-/* After process_open, however that went. */
+/* After process_open, however that went, and host_close. */
 void process_close(struct process *p);
 
 #endif

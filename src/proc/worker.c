@@ -1,45 +1,30 @@
 /* worker.c - see worker.h. The order of the main loop is serve.h's. */
 #include "proc/worker.h"
 
-#include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "conf/cpu.h"
-#include "ipc/fdpass.h"
 #include "os/child.h"
 #include "os/cpu.h"
 #include "os/fd.h"
-#include "os/sig.h"
+#include "proc/process.h"
 #include "serve/serve.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#define BATCH   256
 #define LAST_MS 500 /* what is left after a cut may take so long */
 
 struct worker_self {
-    const struct heritage *heritage;
-    struct ipc_slot *slot;
-    struct loop loop;
+    struct process process;
     struct host host;
     struct serve *serve;
-    struct loop_io signals, lifeline, pass;
     struct timer deadline;
     bool draining, cut, over;
     uint64_t until; /* of the drain; 0 = no deadline */
-    int error_log;  /* a reopened one, ours to close */
 };
-
-static void set_state(struct worker_self *w, enum ipc_state state)
-{
-    atomic_store(&w->slot->state, (uint32_t)state);
-    fd_event_ring(w->heritage->region->master_bell);
-}
 
 static void cut(struct worker_self *w)
 {
@@ -47,7 +32,7 @@ static void cut(struct worker_self *w)
         return;
     w->cut = true;
     serve_cut(w->serve);
-    timer_set(&w->loop.timers, &w->deadline, LAST_MS);
+    timer_set(&w->process.loop.timers, &w->deadline, LAST_MS);
 }
 
 static void on_deadline(struct timer *t)
@@ -75,9 +60,9 @@ static void set_deadline(struct worker_self *w, uint64_t until)
     if (w->cut)
         return;
     if (until == 0)
-        timer_clear(&w->loop.timers, &w->deadline);
+        timer_clear(&w->process.loop.timers, &w->deadline);
     else
-        timer_set(&w->loop.timers, &w->deadline, until > now ? until - now : 0);
+        timer_set(&w->process.loop.timers, &w->deadline, until > now ? until - now : 0);
 }
 
 /* The last process to close a listener makes the kernel refuse who comes next. */
@@ -93,17 +78,17 @@ static void drain(struct worker_self *w, uint64_t until)
 {
     if (!w->draining) {
         w->draining = true;
-        child_title_set("cserver: worker %d (draining)", heritage_number(w->heritage));
+        child_title_set("cserver: worker %d (draining)", heritage_number(w->process.heritage));
         serve_drain(w->serve);
-        close_listeners(w->heritage->plan);
-        set_state(w, IPC_DRAINING); /* the master takes it as: accepts no more */
+        close_listeners(w->process.heritage->plan);
+        process_set_state(&w->process, IPC_DRAINING); /* the master takes it as: accepts no more */
     }
     set_deadline(w, until);
 }
 
 static void drain_soon(struct worker_self *w)
 {
-    uint64_t until = clock_ms() + (uint64_t)w->heritage->shutdown_timeout;
+    uint64_t until = clock_ms() + (uint64_t)w->process.heritage->shutdown_timeout;
 
     if (!w->draining || w->until == 0 || until < w->until)
         drain(w, until);
@@ -115,81 +100,27 @@ static void end_now(struct worker_self *w)
     cut(w);
 }
 
-static void on_signals(struct loop_io *io, uint32_t events)
+static void on_signal(struct process *process, int sig)
 {
-    struct worker_self *w = CONTAINER_OF(io, struct worker_self, signals);
-    int sig, pid;
+    struct worker_self *w = CONTAINER_OF(process, struct worker_self, process);
 
-    (void)events;
-    while ((sig = sig_read(io->fd, &pid)))
-        if (sig == SIGQUIT)
-            drain(w, atomic_load(&w->slot->drain_until));
-        else if (sig == SIGTERM)
-            drain_soon(w);
-        else if (sig == SIGINT)
-            end_now(w);
+    if (sig == SIGQUIT)
+        drain(w, atomic_load(&process->slot->drain_until));
+    else if (sig == SIGTERM)
+        drain_soon(w);
+    else if (sig == SIGINT)
+        end_now(w);
 }
 
-static void on_lifeline(struct loop_io *io, uint32_t events)
+static void on_orphaned(struct process *process)
 {
-    struct worker_self *w = CONTAINER_OF(io, struct worker_self, lifeline);
-
-    (void)events;
-    loop_del(&w->loop, io);
     log_warn("the master has died: this worker finishes what it has and ends");
-    drain_soon(w);
+    drain_soon(CONTAINER_OF(process, struct worker_self, process));
 }
 
-static void use_log(struct worker_self *w, const struct fdpass_msg *msg, int fd)
+static void on_access_log(struct process *process, int log)
 {
-    if (msg->kind == FDPASS_ERROR_LOG) {
-        log_open(fd, w->heritage->json);
-        fd_close(&w->error_log);
-        w->error_log = fd;
-    } else if (msg->kind == FDPASS_ACCESS_LOG) {
-        serve_reopen_access_log(w->serve, fd);
-    } else {
-        close(fd);
-    }
-}
-
-static void on_pass(struct loop_io *io, uint32_t events)
-{
-    struct worker_self *w = CONTAINER_OF(io, struct worker_self, pass);
-    struct fdpass_msg msg;
-    int fd = -1, rc;
-
-    (void)events;
-    while ((rc = fdpass_recv(io->fd, &msg, &fd)) == 1) {
-        if (fd >= 0)
-            use_log(w, &msg, fd);
-        atomic_store(&w->slot->reopened, msg.serial);
-        fd_event_ring(w->heritage->region->master_bell);
-        fd = -1;
-    }
-    if (rc < 0 && rc != -EAGAIN)
-        loop_del(&w->loop, io); /* the master has gone; the lifeline says what follows */
-}
-
-static int watch(struct worker_self *w, struct loop_io *io, int fd,
-                 void (*on_ready)(struct loop_io *, uint32_t))
-{
-    *io = (struct loop_io){.fd = fd, .on_ready = on_ready};
-    return fd < 0 ? fd : loop_set(&w->loop, io, EPOLLIN);
-}
-
-static int open_loop(struct worker_self *w)
-{
-    int rc = loop_init(&w->loop, BATCH);
-
-    if (rc == 0)
-        rc = watch(w, &w->signals, sig_open(), on_signals);
-    if (rc == 0)
-        rc = watch(w, &w->lifeline, w->heritage->lifeline, on_lifeline);
-    if (rc == 0)
-        rc = watch(w, &w->pass, w->heritage->pass, on_pass);
-    timer_init(&w->deadline, on_deadline);
-    return rc;
+    serve_reopen_access_log(CONTAINER_OF(process, struct worker_self, process)->serve, log);
 }
 
 /* The CPU of a worker's position, from the list or from what the server may use; beyond the end it begins again. */
@@ -227,32 +158,15 @@ static void go_to_cpu(const struct heritage *h)
 
 static bool start(struct worker_self *w)
 {
-    const struct heritage *h = w->heritage;
-    int rc;
+    const struct heritage *h = w->process.heritage;
 
     go_to_cpu(h);
-    if (h->user.drop) {
-        rc = child_user_become(h->user.name, h->user.uid, h->user.gid);
-        if (rc < 0) {
-            log_error("cannot become the user %s: %s", h->user.name, strerror(-rc));
-            return false;
-        }
-    }
-    rc = open_loop(w);
-    if (rc < 0) {
-        log_error("cannot set up the event loop: %s", strerror(-rc));
-        return false;
-    }
-    struct host_opts opts = {.conf = h->plan->conf,
-                             .loop = &w->loop,
-                             .region = h->region,
-                             .slot = h->slot,
-                             .workers = h->plan->workers,
-                             .generation = h->generation};
-    if (host_open(&w->host, &opts) < 0 || serve_new(&w->serve, h->plan, &w->host) < 0)
+    timer_init(&w->deadline, on_deadline);
+    if (!process_open(&w->process) || process_open_host(&w->process, &w->host) < 0 ||
+        serve_new(&w->serve, h->plan, &w->host) < 0)
         return false;
     host_drain(&w->host); /* the latest values come before the first request */
-    set_state(w, IPC_READY);
+    process_set_state(&w->process, IPC_READY);
     serve_open(w->serve);
     return true;
 }
@@ -260,13 +174,13 @@ static bool start(struct worker_self *w)
 static void turn_once(struct worker_self *w)
 {
     serve_before_wait(w->serve);
-    loop_wait(&w->loop, host_wait_ms(&w->host));
+    loop_wait(&w->process.loop, host_wait_ms(&w->host));
     serve_after_wait(w->serve);
-    loop_dispatch(&w->loop);
+    loop_dispatch(&w->process.loop);
     if (!serve_has_turn(w->serve))
         host_drain(&w->host);
-    loop_run_timers(&w->loop);
-    loop_reap(&w->loop);
+    loop_run_timers(&w->process.loop);
+    loop_reap(&w->process.loop);
 }
 
 static bool is_finished(struct worker_self *w)
@@ -276,15 +190,14 @@ static bool is_finished(struct worker_self *w)
 
 int worker_run(const struct heritage *h)
 {
-    struct worker_self w = {.heritage = h, .error_log = -1};
+    struct worker_self w = {.process = {.on_signal = on_signal,
+                                        .on_orphaned = on_orphaned,
+                                        .on_access_log = on_access_log}};
     char name[32];
     bool good;
 
     snprintf(name, sizeof name, "worker %d", heritage_number(h));
-    log_set_name(name);
-    child_title_set("cserver: %s", name);
-    clock_update();
-    w.slot = region_slot(h->region, h->slot);
+    process_init(&w.process, h, name);
     good = start(&w);
     while (good && !w.over && !is_finished(&w))
         turn_once(&w);
@@ -292,7 +205,6 @@ int worker_run(const struct heritage *h)
         serve_free(w.serve);
     if (w.host.conf)
         host_close(&w.host);
-    if (w.loop.ready)
-        loop_free(&w.loop);
+    process_close(&w.process);
     return good ? 0 : 1;
 }
