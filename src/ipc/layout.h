@@ -265,6 +265,7 @@ enum ipc_mail_counter {
     IPC_MAIL_FULL,     /* attempts that found the ring full */
     IPC_MAIL_BUSY,     /* attempts that found the lock taken */
     IPC_MAIL_REFUSED,  /* the outbox was full */
+    IPC_MAIL_UNSENT,   /* were still in the outbox when the process had to end */
     IPC_MAIL_LOOPS,    /* refused after too many hops */
     IPC_MAIL_BELLS_SENT,
     IPC_MAIL_BELLS_SAVED_FLAG,    /* not rung: it had been rung already */
@@ -339,6 +340,7 @@ struct ipc_mail {
     _Atomic uint32_t doorbell;  /* enum ipc_doorbell; w: master, before the first fork */
     _Atomic uint32_t used;      /* one past the highest slot that ever joined; only upwards */
     _Atomic uint32_t broken;    /* 1: the lock cannot be recovered, no more mail */
+    _Atomic uint32_t closed;    /* 1: nothing more for the primary, which goes without a successor; w: lock */
     _Atomic uint64_t evictions; /* w: master */
     _Atomic uint64_t
         watched[IPC_TOPICS / 64]; /* bits: topics whose messages the master sees; w: master */

@@ -229,12 +229,12 @@ enum mail_result mailbox_publish(struct mailbox *mb, unsigned topic, struct mail
 /* ---- Receipts ---- */
 
 /* From the start each time: a callback may forget any receipt. */
-static void settle_receipts(struct mailbox *mb)
+static void settle_receipts(struct mailbox *mb, unsigned most)
 {
     struct mail_receipt *r;
     if (list_empty(&mb->receipts))
         return;
-    while ((r = receipt_find_applied(mb))) {
+    while (most-- > 0 && (r = receipt_find_applied(mb))) {
         list_remove(&r->node);
         r->on_applied(r);
     }
@@ -403,7 +403,7 @@ unsigned mailbox_drain(struct mailbox *mb, unsigned max_messages, unsigned max_u
     } else if (rung) {
         ring_count(mb->me, IPC_MAIL_BELLS_FUTILE, 1);
     }
-    settle_receipts(mb);
+    settle_receipts(mb, max_messages ? max_messages : 1);
     return n;
 }
 

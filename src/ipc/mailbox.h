@@ -79,7 +79,7 @@ struct mail_message {
     unsigned topic;
     const void *data; /* until the callback returns; aligned for anything */
     size_t len;
-    int from_slot;
+    int from_slot; /* -1: nobody has sent it, it is a report of what was lost */
     uint32_t from_incarnation;
     uint64_t seq; /* of all messages of the server, from 1 */
     uint64_t
@@ -140,7 +140,7 @@ void mailbox_watch(struct mailbox *mb, unsigned topic, bool on);
  * -ETIMEDOUT. -EBUSY: the slot's last process, or another primary, has not been buried. -ENOTRECOVERABLE: there is no
  * mail until the next restart; all calls may be made, nothing is sent (MAIL_BROKEN) and nothing comes. */
 int mailbox_join(struct mailbox *mb);
-/* Ends it and frees what it has. The number of messages that were still in the outbox and are not sent. */
+/* Ends it and frees what it has. The number of messages that were still in the outbox and are not sent (counted). */
 unsigned mailbox_leave(struct mailbox *mb);
 
 /* Copies `len` bytes (0 is fine). receipt: NULL, or zero but for on_applied; it is in use when the result is MAIL_SENT
@@ -149,7 +149,7 @@ enum mail_result mailbox_publish(struct mailbox *mb, unsigned topic, struct mail
                                  const void *data, size_t len, struct mail_receipt *receipt);
 
 /* Sends what waits in the outbox, then delivers at most max_messages and for at most max_us (one message more, and
- * latest values and reports always); calls on_applied. The number of callbacks. */
+ * latest values and reports always); calls on_applied, for at most max_messages. The number of messages delivered. */
 unsigned mailbox_drain(struct mailbox *mb, unsigned max_messages, unsigned max_us);
 /* Will the next drain call anybody, or hear a bell? Who may not be called just now asks this first. */
 bool mailbox_has_work(const struct mailbox *mb);

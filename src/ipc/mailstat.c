@@ -21,6 +21,8 @@ static const struct mailstat_name counters[IPC_MAIL_COUNTERS] = {
     [IPC_MAIL_BUSY] = {"cserver_mail_busy_total", "Attempts to publish that found the lock taken."},
     [IPC_MAIL_REFUSED] = {"cserver_mail_refused_total",
                           "Messages refused because the sender's outbox was full."},
+    [IPC_MAIL_UNSENT] = {"cserver_mail_unsent_total",
+                         "Messages that were still in the outbox when their sender had to end."},
     [IPC_MAIL_LOOPS] = {"cserver_mail_loops_total",
                         "Messages refused because they answered too many others in a row."},
     [IPC_MAIL_BELLS_SENT] = {"cserver_mail_bells_sent_total", "Sleeping processes woken by mail."},

@@ -82,12 +82,19 @@ static void show_topics(struct mailbox *mb)
         atomic_store_explicit(&mb->me->topics[i], mb->topics[i], memory_order_relaxed);
 }
 
+/* What a predecessor has told the others is news to its successor. */
+static bool is_news_for(const struct mailbox *mb, const struct ipc_mail_record *rec)
+{
+    return ring_is_for(rec, mb->slot) || (rec->to == MAIL_OTHERS && rec->from_slot == mb->slot &&
+                                          rec->from_incarnation != mb->incarnation);
+}
+
 /* The latest value of a topic, where it is for us and not older than `from`. */
 static bool find_latest(struct mailbox *mb, unsigned topic, uint64_t from,
                         struct ipc_mail_record *rec)
 {
     return keeps_latest(mb, topic) && topic_latest(mb->region, topic, rec, mb->buffer) &&
-           rec->pos >= from && ring_is_for(rec, mb->slot);
+           rec->pos >= from && is_news_for(mb, rec);
 }
 
 /* ---- Being evicted ---- */
@@ -342,6 +349,8 @@ unsigned mailbox_leave(struct mailbox *mb)
         give_place(mb);
         doorbell_waiters(mb->region, mb->slot);
     }
+    if (unsent)
+        ring_count(mb->me, IPC_MAIL_UNSENT, unsent);
     drop_news(mb, false);
     free(mb->buffer);
     *mb = (struct mailbox){.region = mb->region, .me = mb->me, .slot = mb->slot};

@@ -30,6 +30,7 @@ static void open_place(struct region *r)
     atomic_store_explicit(&s->handled, ring_head(r), memory_order_relaxed);
     if (atomic_load(&r->mail->used) <= IPC_SLOT_PRIMARY_A)
         atomic_store(&r->mail->used, IPC_SLOT_PRIMARY_A + 1);
+    atomic_store(&r->mail->closed, 0);
     atomic_store(&s->state, IPC_MAIL_HELD);
 }
 
@@ -43,6 +44,16 @@ int postmaster_hold(struct region *r)
         open_place(r);
     ring_leave(r);
     return there ? -EEXIST : 0;
+}
+
+/* Under the lock: who has found the primary open has committed before. */
+int postmaster_close(struct region *r, bool closed)
+{
+    if (ring_enter(r, &r->mailboxes[IPC_SLOT_MASTER]) != RING_OK)
+        return -EAGAIN;
+    atomic_store(&r->mail->closed, closed);
+    ring_leave(r);
+    return 0;
 }
 
 static uint32_t after_death(uint32_t state, bool hold)

@@ -220,13 +220,18 @@ static void write_pad(const struct region *r, uint64_t pos, unsigned cells)
     words_store(cell_at(r, pos), &pad, sizeof(pad));
 }
 
+static bool is_primary_for(const struct region *r, int slot, unsigned topic)
+{
+    const struct ipc_mail_slot *s = &r->mailboxes[slot];
+    return atomic_load(&s->state) != IPC_MAIL_OUT && ring_takes(s, topic);
+}
+
 static bool has_reader(const struct region *r, const struct ipc_mail_record *rec)
 {
-    if (rec->to == MAIL_PRIMARY) {
-        uint32_t a = atomic_load(&r->mailboxes[IPC_SLOT_PRIMARY_A].state);
-        uint32_t b = atomic_load(&r->mailboxes[IPC_SLOT_PRIMARY_B].state);
-        return a != IPC_MAIL_OUT || b != IPC_MAIL_OUT;
-    }
+    if (rec->to == MAIL_PRIMARY)
+        return !atomic_load(&r->mail->closed) &&
+               (is_primary_for(r, IPC_SLOT_PRIMARY_A, rec->topic) ||
+                is_primary_for(r, IPC_SLOT_PRIMARY_B, rec->topic));
     if (rec->to < 0)
         return true;
     const struct ipc_mail_slot *s = &r->mailboxes[rec->to];

@@ -23,8 +23,8 @@ enum ring_result {
     RING_OK,
     RING_BUSY,   /* somebody has the lock */
     RING_FULL,   /* a live reader has not yet read what would be overwritten */
-    RING_NOBODY, /* there is no primary; or that incarnation is gone, or does not take the topic */
-    RING_BROKEN  /* the lock cannot be recovered: for good */
+    RING_NOBODY, /* there is no primary, or that incarnation is gone; or it does not take the topic */
+    RING_BROKEN /* the lock cannot be recovered: for good */
 };
 
 #define RING_SPIN_US 2

@@ -41,6 +41,8 @@ int host_number(int slot)
 {
     if (slot == IPC_SLOT_MASTER)
         return CS_FROM_COMMAND;
+    if (slot < 0)
+        return CS_FROM_SERVER;
     return slot < IPC_SLOT_WORKERS ? 0 : slot - IPC_SLOT_WORKERS + 1;
 }
 
@@ -188,9 +190,9 @@ void host_stop(struct host *h)
 
 void host_close(struct host *h)
 {
+    post_close(h); /* calls modules for the last time */
     LIST_EACH(it, &h->timers)
     end_timer(CONTAINER_OF(it, cs_timer, node));
-    post_close(h);
     free(h->procs);
     h->procs = NULL;
     here = NULL;

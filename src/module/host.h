@@ -27,7 +27,9 @@ struct host {
     struct list calls;  /* cs_call and cs_publish_applied that wait */
     uint32_t last_call;
     uint64_t
-        last_mail; /* host_is_done: what was in the ring when it was asked first; 0 = not yet */
+        last_mail;   /* host_is_done: what was in the ring when it was asked first; 0 = not yet */
+    bool closing;    /* nothing more is waited for */
+    uint32_t *known; /* by slot: the incarnation that modules take to be there, 0 = none */
     void (*before_call)(void *arg); /* a module is about to be called; may be NULL */
     void *before_arg;
 };
@@ -71,7 +73,7 @@ cs_timer *host_timer(cs_proc *p, int64_t ms, int repeat, cs_cb cb, void *arg);
 void host_timer_cancel(cs_timer *t);
 int64_t host_now_ms(void);
 
-/* Worker number, 1..; 0 = a primary; CS_FROM_COMMAND = the master. */
+/* Worker number, 1..; 0 = a primary; CS_FROM_COMMAND = the master; CS_FROM_SERVER = nobody. */
 int host_number(int slot);
 
 #endif

@@ -20,6 +20,7 @@
 #define OTHER_MAJORS 10 /* looked for, to say which one a module was built for */
 #define NAME_MAX_LEN 31
 #define MOST_ZONES   64
+#define MOST_ZONE    ((size_t)1 << 40) /* bytes: beyond this it is a mistake */
 #define SIZE_OF_0_1  (offsetof(cs_module, handler) + sizeof(((cs_module *)NULL)->handler))
 
 /* ---- Where modules lie ------------------------------------------------------------------------
@@ -305,6 +306,9 @@ static int check_zone(const struct module *m, const cs_zone_def *z, struct buf *
                       z->name);
     if (z->size == 0)
         return refuse(m, error, "the zone \"%s\" has no size", z->name);
+    if (z->size > MOST_ZONE)
+        return refuse(m, error, "the zone \"%s\" has %zu bytes: at most %zu", z->name, z->size,
+                      MOST_ZONE);
     for (const cs_zone_def *other = m->desc->zones; other < z; other++)
         if (strcmp(other->name, z->name) == 0)
             return refuse(m, error, "the zone \"%s\" is declared twice", z->name);

@@ -57,6 +57,19 @@ static size_t limit_of(const cs_topic_def *def)
     return def->max_len ? def->max_len : DEFAULT_MAX_LEN;
 }
 
+static const char *why_not(int rc)
+{
+    if (rc == -ENOSPC)
+        return "this server has all the topics there can be (256, and 64 that keep a value), those "
+               "of modules that "
+               "have gone included; a restart frees them";
+    if (rc == -EINVAL)
+        return "one module lets it keep its latest value, which has at most 4096 bytes, and "
+               "another declares it larger; "
+               "what was declared once holds until a restart";
+    return strerror(-rc);
+}
+
 static int declare(const cs_module *desc, const cs_topic_def *def, struct region *r,
                    struct buf *error)
 {
@@ -66,11 +79,8 @@ static int declare(const cs_module *desc, const cs_topic_def *def, struct region
                               .latest = def->flags & CS_LATEST};
     int number = topic_new(r, &spec);
     if (number < 0) {
-        buf_printf(error, "module \"%s\": no room for its topic \"%s\": %s", desc->name, def->name,
-                   number == -ENOSPC ? "this server has all the topics there can be (256, and 64 "
-                                       "that keep a value), those of "
-                                       "modules that have gone included; a restart frees them"
-                                     : strerror(-number));
+        buf_printf(error, "module \"%s\": cannot have its topic \"%s\": %s", desc->name, def->name,
+                   why_not(number));
         return -1;
     }
     handles[number].number = (unsigned)number;
@@ -191,7 +201,7 @@ int post_publish_applied(cs_topic *t, int to, const void *data, size_t len, int6
     struct host *h = host_here();
     struct mail_target target;
     check(h && t && done);
-    if (!target_of(to, &target))
+    if (h->closing || !target_of(to, &target))
         return CS_CLOSED;
     struct waiting *w = wait_for(h, timeout_ms, arg);
     w->applied = done;
@@ -215,7 +225,7 @@ int post_call(cs_topic *t, int to, const void *data, size_t len, int64_t timeout
     struct host *h = host_here();
     struct mail_target target;
     check(h && t && done);
-    if ((to < 0 && to != CS_TO_PRIMARY) || !target_of(to, &target))
+    if (h->closing || (to < 0 && to != CS_TO_PRIMARY) || !target_of(to, &target))
         return CS_CLOSED;
     target.call = next_call(h);
     if (target.to >= (int)h->region->nslots)
@@ -311,31 +321,84 @@ static struct waiting *find_asked(const struct host *h, const struct member_even
     return NULL;
 }
 
-static void tell_modules(struct host *h, const struct member_event *e)
+static void tell_join(struct host *h, int slot, uint32_t incarnation)
 {
+    h->known[slot] = incarnation;
     for (size_t i = 0; i < h->conf->nmodules; i++) {
-        const cs_module *desc = h->conf->modules[i].desc;
-        void (*on_join)(int, uint32_t) = MODULE_HOOK(desc, on_join);
-        void (*on_leave)(int, uint32_t, int) = MODULE_HOOK(desc, on_leave);
-        if (!e->left && on_join)
-            on_join(host_number(e->slot), e->incarnation);
-        if (e->left && on_leave)
-            on_leave(host_number(e->slot), e->incarnation, e->signal);
+        void (*hook)(int, uint32_t) = MODULE_HOOK(h->conf->modules[i].desc, on_join);
+        if (hook)
+            hook(host_number(slot), incarnation);
     }
+}
+
+static void tell_leave(struct host *h, int slot, uint32_t incarnation, int signal)
+{
+    h->known[slot] = 0;
+    for (size_t i = 0; i < h->conf->nmodules; i++) {
+        void (*hook)(int, uint32_t, int) = MODULE_HOOK(h->conf->modules[i].desc, on_leave);
+        if (hook)
+            hook(host_number(slot), incarnation, signal);
+    }
+}
+
+static void end_calls(struct host *h, const struct member_event *e, uint64_t seq)
+{
+    struct waiting *w;
+    while ((w = find_asked(h, e, seq)))
+        finish(w, CS_CLOSED, NULL);
+}
+
+static bool is_event_for(const struct host *h, const struct member_event *e)
+{
+    return e->slot >= 0 && (unsigned)e->slot < h->region->nslots &&
+           !(e->slot == h->slot && e->incarnation == h->self.incarnation);
 }
 
 static void take_event(struct host *h, const struct mail_message *m)
 {
     struct member_event e;
-    struct waiting *w;
-    if (m->len != sizeof e || (m->from_slot == h->slot))
+    if (m->len != sizeof e)
         return;
     memcpy(&e, m->data, sizeof e);
-    if (e.slot == h->slot && e.incarnation == h->self.incarnation)
+    if (!is_event_for(h, &e))
         return;
-    while (e.left && (w = find_asked(h, &e, m->seq)))
-        finish(w, CS_CLOSED, NULL);
-    tell_modules(h, &e);
+    if (e.left)
+        end_calls(h, &e, m->seq);
+    if (!e.left)
+        tell_join(h, e.slot, e.incarnation);
+    else if (e.left == 1)
+        tell_leave(h, e.slot, e.incarnation, e.signal);
+}
+
+/* The incarnation that is ready there; 0: none. */
+static uint32_t ready_at(const struct host *h, int slot)
+{
+    const struct ipc_slot *s = region_slot(h->region, slot);
+    return atomic_load(&s->state) >= IPC_READY ? atomic_load(&s->incarnation) : 0;
+}
+
+static void look_around(struct host *h)
+{
+    h->known = mem_alloc(h->region->nslots * sizeof *h->known);
+    for (int i = IPC_SLOT_PRIMARY_A; i < (int)h->region->nslots; i++)
+        h->known[i] = i == h->slot ? 0 : ready_at(h, i);
+}
+
+/* Events were lost: what they told is on the board. Who asked somebody that was not yet ready may wait for its time limit. */
+static void look_again(struct host *h)
+{
+    for (int i = IPC_SLOT_PRIMARY_A; i < (int)h->region->nslots; i++) {
+        uint32_t before = h->known[i], now = ready_at(h, i);
+        struct member_event left = {.slot = i, .incarnation = before, .left = 1};
+        if (i == h->slot || before == now)
+            continue;
+        if (before) {
+            end_calls(h, &left, UINT64_MAX);
+            tell_leave(h, i, before, 0);
+        }
+        if (now)
+            tell_join(h, i, now);
+    }
 }
 
 /* Nothing else of this process goes on meanwhile. */
@@ -357,7 +420,10 @@ static void on_message(void *arg, const struct mail_message *m)
     if ((int)m->topic == answers) {
         take_answer(h, m);
     } else if ((int)m->topic == members) {
-        take_event(h, m);
+        if (m->lost)
+            look_again(h);
+        else
+            take_event(h, m);
     } else {
         cs_msg msg = message_of(m, &handles[m->topic]);
         for (const struct taker *t = takers[m->topic]; t; t = t->next)
@@ -390,18 +456,37 @@ int post_open(struct host *h)
     mailbox_subscribe(&h->mail, (unsigned)members, true);
     for (size_t i = 0; i < h->conf->nmodules; i++)
         take_topics(h, h->conf->modules[i].desc);
-    return mailbox_join(&h->mail);
+    int rc = mailbox_join(&h->mail);
+    look_around(h);
+    return rc;
 }
 
-void post_close(struct host *h)
+/* What is begun in these last callbacks is refused. */
+static void end_all_calls(struct host *h)
 {
-    LIST_EACH(it, &h->calls)
-    forget(CONTAINER_OF(it, struct waiting, node));
+    struct list *node;
+    h->closing = true;
+    while ((node = list_first(&h->calls)))
+        finish(CONTAINER_OF(node, struct waiting, node), CS_CLOSED, NULL);
+}
+
+static void free_takers(void)
+{
     for (size_t i = 0; i < IPC_TOPICS; i++)
         for (struct taker *t = takers[i], *next; t; t = next) {
             next = t->next;
             free(t);
         }
     memset(takers, 0, sizeof takers);
-    mailbox_leave(&h->mail);
+}
+
+void post_close(struct host *h)
+{
+    end_all_calls(h);
+    free_takers();
+    free(h->known);
+    unsigned unsent = mailbox_leave(&h->mail);
+    if (unsent)
+        log_warn("%u message%s could not be sent any more: those for whom they were are too slow",
+                 unsent, unsent == 1 ? "" : "s");
 }

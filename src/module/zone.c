@@ -31,10 +31,11 @@ struct cs_zone {
 
 static struct cs_zone *all; /* the newest first */
 
-static struct cs_zone *find(const char *name)
+/* size 0: of any size. */
+static struct cs_zone *find(const char *name, size_t size)
 {
     for (struct cs_zone *z = all; z; z = z->next)
-        if (strcmp(z->name, name) == 0)
+        if (strcmp(z->name, name) == 0 && (!size || z->size == size))
             return z;
     return NULL;
 }
@@ -51,15 +52,13 @@ static struct cs_zone *make(const char *name, size_t size)
     return z;
 }
 
-static int declare(const cs_module *desc, const cs_zone_def *def, struct buf *error)
+static int declare(const cs_module *desc, const cs_zone_def *def, bool loud, struct buf *error)
 {
     char *name = mem_printf("%s.%s", desc->name, def->name);
-    struct cs_zone *z = find(name);
-    if (z && z->size != def->size) {
+    struct cs_zone *z = find(name, def->size), *other = z ? NULL : find(name, 0);
+    if (other && loud)
         log_warn("the zone %s has %zu bytes now instead of %zu: it begins anew", name, def->size,
-                 z->size);
-        z = NULL;
-    }
+                 other->size);
     if (!z)
         z = make(name, def->size);
     if (!z)
@@ -72,10 +71,10 @@ static int declare(const cs_module *desc, const cs_zone_def *def, struct buf *er
     return z ? 0 : -1;
 }
 
-int zone_declare(const cs_module *desc, struct buf *error)
+int zone_declare(const cs_module *desc, bool loud, struct buf *error)
 {
     for (const cs_zone_def *def = desc->zones; def && def->name; def++)
-        if (declare(desc, def, error) < 0)
+        if (declare(desc, def, loud, error) < 0)
             return -1;
     return 0;
 }

@@ -90,7 +90,7 @@ static void load_modules(struct settings *s, struct settings_crumb *crumb)
     buf_free(&error);
 }
 
-static void attach_modules(struct settings *s, struct region *r)
+static void attach_modules(struct settings *s, struct region *r, bool loud)
 {
     struct buf error = {0};
 
@@ -98,7 +98,7 @@ static void attach_modules(struct settings *s, struct region *r)
     for (size_t i = 0; i < s->nmodules; i++) {
         buf_clear(&error);
         if (counter_declare(s->descs[i], r, &error) < 0 ||
-            post_declare(s->descs[i], r, &error) < 0 || zone_declare(s->descs[i], &error) < 0)
+            post_declare(s->descs[i], r, &error) < 0 || zone_declare(s->descs[i], loud, &error) < 0)
             report_error(&s->report, &s->refs[i].at, (int)s->refs[i].name.n, "%.*s", (int)error.n,
                          error.p);
         module_attach(&s->modules[i], serve_api());
@@ -215,7 +215,8 @@ static void check_roots(struct settings *s)
 bool settings_plan(struct settings *s, struct region *r, struct settings_crumb *crumb)
 {
     check(s->bound);
-    attach_modules(s, r);
+    attach_modules(s, r,
+                   !crumb); /* what the probe would say the master says, if it comes to that */
     say(crumb, "compiling the routes", "");
     s->plan = serve_plan_new(s->conf, &s->report);
     if (s->plan)

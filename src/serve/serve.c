@@ -166,6 +166,7 @@ void serve_free(struct serve *s)
 {
     serve_cut(s);
     loop_reap(s->loop);
+    s->host->before_call = NULL;
     accept_free(s);
     api_close();
     access_log_free(s->access);

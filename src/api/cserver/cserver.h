@@ -201,11 +201,15 @@ enum {
     CS_TO_OTHERS = -3,  /* workers but the sender */
     CS_TO_PRIMARY = -4  /* waits for it while it is being started again */
 };
-enum { CS_FROM_COMMAND = -16 }; /* cs_msg.from_slot of `cserver msg send`: nobody to answer to */
+/* cs_msg.from_slot where there is nobody to answer to. */
+enum {
+    CS_FROM_COMMAND = -16, /* `cserver msg send` */
+    CS_FROM_SERVER = -17   /* a report of what was lost */
+};
 
 typedef struct cs_msg {
     uint32_t size;
-    int from_slot; /* worker number, 0 = the primary, CS_FROM_COMMAND */
+    int from_slot; /* worker number, 0 = the primary, CS_FROM_COMMAND, CS_FROM_SERVER */
     uint32_t from_incarnation;
     uint32_t hops;    /* 0: from a request, a timer ...; a message published in on_message has one more */
     cs_topic *topic;
@@ -383,8 +387,8 @@ typedef struct cs_api {
      * no such process, or it does not take the topic. CS_LOOP, CS_ERROR. */
     int (*publish)(cs_topic *t, int to, const void *data, size_t len);
     /* The same, and calls done(CS_OK, arg) once on_message has returned in all live processes it is for, also those
-     * that drain; CS_TIMEOUT when that takes longer than timeout_ms. done comes exactly once where the result is CS_OK,
-     * from the loop, and never where it is negative. */
+     * that drain; CS_TIMEOUT when that takes longer than timeout_ms; CS_CLOSED when this process has to end before. done
+     * comes exactly once where the result is CS_OK, from the loop, and never where it is negative. */
     int (*publish_applied)(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
                            void (*done)(int result, void *arg), void *arg);
     /* Asks one process (a worker number, 0 or CS_TO_PRIMARY): done(CS_OK, answer, arg) when it answers, CS_TIMEOUT, or
@@ -444,7 +448,9 @@ typedef struct cs_module {
     /* The primary is about to end: a reload brings the next one, or the server stops. */
     void (*primary_stop)(cs_proc *p);
     /* In workers and the primary: another process (slot as in cs_self_info, 0 = the primary) is ready; it has ended, by
-     * the signal, or 0. Ordered with all messages: nothing of an incarnation comes behind its on_leave. */
+     * the signal, or 0. Ordered with all messages: nothing of an incarnation comes behind its on_leave. Who was there
+     * before this process is not told of; only its end is. A process that was too slow and has lost such events (see
+     * cs_msg.lost) hears what has changed, without the signals. */
     void (*on_join)(int slot, uint32_t incarnation);
     void (*on_leave)(int slot, uint32_t incarnation, int signal);
 } cs_module;
