@@ -60,6 +60,28 @@ static int open_events(const char *name)
     return open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 }
 
+/* Zeroed, until the process ends: with it end timers and calls, and nobody is told. */
+static void *keep(size_t n)
+{
+    static struct kept {
+        struct kept *next;
+        max_align_t data[];
+    } * all;
+    struct kept *k = calloc(1, sizeof *k + n);
+    k->next = all;
+    all = k;
+    return k->data;
+}
+
+/* strndup looks at the byte behind the text. */
+static char *copy_of(const void *p, size_t n)
+{
+    char *copy = calloc(1, n + 1);
+    if (n)
+        memcpy(copy, p, n);
+    return copy;
+}
+
 static void readable(char *to, size_t room, const char *p, size_t n)
 {
     size_t i;
@@ -124,14 +146,14 @@ static const cs_topic_def topics[] = {{&a, "a", TAKE(on_message), 0, 0},
                                       {&pong, "pong", TAKE(on_ping), 0, 0},
                                       {&b, "second.own", TAKE(on_message), 0, 0},
 #else
-                                       {&b, "b", TAKE(on_message), 0, 0},
-                                       {&tiny, "tiny", TAKE(on_message), 1, 0},
-                                       {&big, "big", TAKE(on_message), 65536, 0},
-                                       {&latest, "latest", TAKE(on_message), 0, CS_LATEST},
-                                       {&latest2, "latest2", TAKE(on_message), 100, CS_LATEST},
-                                       {&ping, "ping", TAKE(on_ping), 0, 0},
-                                       {&pong, "pong", NULL, 0, 0},
-                                       {&none, "none", NULL, 0, 0},
+                                      {&b, "b", TAKE(on_message), 0, 0},
+                                      {&tiny, "tiny", TAKE(on_message), 1, 0},
+                                      {&big, "big", TAKE(on_message), 65536, 0},
+                                      {&latest, "latest", TAKE(on_message), 0, CS_LATEST},
+                                      {&latest2, "latest2", TAKE(on_message), 100, CS_LATEST},
+                                      {&ping, "ping", TAKE(on_ping), 0, 0},
+                                      {&pong, "pong", NULL, 0, 0},
+                                      {&none, "none", NULL, 0, 0},
 #endif
                                       {0}};
 
@@ -277,13 +299,12 @@ static void on_stream(void *arg)
         return;
     say("streamed count=%ld agains=%ld", s->n, s->agains);
     cs_timer_cancel(s->timer);
-    free(s);
 }
 
 /* TOPIC TO COUNT LEN BATCH MS: BATCH messages every MS, what is refused with CS_AGAIN later again. */
 static int stream(char *line)
 {
-    struct stream *s = calloc(1, sizeof *s);
+    struct stream *s = keep(sizeof *s);
     s->topic = topic(word(&line));
     s->to = target(word(&line));
     s->count = atol(word(&line));
@@ -309,13 +330,12 @@ static void on_later(void *arg)
     current = NULL;
     say("did %s = %s", l->line, out);
     free(copy);
-    free(l);
 }
 
 static int after(char *line)
 {
     long ms = atol(word(&line));
-    struct later *l = calloc(1, sizeof *l + strlen(line) + 1);
+    struct later *l = keep(sizeof *l + strlen(line) + 1);
     strcpy(l->line, line);
     if (current) {
         l->asked = *current;
@@ -327,7 +347,6 @@ static int after(char *line)
 static void on_applied(int result, void *id)
 {
     say("done id=%s result=%d", (char *)id, result);
-    free(id);
 }
 
 static void on_answer(int result, const cs_msg *m, void *id)
@@ -337,21 +356,18 @@ static void on_answer(int result, const cs_msg *m, void *id)
         readable(text, sizeof text, m->data, m->len);
     say("done id=%s result=%d from=%d.%u len=%zd data=%s", (char *)id, result,
         m ? m->from_slot : -1, m ? m->from_incarnation : 0, m ? (ssize_t)m->len : -1, text);
-    free(id);
 }
 
 /* ID TOPIC TO TIMEOUT TEXT */
 static int wait_for(int is_call, char *line)
 {
-    char *id = strdup(word(&line));
+    char *name = word(&line), *id = keep(strlen(name) + 1);
+    strcpy(id, name);
     cs_topic *t = topic(word(&line));
     const int to = target(word(&line));
     const long timeout = atol(word(&line));
-    int rc = is_call ? cs_call(t, to, line, strlen(line), timeout, on_answer, id)
-                     : cs_publish_applied(t, to, line, strlen(line), timeout, on_applied, id);
-    if (rc != CS_OK)
-        free(id);
-    return rc;
+    return is_call ? cs_call(t, to, line, strlen(line), timeout, on_answer, id)
+                   : cs_publish_applied(t, to, line, strlen(line), timeout, on_applied, id);
 }
 
 /* TOPIC TO TEXT */
@@ -474,7 +490,7 @@ static void on_message(const cs_msg *m)
         m->len, text);
     if (m->len == 0 || *(const char *)m->data != '!')
         return;
-    char *line = strndup((const char *)m->data + 1, m->len - 1);
+    char *line = copy_of((const char *)m->data + 1, m->len - 1);
     current = m->call ? m : NULL;
     run_all(line, "|", out, sizeof out);
     current = NULL;
@@ -492,7 +508,7 @@ static void on_ping(const cs_msg *m)
 static void run_setting(cs_str setting)
 {
     char out[1000];
-    char *lines = strndup(setting.p ? setting.p : "", setting.n);
+    char *lines = copy_of(setting.p, setting.n);
     run_all(lines, "|", out, sizeof out);
     if (setting.n)
         say("did %.*s = %s", CS_F(setting), out);
@@ -535,7 +551,7 @@ static int handler(cs_req *r)
 {
     static char out[64000];
     cs_str body = cs_body(r);
-    char *lines = strndup(body.p ? body.p : "", body.n);
+    char *lines = copy_of(body.p, body.n);
     say("request");
     run_all(lines, "\n", out, sizeof out);
     free(lines);
