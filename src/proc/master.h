@@ -77,14 +77,16 @@ struct recycling {
 
 /* There is one at most, on the live settings. */
 struct primary {
-    pid_t pid;           /* 0: none now */
-    int pass;            /* our end of its socket pair */
-    bool ready;          /* has been READY */
-    int told;            /* the signal that told it to end; 0 = none */
-    bool killed;         /* by us, because it did not do what it should */
-    bool place;          /* in the mail, is kept for it */
-    uint32_t generation; /* whose settings it has */
-    uint32_t reopen;     /* it has to acknowledge log descriptors up to this serial; 0 = none */
+    pid_t pid;            /* 0: none now */
+    int pass;             /* our end of its socket pair */
+    bool ready;           /* has been READY */
+    int told;             /* the signal that told it to end; 0 = none */
+    bool killed;          /* by us, because it did not do what it should */
+    bool place;           /* in the mail, is kept for it */
+    bool closed;          /* nobody can write to it any more: it goes without a successor */
+    uint64_t close_until; /* so long that is tried; 0 = not yet */
+    uint32_t generation;  /* whose settings it has */
+    uint32_t reopen;      /* it has to acknowledge log descriptors up to this serial; 0 = none */
     uint64_t started_ms, ready_ms;
     struct respawn respawn;
     struct repeat repeat;

@@ -22,6 +22,7 @@
 #define SLOT     IPC_SLOT_PRIMARY_A
 #define CALM_MS  RESPAWN_YOUNG_MS
 #define RETRY_MS 10
+#define CLOSE_MS 1000
 
 /* ---- What is wanted ---- */
 
@@ -31,16 +32,53 @@ static bool is_wanted(const struct master *m)
     return m->live->wants_primary && (m->stop == STOP_NOT || crew_count(&m->crew) > 0);
 }
 
+/* Who drains may write to the primary that its settings wanted; as long as it lives, since there are no settings left to
+ * start another one with. */
+static bool is_kept(const struct master *m)
+{
+    if (is_wanted(m))
+        return true;
+    LIST_EACH(node, &m->draining)
+    {
+        const struct generation *g = CONTAINER_OF(node, struct generation, node);
+
+        if (g->wants_primary && generation_count(g) > 0)
+            return true;
+    }
+    return false;
+}
+
 /* Workers that are being started may write to it before their settings are live. */
 static bool is_place_wanted(const struct master *m)
 {
     return is_wanted(m) || (m->rollout.next && m->rollout.next->wants_primary);
 }
 
+/* False: somebody has the lock, the loop comes back. Whoever has it may be standing still. */
+static bool set_closed(struct master *m, bool closed)
+{
+    struct primary *p = &m->primary;
+
+    if (p->closed == closed || atomic_load(&m->region.mail->broken) ||
+        postmaster_close(&m->region, closed) == 0) {
+        p->closed = closed;
+        p->close_until = 0;
+        return true;
+    }
+    if (p->close_until == 0)
+        p->close_until = clock_ms() + CLOSE_MS;
+    if (clock_ms() >= p->close_until)
+        return true;
+    timer_set(&m->loop.timers, &p->retry, RETRY_MS);
+    return false;
+}
+
 void succession_hold(struct master *m)
 {
     struct primary *p = &m->primary;
 
+    if (is_place_wanted(m))
+        set_closed(m, false);
     if (p->place || p->pid > 0 || !is_place_wanted(m) || atomic_load(&m->region.mail->broken))
         return;
     p->place = postmaster_hold(&m->region) != -EAGAIN;
@@ -178,12 +216,21 @@ static void on_again(struct timer *t)
     respawn_spawned(&CONTAINER_OF(t, struct primary, again)->respawn);
 }
 
+static bool must_go(struct master *m)
+{
+    if (!is_kept(m))
+        return is_place_wanted(m) || set_closed(m, true);
+    return m->live->wants_primary && m->primary.generation != m->live->number;
+}
+
 void succession_look(struct master *m)
 {
     struct primary *p = &m->primary;
 
+    if (is_place_wanted(m))
+        set_closed(m, false);
     if (p->pid > 0) {
-        if (!is_wanted(m) || p->generation != m->live->number)
+        if (must_go(m))
             tell(m);
         return;
     }

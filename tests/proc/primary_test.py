@@ -91,7 +91,7 @@ SAYS = """
     #include <cserver/cserver.h>
     static cs_topic *said;
     static int handler(cs_req *r) { return cs_textf(r, 200, "%d", cs_publish(said, CS_TO_PRIMARY, "x", 1)); }
-    static const cs_topic_def topics[] = {{.ref = &said, .name = "said"}, {0}};
+    static const cs_topic_def topics[] = {{.ref = &said, .name = "duty.note"}, {0}};
     CS_MODULE(.name = "says", .version = "1.0", .help = "Says something.", .topics = topics, .handler = handler);
 """
 HELLO = "[module:hello]\n[route:hello]\nmatch = = /hello\nhandler = hello\n"
@@ -379,6 +379,59 @@ def test_reload_with_and_without(server, modules):
     s.get("/duty?again")
     settled(s, s.first)
     s.log_has("note again, lost 0")
+
+
+def test_stays_for_those_that_drain(server):
+    """The new settings want none, but who still has the old ones may write to it."""
+    s = server
+    with s.connect() as c:
+        c.send(b"GET /duty?latest HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.2)
+        s.configure(HELLO)
+        assert s.ctl("reload").returncode == 0
+        assert s.primary() == s.first
+        assert c.response().text == "noted"
+    wait_for(lambda: not is_alive(s.first))
+    log = s.log()
+    assert log.index("note latest, lost 0") < log.index(f"off duty: pid {s.first}, 1 notes")
+    assert s.primary() is None and on_duty(s) == [s.first]
+
+
+def test_replaced_while_it_stays_for_those_that_drain(server, modules):
+    s = server
+    with s.connect() as c:
+        c.send(b"GET /duty?late1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.2)
+        s.configure(HELLO)
+        assert s.ctl("reload").returncode == 0
+        s.configure(duty(modules, "two"))
+        assert s.ctl("reload").returncode == 0
+        second = settled(s, s.first)
+        assert c.response().text == "noted"
+    s.log_has("note late1, lost 0")
+    s.get("/duty?last")
+    s.log_has("note last, lost 0")
+    assert s.primary() == second
+
+
+def test_nobody_can_write_to_one_that_goes(serve, modules):
+    """It is in its stop hook: what is sent now would be seen by nobody."""
+    says = f"[module:says]\nfile = {modules['says']}\n[route:says]\nmatch = = /says\nhandler = says\n"
+    s = serve(duty(modules) + says, server={"user": getpass.getuser(), "log_level": "debug"})
+    first = settled(s)
+    open(s.path("lingers"), "w", encoding="ascii").close()
+    s.configure(HELLO + says)
+    assert s.ctl("reload").returncode == 0
+    s.log_has(f"off duty: pid {first}")
+    assert is_alive(first)
+    assert s.get("/says").text == "-5", "CS_CLOSED"
+    os.unlink(s.path("lingers"))
+    s.configure(duty(modules) + says)  # there is one again: its messages wait for it
+    assert s.ctl("reload").returncode == 0
+    s.get("/duty?wait")
+    second = settled(s, first)
+    s.log_has("note wait, lost 0")
+    assert s.primary() == second
 
 
 def test_rolled_back(server, modules):

@@ -900,6 +900,34 @@ static void test_primary_successor(void **state)
     check_accounts();
 }
 
+/* The last one: what it was sent before that was said is there when it looks, and then nobody is told that it was sent. */
+static void test_primary_closed(void **state)
+{
+    (void)state;
+    postmaster_hold(&region);
+    start(A);
+    assert_int_equal(say(W0, plain, MAIL_PRIMARY, "1"), MAIL_SENT);
+    assert_int_equal(postmaster_close(&region, true), 0);
+    assert_int_equal(say(W0, plain, MAIL_PRIMARY, "2"), MAIL_NOBODY);
+    assert_int_equal(say(W0, plain, MAIL_ALL, "3"), MAIL_SENT);
+    assert_int_equal(say(W0, plain, A, "an answer"), MAIL_SENT);
+    drain_all();
+    assert_int_equal(got[A][plain].n, 3);
+    mailbox_leave(&boxes[A]);
+    assert_int_equal(say(W0, plain, MAIL_PRIMARY, "4"), MAIL_NOBODY);
+    assert_int_equal(postmaster_close(&region, false), 0);
+    assert_int_equal(say(W0, plain, MAIL_PRIMARY, "5"), MAIL_SENT);
+    assert_int_equal(postmaster_close(&region, true), 0);
+    postmaster_bury(&region, A, false);
+    assert_int_equal(postmaster_hold(&region), 0);
+    assert_int_equal(say(W0, plain, MAIL_PRIMARY, "6"), MAIL_SENT);
+    start(A);
+    drain_all();
+    assert_string_equal(got[A][plain].text, "6");
+    assert_int_equal(got[A][plain].lost, 0);
+    check_accounts();
+}
+
 /* What it died of is lost, what was for its incarnation too, the rest is its successor's. */
 static void die_of_it(void *arg, const struct mail_message *m)
 {
@@ -1419,6 +1447,7 @@ int main(int argc, char **argv)
         TEST(test_watch),
         TEST(test_watch_full),
         TEST(test_primary_successor),
+        TEST(test_primary_closed),
         TEST(test_primary_dies_in_its_handler),
         TEST(test_primary_is_away_too_long),
         TEST(test_receipt),
