@@ -340,7 +340,7 @@ struct ipc_mail {
     _Atomic uint32_t doorbell;  /* enum ipc_doorbell; w: master, before the first fork */
     _Atomic uint32_t used;      /* one past the highest slot that ever joined; only upwards */
     _Atomic uint32_t broken;    /* 1: the lock cannot be recovered, no more mail */
-    _Atomic uint32_t closed;    /* 1: nothing more for the primary, which goes without a successor; w: lock */
+    _Atomic uint32_t closed;    /* 1: no more for a primary that gets no successor; w: lock */
     _Atomic uint64_t evictions; /* w: master */
     _Atomic uint64_t
         watched[IPC_TOPICS / 64]; /* bits: topics whose messages the master sees; w: master */

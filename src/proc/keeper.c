@@ -216,6 +216,8 @@ void keeper_ended(struct master *m, struct worker *w, int status)
 
     if (d.ready)
         mailroom_left(m, w->slot, !w->ready, d.signal);
+    else
+        mailroom_failed(m, w->slot, d.signal);
     child_end_text(status, end, sizeof end);
     snprintf(how, sizeof how, "(pid %d) %s%s", pid, WIFEXITED(status) ? "" : "was ", end);
     if (wrong && !w->told)

@@ -2,6 +2,7 @@
  * wants sent; and it sees to it that nobody who does not read holds the others up (postmaster.h). */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "ipc/member.h"
 #include "ipc/topic.h"
 #include "proc/master.h"
@@ -9,11 +10,87 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define MAX_MESSAGES 256 /* of one turn of the loop */
 #define MAX_US       2000
+
+/* ---- Members ---- */
+
+struct event {
+    struct list node; /* in untold */
+    struct member_event event;
+};
+
+static void drop_event(struct list *node)
+{
+    list_remove(node);
+    free(CONTAINER_OF(node, struct event, node));
+}
+
+/* False: there is no room. */
+static bool publish(struct master *m, const struct member_event *event)
+{
+    enum mail_result rc = mailbox_publish(
+        &m->mail, m->members, (struct mail_target){.to = MAIL_ALL}, event, sizeof *event, NULL);
+
+    if (rc != MAIL_SENT && rc != MAIL_QUEUED && rc != MAIL_BROKEN && rc != MAIL_AGAIN)
+        log_warn("nobody hears that a process has %s: %s", event->left ? "ended" : "become ready",
+                 mailbox_result_name(rc));
+    return rc != MAIL_AGAIN;
+}
+
+/* The master waits for room as long as something is in its queue, so the loop comes back. */
+static void tell_again(struct master *m)
+{
+    struct list *node;
+
+    while ((node = list_first(&m->untold)) &&
+           publish(m, &CONTAINER_OF(node, struct event, node)->event))
+        drop_event(node);
+}
+
+static void tell(struct master *m, int slot, uint32_t left, int signal)
+{
+    struct event *e;
+    struct member_event event = {.slot = slot,
+                                 .incarnation =
+                                     atomic_load(&region_slot(&m->region, slot)->incarnation),
+                                 .left = left,
+                                 .signal = signal};
+
+    if (list_empty(&m->untold) && publish(m, &event))
+        return;
+    e = mem_alloc(sizeof *e);
+    e->event = event;
+    list_add_tail(&m->untold, &e->node);
+}
+
+void mailroom_joined(struct master *m, int slot)
+{
+    tell(m, slot, 0, 0);
+}
+
+/* The successor has another incarnation only when it is forked, which is later. */
+void mailroom_left(struct master *m, int slot, bool unseen, int signal)
+{
+    if (unseen)
+        mailroom_joined(m, slot);
+    tell(m, slot, 1, signal);
+}
+
+/* Who was in the mail already may have been asked something. */
+void mailroom_failed(struct master *m, int slot, int signal)
+{
+    uint32_t incarnation = atomic_load(&region_slot(&m->region, slot)->incarnation);
+
+    if (atomic_load(&m->region.mailboxes[slot].incarnation) == incarnation)
+        tell(m, slot, 2, signal);
+}
+
+/* ---- The master's own mailbox ---- */
 
 static void on_message(void *master, const struct mail_message *mail)
 {
@@ -27,6 +104,7 @@ void mailroom_open(struct master *m)
     struct ipc_slot *slot = region_slot(&m->region, IPC_SLOT_MASTER);
     int rc = topic_new(&m->region, &members);
 
+    list_init(&m->untold);
     if (rc >= 0) {
         m->members = (unsigned)rc;
         atomic_store(&slot->pid, getpid());
@@ -44,12 +122,17 @@ void mailroom_open(struct master *m)
 
 void mailroom_close(struct master *m)
 {
+    struct list *node;
+
+    while ((node = list_first(&m->untold)))
+        drop_event(node);
     mailbox_leave(&m->mail);
 }
 
 int mailroom_park(struct master *m)
 {
     mailbox_drain(&m->mail, MAX_MESSAGES, MAX_US);
+    tell_again(m);
     mailbox_park(&m->mail);
     return mailbox_wait_ms(&m->mail);
 }
@@ -57,36 +140,6 @@ int mailroom_park(struct master *m)
 void mailroom_wake(struct master *m)
 {
     mailbox_wake(&m->mail);
-}
-
-/* ---- Members ---- */
-
-static void tell(struct master *m, int slot, bool left, int signal)
-{
-    struct member_event event = {.slot = slot,
-                                 .incarnation =
-                                     atomic_load(&region_slot(&m->region, slot)->incarnation),
-                                 .left = left,
-                                 .signal = signal};
-    enum mail_result rc = mailbox_publish(
-        &m->mail, m->members, (struct mail_target){.to = MAIL_ALL}, &event, sizeof event, NULL);
-
-    if (rc != MAIL_SENT && rc != MAIL_QUEUED && rc != MAIL_BROKEN)
-        log_warn("nobody hears that a process has %s: %s", left ? "ended" : "become ready",
-                 mailbox_result_name(rc));
-}
-
-void mailroom_joined(struct master *m, int slot)
-{
-    tell(m, slot, false, 0);
-}
-
-/* The successor has another incarnation only when it is forked, which is later. */
-void mailroom_left(struct master *m, int slot, bool unseen, int signal)
-{
-    if (unseen)
-        mailroom_joined(m, slot);
-    tell(m, slot, true, signal);
 }
 
 /* ---- Who does not read ---- */

@@ -93,6 +93,7 @@ struct primary {
     struct timer again; /* its next start */
     struct timer limit; /* to become ready, or to end */
     struct timer calm, retry;
+    uint64_t cursor; /* where the mail for it stood at its start */
 };
 
 struct patrol;
@@ -122,7 +123,8 @@ struct master {
 
     struct mailbox mail; /* as IPC_SLOT_MASTER */
     struct msg msg;
-    unsigned members; /* the topic for struct member_event */
+    unsigned members;   /* the topic for struct member_event */
+    struct list untold; /* events for which there was no room yet */
     struct postmaster_watch mail_watch;
 
     enum master_stop stop;
@@ -215,6 +217,8 @@ void mailroom_look(struct master *m);
 /* Tells everybody. unseen: it has been ready, but that was not told yet. A process that has ended has been buried. */
 void mailroom_joined(struct master *m, int slot);
 void mailroom_left(struct master *m, int slot, bool unseen, int signal);
+/* The same for one that has not become ready. */
+void mailroom_failed(struct master *m, int slot, int signal);
 
 /* patrol.c */
 void patrol_init(struct master *m);

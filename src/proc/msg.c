@@ -278,8 +278,11 @@ static enum mail_result publish(struct master *m, struct control_call *call,
 
 static void send_it(struct master *m, struct control_call *call, const struct msg_request *r)
 {
-    enum mail_result rc = r->applied ? applied_publish(m, call, r) : publish(m, call, r);
+    enum mail_result rc = MAIL_AGAIN;
     struct buf text = {0};
+
+    if (m->mail.outbox.bytes < MSG_OUTBOX)
+        rc = r->applied ? applied_publish(m, call, r) : publish(m, call, r);
 
     if (rc == MAIL_SENT || rc == MAIL_QUEUED)
         return;

@@ -16,6 +16,9 @@
 #define MSG_QUEUE                                                                                  \
     (2u << 20) /* bytes of lines that a tail may leave unread: what fits into the ring, in JSON */
 
+/* Bytes in the master's own queue, from which on it sends nothing for others: the rest is for what it has to say itself. */
+#define MSG_OUTBOX (3u << 20)
+
 struct master;
 
 struct msg {

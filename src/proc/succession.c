@@ -160,12 +160,18 @@ void succession_switch(struct master *m)
 
 /* ---- Starting and ending ---- */
 
+static uint64_t cursor_of(const struct master *m)
+{
+    return atomic_load(&m->region.mailboxes[SLOT].cursor);
+}
+
 static void start(struct master *m)
 {
     struct generation_child child = {.slot = SLOT, .run = primary_run};
     struct primary *p = &m->primary;
     struct respawn_death d = {0};
     char how[64];
+    uint64_t cursor = cursor_of(m);
     pid_t pid = generation_fork(m->live, &child, &p->pass);
 
     p->ready = p->killed = false;
@@ -180,6 +186,7 @@ static void start(struct master *m)
     p->pid = pid;
     p->generation = m->live->number;
     p->started_ms = clock_ms();
+    p->cursor = cursor;
     timer_set(&m->loop.timers, &p->limit, GENERATION_START_MS);
 }
 
@@ -322,6 +329,8 @@ bool succession_ended(struct master *m, const struct child_end *end)
     bury(m);
     if (d.ready)
         mailroom_left(m, SLOT, !p->ready, d.signal);
+    else if (cursor_of(m) != p->cursor) /* else all that was sent to it waits for the next one */
+        mailroom_failed(m, SLOT, d.signal);
     judge(m, &d, end->status, (int)end->pid);
     return true;
 }

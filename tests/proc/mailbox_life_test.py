@@ -1,11 +1,14 @@
 """Messages while processes are born, drain, die and are succeeded: latest values, joins and leaves, the primary's mail,
 reloads."""
+import base64
+import getpass
+import json
 import os
 import signal
 
 import pytest
 from lib.mail import CLOSED, OK, settings
-from lib.server import is_alive, wait_for
+from lib.server import build_module, is_alive, title, wait_for
 
 WORKERS = (1, 2, 3)
 ALL = (0, 1, 2, 3)
@@ -160,6 +163,87 @@ def test_leave_and_join(mail, slot, number):
         assert set(before) - {f"{slot}.{old}", f"join {old} "} == set(), before
         assert before.count(f"{slot}.{old}") == 50, "what it had sent is there"
         assert after == [f"join {old + 1} ", *[f"{slot}.{old + 1}"] * 50]
+
+
+def test_leave_with_a_full_queue(mailed, mail_module):
+    """The command line may fill the mailbox, but not so that nobody hears any more who has ended."""
+    mail = mailed({"mail": mail_module}, server={"mailbox_stall": "60s"})
+    slow, victim = mail.pid(1), mail.pid(3)
+    mail.connect(2)
+    mail.connect(3)
+    assert mail.one(2, "call q ask 3 60000 hello") == OK
+    mail.server.signal(signal.SIGSTOP, slow)
+    try:
+        with mail.server.connect(mail.server.control) as c:
+            for size in (65536, 4000, 100, 1):
+                data, n = base64.b64encode(b"x" * size), 0
+                while json.loads(c.send(b'send {"topic":"big","to":"worker:1","data":{"base64":"%s"}}\n' % data)
+                                 .until(b"\n"))["ok"]:
+                    n += 1
+                assert n or size < 65536
+        mail.server.signal(signal.SIGKILL, victim)
+        mail.forget(3)
+        wait_for(lambda: f"(pid {victim}) was killed" in mail.server.log())
+    finally:
+        mail.server.signal(signal.SIGCONT, slow)
+    assert mail.wait_event(2, seconds=20, what="leave", slot=3).signal == signal.SIGKILL
+    assert str(mail.done(2, "q", 10).result) == CLOSED
+
+
+STARTING = """
+    #include <cserver/cserver.h>
+    #include <stdio.h>
+    #include <time.h>
+    #include <unistd.h>
+    typedef struct { cs_str holds; } settings;
+    static const cs_directive directives[] = {
+        CS_STRING(settings, holds, "", 0, 200, 0, "While this file exists, worker_start of worker 2 waits, and then fails."),
+        CS_END};
+    static cs_topic *t;
+    static char result[40] = "nothing";
+    static void on_message(const cs_msg *m) { (void)m; }
+    static void on_leave(int slot, uint32_t i, int signal) { cs_log(CS_INFO, "left %d.%u by %d", slot, i, signal); }
+    static int start(cs_proc *p)
+    {
+        const settings *s = cs_module_conf(p);
+        if (cs_self()->slot != 2 || access(s->holds.p, F_OK))
+            return CS_OK;
+        cs_log(CS_INFO, "held %u", cs_self()->incarnation);
+        while (access(s->holds.p, F_OK) == 0)
+            nanosleep(&(struct timespec){.tv_nsec = 10000000}, 0);
+        return CS_ERROR;
+    }
+    static void done(int rc, const cs_msg *m, void *arg) { (void)m, (void)arg; snprintf(result, sizeof result, "done %d", rc); }
+    static int handler(cs_req *r)
+    {
+        if (cs_info(r)->query.n)
+            return cs_textf(r, 200, "%d", cs_call(t, 2, "x", 1, 60000, done, 0));
+        return cs_textf(r, 200, "%d %s", cs_self()->slot, result);
+    }
+    static const cs_topic_def topics[] = {{&t, "starting", on_message, 0, 0}, {0}};
+    CS_MODULE(.name = "starting", .version = "1.0", .help = "x.", .topics = topics, .directives = directives,
+              .conf_size = sizeof(settings), .worker_start = start, .on_leave = on_leave, .handler = handler);
+"""
+
+
+def test_who_ends_before_it_is_ready(serve, tmp_path):
+    """It took mail already: who has asked it hears that it has ended. Modules do not, as they were not told that it had
+    come."""
+    module = build_module(str(tmp_path), "starting", STARTING)
+    s = serve(f"[module:starting]\nfile = {module}\nholds = @DIR@/holds\n[route:x]\nmatch = = /x\nhandler = starting\n",
+              server={"workers": 2, "user": getpass.getuser()})
+    victim = next(p for p in s.workers() if title(p) == "cserver: worker 2")
+    open(s.path("holds"), "w", encoding="ascii").close()
+    s.signal(signal.SIGKILL, victim)
+    s.log_has("held 2", 8)
+    with s.connect() as c:
+        assert c.send(b"GET /x?call HTTP/1.1\r\nHost: x\r\n\r\n").response().text == "0"
+        assert c.send(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").response().text == "1 nothing"
+        os.unlink(s.path("holds"))
+        wait_for(lambda: c.send(b"GET /x HTTP/1.1\r\nHost: x\r\n\r\n").response().text == f"1 done {CLOSED}", 10)
+    s.signal(signal.SIGKILL, wait_for(lambda: next((p for p in s.workers() if title(p) == "cserver: worker 2"), None)))
+    s.log_has("left 2.1 by 9")
+    assert "left 2.2" not in s.log()
 
 
 def test_join_is_not_told_to_oneself(mail):
