@@ -10,12 +10,16 @@
 #include <signal.h>
 #include <unistd.h>
 
+#define ORPHAN_LOOK_MS 100
+
 struct primary_self {
     struct process process;
     struct host host;
     struct loop_io bell;
-    bool told; /* to end */
-    bool now;  /* without further ado */
+    bool told;               /* to end */
+    bool now;                /* without further ado */
+    bool orphaned;           /* ends after the workers */
+    uint64_t orphaned_until; /* or then */
 };
 
 static void on_signal(struct process *process, int sig)
@@ -30,8 +34,29 @@ static void on_orphaned(struct process *process)
 {
     struct primary_self *p = CONTAINER_OF(process, struct primary_self, process);
 
-    log_warn("the master has died: the primary ends");
-    p->told = true;
+    log_warn("the master has died: the primary ends when the workers have");
+    p->orphaned = true;
+    p->orphaned_until =
+        clock_ms() + (uint64_t)process->heritage->shutdown_timeout + PRIMARY_ORPHAN_MS;
+}
+
+/* Nobody buries the dead any more, and perhaps nobody reaps them: who has not left the mail may have been killed. */
+static bool is_worker_there(const struct region *r, int slot)
+{
+    uint32_t state = atomic_load(&r->mailboxes[slot].state);
+    int pid = atomic_load(&region_slot(r, slot)->pid);
+
+    return (state == IPC_MAIL_LIVE || state == IPC_MAIL_LAGGING) && pid > 0 && kill(pid, 0) == 0;
+}
+
+static bool is_alone(const struct primary_self *p)
+{
+    const struct region *r = p->process.heritage->region;
+
+    for (int i = IPC_SLOT_WORKERS; i < (int)r->nslots; i++)
+        if (is_worker_there(r, i))
+            return false;
+    return true;
 }
 
 static void on_bell(struct loop_io *io, uint32_t events)
@@ -77,19 +102,30 @@ static void react(struct loop *loop)
     loop_reap(loop);
 }
 
-static void turn_once(struct primary_self *p, int most_ms)
+static void wait_once(struct primary_self *p, int most_ms)
 {
     struct mailbox *mail = &p->host.mail;
     int ms;
 
-    host_drain(&p->host);
-    if (most_ms >= 0 && host_is_done(&p->host))
-        return;
     mailbox_park(mail);
     ms = host_wait_ms(&p->host);
     loop_wait(&p->process.loop, ms < 0 || (most_ms >= 0 && ms > most_ms) ? most_ms : ms);
     mailbox_wake(mail);
     react(&p->process.loop);
+}
+
+static void turn_once(struct primary_self *p, int most_ms)
+{
+    host_drain(&p->host);
+    wait_once(p, most_ms);
+}
+
+static void live(struct primary_self *p)
+{
+    while (!p->told && !p->orphaned)
+        turn_once(p, -1);
+    while (!p->told && !is_alone(p) && clock_ms() < p->orphaned_until)
+        turn_once(p, ORPHAN_LOOK_MS);
 }
 
 /* The stop hooks come after the last message: they may rely on having seen all. */
@@ -98,8 +134,12 @@ static void end(struct primary_self *p)
     uint64_t until = clock_ms() + PRIMARY_END_MS;
 
     process_set_state(&p->process, IPC_DRAINING);
-    while (!p->now && !host_is_done(&p->host) && clock_ms() < until)
-        turn_once(p, (int)(until - clock_ms()));
+    while (!p->now && clock_ms() < until) {
+        host_drain(&p->host);
+        if (host_is_done(&p->host))
+            break;
+        wait_once(p, (int)(until - clock_ms()));
+    }
     host_stop(&p->host);
     while (!p->now && !mailbox_outbox_empty(&p->host.mail) && clock_ms() < until) {
         loop_wait(&p->process.loop, 1);
@@ -115,10 +155,10 @@ int primary_run(const struct heritage *h)
 
     process_init(&p.process, h, "primary");
     good = start(&p);
-    while (good && !p.told)
-        turn_once(&p, -1);
-    if (good)
+    if (good) {
+        live(&p);
         end(&p);
+    }
     if (p.host.conf)
         host_close(&p.host);
     process_close(&p.process);

@@ -1,6 +1,6 @@
 /* primary.h - the life of the primary: the process for what modules do once per server. It accepts nothing.
  *
- *     STARTING --host_open--> READY --QUIT, TERM or master gone--> DRAINING --mail handled--> exit 0
+ *     STARTING --host_open--> READY --QUIT, TERM, or master and workers gone--> DRAINING --mail handled--> exit 0
  *                               |
  *                               +--INT--> exit 0
  *
@@ -11,8 +11,9 @@
 
 #include "proc/heritage.h"
 
-#define PRIMARY_END_MS  1500
-#define PRIMARY_KILL_MS 2000 /* the master kills it so long after it was told */
+#define PRIMARY_END_MS    1500
+#define PRIMARY_KILL_MS   2000 /* the master kills it so long after it was told */
+#define PRIMARY_ORPHAN_MS 1000 /* after shutdown_timeout it does not wait for workers any longer */
 
 /* In the child, after it has let go of what is the master's. Returns the exit status. */
 int primary_run(const struct heritage *h);

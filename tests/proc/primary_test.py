@@ -327,6 +327,34 @@ def test_master_dies(server):
     assert f"off duty: pid {s.first}" in s.log()
 
 
+def test_master_dies_and_workers_drain(server):
+    """It hears what the last worker has to say."""
+    s = server
+    with s.connect() as c:
+        c.send(b"GET /duty?latest HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.2)
+        s.signal(signal.SIGKILL)
+        s.wait()
+        assert c.response().text == "noted"
+    wait_for(lambda: not is_alive(s.first), 10)
+    log = s.log()
+    assert log.index("note latest, lost 0") < log.index(f"off duty: pid {s.first}, 1 notes")
+
+
+def test_master_dies_and_a_worker_stands_still(serve, modules):
+    """There is an end to waiting."""
+    s = serve(duty(modules), server={"user": getpass.getuser(), "shutdown_timeout": "500ms"})
+    pid, worker = settled(s), s.workers()[0]
+    s.signal(signal.SIGSTOP, worker)
+    begin = time.monotonic()
+    s.signal(signal.SIGKILL)
+    s.wait()
+    wait_for(lambda: not is_alive(pid), 10)
+    assert 1.4 < time.monotonic() - begin < 8
+    s.signal(signal.SIGKILL, worker)
+    assert f"off duty: pid {pid}" in s.log()
+
+
 # ---- Reloads -------------------------------------------------------------------------------------
 
 def watch_number(s, stop, seen):
