@@ -238,7 +238,8 @@ BAD = [
     ("a zone with a name too long", "", a_zone("o" * 200), ["zone", "oooo"]),
     ("a zone without a ref", "", a_zone(ref="NULL"), ['"odd"']),
     ("a zone without a size", "", a_zone(size=0), ['"odd"', "size"]),
-    ("a zone larger than the machine", "", a_zone(size="(size_t)1 << 60"), ['module "odd"', 'zone "odd"']),
+    ("a zone larger than any machine", "", a_zone(size="(size_t)1 << 60"), ['zone "odd"']),
+    ("a zone larger than this machine", "", a_zone(size="(size_t)1 << 40"), ['module "odd"', 'zone "odd"']),
     ("the same zone twice", "", a_zone() + a_zone(ref="&z[1]"), ['"odd"']),
 ]
 GOOD = [
