@@ -568,7 +568,7 @@ def test_full_mailbox(pager):
 
 
 def test_full_queue(pager):
-    """4 MiB of the master's; then sending fails, and says so."""
+    """3 MiB of the master's; then sending fails, and says so."""
     s = pager(server={"mailbox_stall": "60s"})
     pid = s.primary()
     s.signal(signal.SIGSTOP, pid)
