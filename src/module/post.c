@@ -448,14 +448,29 @@ static void take_topics(struct host *h, const cs_module *desc)
     }
 }
 
+/* Without such a module nobody is woken for events and answers that nobody waits for. */
+static bool uses_mail(const cs_module *desc)
+{
+    return (desc->topics && desc->topics->name) || MODULE_HOOK(desc, on_join) ||
+           MODULE_HOOK(desc, on_leave);
+}
+
+static void take_all(struct host *h)
+{
+    bool used = false;
+    for (size_t i = 0; i < h->conf->nmodules; i++) {
+        take_topics(h, h->conf->modules[i].desc);
+        used |= uses_mail(h->conf->modules[i].desc);
+    }
+    mailbox_subscribe(&h->mail, (unsigned)answers, used);
+    mailbox_subscribe(&h->mail, (unsigned)members, used);
+}
+
 int post_open(struct host *h)
 {
     list_init(&h->calls);
     mailbox_init(&h->mail, h->region, h->slot, on_message, h);
-    mailbox_subscribe(&h->mail, (unsigned)answers, true);
-    mailbox_subscribe(&h->mail, (unsigned)members, true);
-    for (size_t i = 0; i < h->conf->nmodules; i++)
-        take_topics(h, h->conf->modules[i].desc);
+    take_all(h);
     int rc = mailbox_join(&h->mail);
     look_around(h);
     return rc;
