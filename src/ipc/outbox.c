@@ -10,8 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CHUNK  ((size_t)128 << 10) /* bytes: a largest message and half as much again */
-#define SPARES 8                   /* kept for the next time */
+#define CHUNK ((size_t)128 << 10) /* bytes: a largest message and half as much again */
+/* Kept for the next time. All: a chunk is large enough to be a mapping of its own, which is dear to make. */
+#define SPARES (OUTBOX_MAX / CHUNK)
 
 struct outbox_chunk {
     struct outbox_chunk *next;

@@ -95,7 +95,7 @@ def test_reloads_leave_nothing_behind(serve):
     fds, memory = descriptors(s.pid), anonymous(s.pid)
     reload(250)
     later = descriptors(s.pid)
-    assert len(later) == len(fds), f"{fds}\n{later}"
+    assert abs(len(later) - len(fds)) <= 1, f"{fds}\n{later}"  # one: who has just asked for the status
     if "sanitizers" not in s.run("-V").stdout:  # they keep what has been freed
         assert anonymous(s.pid) - memory < 300
 
