@@ -35,6 +35,11 @@ static inline struct ipc_slot *region_slot(const struct region *r, int slot)
 {
     return &r->slots[slot];
 }
+/* Of a worker's slot: its number, 1.., as logs, titles, metrics and modules count them. */
+static inline int region_worker(int slot)
+{
+    return slot - IPC_SLOT_WORKERS + 1;
+}
 /* w: the slot's own process. No lock and no locked instruction: it has one writer. */
 static inline void region_add(struct ipc_slot *s, enum ipc_counter c, uint64_t by)
 {

@@ -63,22 +63,16 @@ static void fall_back(struct turn *t)
     }
 }
 
-/* As logs and titles count them. */
-static int number(int slot)
-{
-    return slot - IPC_SLOT_WORKERS + 1;
-}
-
 static void recovered(struct turn *t)
 {
     int dead = atomic_load_explicit(&t->region->turn->owner, memory_order_relaxed);
     region_add(t->me, IPC_TURN_RECOVERED, 1);
     if (dead < 0) {
         log_warn("worker %d took over the accept turn: its holder died as it took or gave it",
-                 number(t->slot));
+                 region_worker(t->slot));
     } else {
         log_warn("worker %d took over the accept turn: its holder, worker %d, has died",
-                 number(t->slot), number(dead));
+                 region_worker(t->slot), region_worker(dead));
     }
 }
 

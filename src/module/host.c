@@ -43,7 +43,7 @@ int host_number(int slot)
         return CS_FROM_COMMAND;
     if (slot < 0)
         return CS_FROM_SERVER;
-    return slot < IPC_SLOT_WORKERS ? 0 : slot - IPC_SLOT_WORKERS + 1;
+    return slot < IPC_SLOT_WORKERS ? 0 : region_worker(slot);
 }
 
 /* ---- What modules call ---- */

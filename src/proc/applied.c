@@ -83,7 +83,7 @@ static struct laggard look_at(const struct master *m, int slot)
 static void describe(const struct laggard *l, struct buf *out)
 {
     if (l->slot >= IPC_SLOT_WORKERS)
-        buf_printf(out, "worker %d", l->slot - IPC_SLOT_WORKERS + 1);
+        buf_printf(out, "worker %d", region_worker(l->slot));
     else
         buf_add_z(out, "the primary");
     if (l->pid <= 0)

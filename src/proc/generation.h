@@ -44,7 +44,7 @@ struct worker {
 /* As logs, titles and metrics count them: from 1. */
 static inline int worker_number(const struct worker *w)
 {
-    return w->slot - IPC_SLOT_WORKERS + 1;
+    return region_worker(w->slot);
 }
 
 struct crew {

@@ -18,7 +18,7 @@ struct heritage {
 
 static inline int heritage_number(const struct heritage *h)
 {
-    return h->slot - IPC_SLOT_WORKERS + 1;
+    return region_worker(h->slot);
 }
 
 #endif

@@ -151,7 +151,7 @@ static void describe(const struct master *m, int slot, char *out, size_t n)
     if (slot == IPC_SLOT_MASTER)
         snprintf(out, n, "the master (pid %d)", pid);
     else if (slot >= IPC_SLOT_WORKERS)
-        snprintf(out, n, "worker %d (pid %d)", slot - IPC_SLOT_WORKERS + 1, pid);
+        snprintf(out, n, "worker %d (pid %d)", region_worker(slot), pid);
     else if (pid > 0)
         snprintf(out, n, "the primary (pid %d)", pid);
     else

@@ -70,5 +70,5 @@ void msgtext_name(int slot_or_group, char out[MSGTEXT_NAME])
     if (name)
         snprintf(out, MSGTEXT_NAME, "%s", name);
     else
-        snprintf(out, MSGTEXT_NAME, "worker:%d", slot_or_group - IPC_SLOT_WORKERS + 1);
+        snprintf(out, MSGTEXT_NAME, "worker:%d", region_worker(slot_or_group));
 }

@@ -61,7 +61,7 @@ static void put_server(const struct metrics_source *s, struct publisher *p)
                       load64(&h->recycled));
     int32_t owner = atomic_load_explicit(&s->region->turn->owner, memory_order_relaxed);
     publisher_gauge(p, "cserver_turn_owner", "Worker that holds the accept turn, 0 = nobody.",
-                    owner < IPC_SLOT_WORKERS ? 0 : owner - IPC_SLOT_WORKERS + 1);
+                    owner < IPC_SLOT_WORKERS ? 0 : region_worker(owner));
     publisher_counter(p, "cserver_stalls_total",
                       "Times that connections waited while nobody accepted, for a second or more.",
                       load64(&h->stalls));

@@ -45,7 +45,7 @@ void publisher_histogram(struct publisher *p, cs_metric m, const struct ipc_buck
 static bool name_owner(struct owner *o)
 {
     if (o->slot >= IPC_SLOT_WORKERS) {
-        int n = snprintf(o->digits, sizeof o->digits, "%d", o->slot - IPC_SLOT_WORKERS + 1);
+        int n = snprintf(o->digits, sizeof o->digits, "%d", region_worker(o->slot));
         o->labels[0] = CS_S("worker");
         o->labels[1] = (cs_str){o->digits, (size_t)n};
         return true;
