@@ -102,6 +102,7 @@ struct conf_module {
     cs_str file;           /* as written; "" = NAME.so */
     const cs_module *desc; /* NULL when it could not be loaded */
     const void *conf;      /* desc->conf_size bytes: the module's own settings */
+    unsigned number;       /* in the shared memory (ipc/layout.h), from 1; 0: not numbered yet */
     bool implicit;         /* no section: "static", because a site has a root */
 };
 
@@ -110,6 +111,9 @@ struct conf_site {
     cs_list listen;           /* labels; empty = all */
     cs_list host;             /* names, "*", "*.example.com"; lower case */
     cs_str root;              /* absolute; "" = none */
+    cs_list use;              /* names of modules that take part in all of its requests */
+    size_t nused;
+    const struct conf_module **used;
     const void **module_conf; /* [index in conf.modules]: settings that hold for this site */
 };
 
@@ -130,6 +134,9 @@ struct conf_route {
     cs_str root;      /* absolute; "" = the site's */
     size_t nhandlers;
     const struct conf_module **handlers;
+    cs_list use; /* names as written: the site's come first, "-NAME" takes one of them away */
+    size_t nused;
+    const struct conf_module **used; /* the site's and the route's, in order, without handlers' own */
     const void **module_conf; /* [index in conf.modules]: settings that hold on this route */
     struct conf_origin match_at, handler_at, root_at; /* for errors found later (a bad regex) */
 };

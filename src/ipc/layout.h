@@ -18,7 +18,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define IPC_LAYOUT_VERSION 3
+#define IPC_LAYOUT_VERSION 4
 #define IPC_MAGIC          0x43535348u
 #define IPC_CACHE_LINE     64
 
@@ -117,6 +117,15 @@ struct ipc_counter_name {
     char help[160];
 };
 
+/* In whose code a process is, and for which request: module/crumb.h. w: the process. The texts may be torn: who reads
+ * them copies as many bytes as there is room for. */
+struct ipc_crumb {
+    _Atomic uint32_t where;    /* number of the module << 8 | enum crumb_hook; 0 = in none */
+    _Atomic uint64_t since_ms; /* monotonic, of the turn of the loop in which it went there */
+    _Atomic uint64_t request;  /* id of the last request that was given to a module; 0 = none yet */
+    char route[40], path[64];  /* of that request */
+};
+
 struct ipc_slot {
     /* The turn's handshake: seq_cst. */
     alignas(IPC_CACHE_LINE) _Atomic uint32_t
@@ -150,6 +159,7 @@ struct ipc_slot {
      * -1 = nobody yet. Whoever changes it makes turn->epoch grow and rings. */
     _Atomic int32_t socket_owner;
 
+    alignas(IPC_CACHE_LINE) struct ipc_crumb crumb;
     alignas(IPC_CACHE_LINE) _Atomic uint64_t counters[IPC_COUNTERS];
     struct ipc_buckets histograms[IPC_HISTOGRAMS];
     _Atomic uint64_t module_counters[IPC_MODULE_COUNTERS];

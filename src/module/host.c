@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "module/counter.h"
-#include "module/hook.h"
 #include "module/post.h"
 #include "module/zone.h"
 
@@ -59,13 +58,25 @@ const void *host_module_conf(cs_proc *p)
     return p->module->conf;
 }
 
-static const char *module_name(const void *mod)
+static const struct conf_module *module_of(const void *mod)
 {
     const struct conf *conf = here ? here->conf : NULL;
     for (size_t i = 0; conf && i < conf->nmodules; i++)
         if (conf->modules[i].desc && (const void *)conf->modules[i].desc->api == mod)
-            return conf->modules[i].desc->name;
-    return "module";
+            return &conf->modules[i];
+    return NULL;
+}
+
+const void *host_conf_of(const void *mod)
+{
+    const struct conf_module *m = module_of(mod);
+    return m ? m->conf : NULL;
+}
+
+static const char *module_name(const void *mod)
+{
+    const struct conf_module *m = module_of(mod);
+    return m ? m->desc->name : "module";
 }
 
 void host_log(const void *mod, int level, const char *fmt, ...)
@@ -128,7 +139,7 @@ int64_t host_now_ms(void)
 static bool start_one(struct host *h, cs_proc *p)
 {
     const cs_module *desc = p->module->desc;
-    int (*hook)(cs_proc *) = h->primary ? MODULE_HOOK(desc, primary_start) : desc->worker_start;
+    int (*hook)(cs_proc *) = h->primary ? desc->primary_start : desc->worker_start;
     int rc = hook ? hook(p) : CS_OK;
     if (rc < 0)
         log_error("module %s: %s failed (%d)", desc->name,
@@ -181,7 +192,7 @@ void host_stop(struct host *h)
 {
     for (size_t i = 0; i < h->conf->nmodules; i++) {
         const cs_module *desc = h->conf->modules[i].desc;
-        void (*hook)(cs_proc *) = h->primary ? MODULE_HOOK(desc, primary_stop) : desc->worker_stop;
+        void (*hook)(cs_proc *) = h->primary ? desc->primary_stop : desc->worker_stop;
         host_enter(h);
         if (hook)
             hook(&h->procs[i]);
@@ -237,8 +248,7 @@ bool host_wants_primary(const struct conf *conf)
 {
     for (size_t i = 0; i < conf->nmodules; i++) {
         const cs_module *desc = conf->modules[i].desc;
-        if (MODULE_HOOK(desc, primary_start) || MODULE_HOOK(desc, primary_stop) ||
-            takes_topic(desc))
+        if (desc->primary_start || desc->primary_stop || takes_topic(desc))
             return true;
     }
     return false;

@@ -67,6 +67,8 @@ static inline void host_enter(const struct host *h)
 /* The process part of cs_api. */
 const cs_self_info *host_self(void);
 const void *host_module_conf(cs_proc *p);
+/* The same by &cs_api_ of the module; NULL when it is none of this process. */
+const void *host_conf_of(const void *mod);
 void host_log(const void *mod, int level, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 cs_timer *host_timer(cs_proc *p, int64_t ms, int repeat, cs_cb cb, void *arg);

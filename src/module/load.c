@@ -21,7 +21,7 @@
 #define NAME_MAX_LEN 31
 #define MOST_ZONES   64
 #define MOST_ZONE    ((size_t)1 << 40) /* bytes: beyond this it is a mistake */
-#define SIZE_OF_0_1  (offsetof(cs_module, handler) + sizeof(((cs_module *)NULL)->handler))
+#define SIZE_OF_1_0  (offsetof(cs_module, on_adopt) + sizeof(((cs_module *)NULL)->on_adopt))
 
 /* ---- Where modules lie ------------------------------------------------------------------------
  */
@@ -154,7 +154,7 @@ static int check_version(const struct module *m, struct buf *error)
                       "the older header",
                       d->abi_major, d->abi_minor, CS_ABI_MAJOR, CS_ABI_MINOR);
     }
-    if (d->size < SIZE_OF_0_1 || d->size > sizeof(*d)) {
+    if (d->size < SIZE_OF_1_0 || d->size > sizeof(*d)) {
         return refuse(
             m, error,
             "its descriptor has %u bytes, module ABI %d.%d has %zu: rebuild it with this cserver's "

@@ -9,7 +9,6 @@
 #include "base/mem.h"
 #include "ipc/member.h"
 #include "ipc/topic.h"
-#include "module/hook.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -325,7 +324,7 @@ static void tell_join(struct host *h, int slot, uint32_t incarnation)
 {
     h->known[slot] = incarnation;
     for (size_t i = 0; i < h->conf->nmodules; i++) {
-        void (*hook)(int, uint32_t) = MODULE_HOOK(h->conf->modules[i].desc, on_join);
+        void (*hook)(int, uint32_t) = h->conf->modules[i].desc->on_join;
         if (hook)
             hook(host_number(slot), incarnation);
     }
@@ -335,7 +334,7 @@ static void tell_leave(struct host *h, int slot, uint32_t incarnation, int signa
 {
     h->known[slot] = 0;
     for (size_t i = 0; i < h->conf->nmodules; i++) {
-        void (*hook)(int, uint32_t, int) = MODULE_HOOK(h->conf->modules[i].desc, on_leave);
+        void (*hook)(int, uint32_t, int) = h->conf->modules[i].desc->on_leave;
         if (hook)
             hook(host_number(slot), incarnation, signal);
     }
@@ -451,8 +450,7 @@ static void take_topics(struct host *h, const cs_module *desc)
 /* Without such a module nobody is woken for events and answers that nobody waits for. */
 static bool uses_mail(const cs_module *desc)
 {
-    return (desc->topics && desc->topics->name) || MODULE_HOOK(desc, on_join) ||
-           MODULE_HOOK(desc, on_leave);
+    return (desc->topics && desc->topics->name) || desc->on_join || desc->on_leave;
 }
 
 static void take_all(struct host *h)

@@ -103,11 +103,13 @@ static const cs_req_info *api_info(cs_req *pub)
     return i;
 }
 
-static const void *api_conf(cs_req *pub)
+static const void *api_conf(cs_req *pub, const void *mod)
 {
-    struct request *r = request_of(pub);
-    check(r->link < r->route->nlinks);
-    return r->route->chain[r->link].conf;
+    const struct request *r = request_of(pub);
+    for (size_t i = 0; i < r->route->nlinks; i++)
+        if ((const void *)r->route->chain[i].module->desc->api == mod)
+            return r->route->chain[i].conf;
+    return host_conf_of(mod);
 }
 
 static cs_str api_header(cs_req *pub, const char *name)

@@ -482,24 +482,3 @@ def test_two_generations_with_different_modules(mailed, mail_module, second_modu
     for slot in new_generation(mail, pids, 4):
         found = mail.wait_got(slot, "latest", 1)
         assert [(e.data, e.retained, e.number) for e in found] == [("six", 1, 1)], "kept without anybody that takes it"
-
-
-def test_a_module_of_abi_0_1(mailed, mail_module, tmp_path):
-    """Its descriptor ends before what came later, and what lies behind it is not looked at."""
-    from lib.server import build_module
-    so_file = build_module(str(tmp_path), "elder", """
-        #include <cserver/cserver.h>
-        static int handler(cs_req *r) { return cs_text(r, 200, "elder"); }
-        CS_MODULE(.name = "elder", .version = "1.0", .help = "Of ABI 0.1.", .handler = handler,
-                  .size = offsetof(cs_module, primary_start), .abi_minor = 1,
-                  .primary_start = (int (*)(cs_proc *))1, .primary_stop = (void (*)(cs_proc *))1,
-                  .on_join = (void (*)(int, uint32_t))1, .on_leave = (void (*)(int, uint32_t, int))1);
-    """)
-    mail = mailed({"mail": mail_module, "elder": so_file})
-    assert mail.server.get("/elder").text == "elder"
-    kill(mail, 2)
-    mail.wait_event(1, what="join", slot=2, incarnation=mail.incarnation(2))
-    assert mail.server.get("/elder").text == "elder"
-    alone = mailed({"elder": so_file}, primary=False)
-    assert alone.server.get("/elder").text == "elder"
-    assert alone.server.primary() is None

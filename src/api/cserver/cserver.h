@@ -5,11 +5,19 @@
  * shared: every type named cs_something without a visible body is opaque, and every struct that
  * crosses the border starts with its own size.
  *
- * ABI 0.x: members are still being added. A module built for 0.N loads into a server of 0.M, M >= N.
+ * A module built for ABI 1.N loads into every server of 1.M, M >= N: entries of the table and members of structs never
+ * move, change their meaning or go; new ones are appended, and enums grow at their end.
  *
- * History of the ABI
- *   0.1  handlers, streaming bodies, timers, counters, site roots, metrics.
- *   0.2  topics, calls, zones, the primary, hooks for processes that come and go.
+ * What holds for all calls: they are made from the thread that the hook or callback was called on, with the
+ * exception of `log`; they do not block unless they say so; names that the caller passes are only read during the call,
+ * and texts that a call returns live as long as the request, unless it says otherwise. A hook must not block either: all
+ * connections of its process wait for it.
+ *
+ * Where things run
+ *   workers          worker_start, requests (access, handler, filters, on_log), messages, worker_stop
+ *   the primary      primary_start, timers, messages, primary_stop: what there is once per server
+ *   a probe child    on_config, for -t and before each start and reload
+ *   the master       nothing of any module
  */
 #ifndef CSERVER_CSERVER_H
 #define CSERVER_CSERVER_H
@@ -26,8 +34,8 @@
 extern "C" {
 #endif
 
-#define CS_ABI_MAJOR 0
-#define CS_ABI_MINOR 2
+#define CS_ABI_MAJOR 1
+#define CS_ABI_MINOR 0
 #define CS_MAGIC     0x43534d31u /* "CSM1" */
 
 /* ---- Values ------------------------------------------------------------------------------- */
@@ -47,13 +55,34 @@ typedef struct cs_list {
 #define CS_S(lit) ((cs_str){("" lit), sizeof(lit) - 1}) /* a cs_str of a string literal */
 #define CS_F(s)   (int)(s).n, (s).p                     /* arguments for "%.*s" */
 
+/* What the short names take for a text: a cs_str, or a string with a NUL at its end. */
+static inline cs_str cs_str_same(cs_str s)
+{
+    return s;
+}
+static inline cs_str cs_str_z(const char *z)
+{
+    cs_str s = {z, z ? strlen(z) : 0};
+    return s;
+}
+#ifdef __cplusplus
+extern "C++" {
+inline cs_str cs_str_of(cs_str s) { return s; }
+inline cs_str cs_str_of(const char *z) { return cs_str_z(z); }
+}
+#define CS_STR(...) cs_str_of(__VA_ARGS__)
+#else
+#define CS_STR(...) \
+    _Generic((__VA_ARGS__), cs_str : cs_str_same, char * : cs_str_z, const char * : cs_str_z)(__VA_ARGS__)
+#endif
+
 /* Results of calls and of handlers. A handler may also return a status of 200..599: the server then
  * answers with its standard page for that status. Fields set before stay, but for those that describe a
  * body (Content-Encoding and its like) and, for 412, 416 and 5xx, those that let it be cached. */
 enum {
     CS_OK = 0,       /* done; a handler that returns it has answered */
-    CS_PENDING = 1,  /* handler: the answer comes later */
-    CS_DECLINED = 2, /* handler: not mine, ask the next one in the chain */
+    CS_PENDING = 1,  /* access, handler: the answer, or cs_proceed, comes later */
+    CS_DECLINED = 2, /* access: let it pass; handler: not mine, ask the next one in the chain */
     CS_AGAIN = -1,   /* not now: stop and wait to be called again */
     CS_ERROR = -2,
     CS_NOMEM = -3,
@@ -75,6 +104,9 @@ typedef struct cs_proc cs_proc;   /* the process that a start hook runs in */
 typedef struct cs_conf cs_conf;   /* settings under test, for on_config */
 typedef struct cs_timer cs_timer; /* a timer of the process */
 typedef struct cs_counter cs_counter; /* a 64-bit counter, shared by all processes */
+typedef struct cs_watch cs_watch;     /* a descriptor of the module's own that the loop looks after */
+typedef struct cs_stream cs_stream;   /* an answer without an end that has left its request behind */
+typedef struct cs_group cs_group;     /* streams that get the same */
 typedef struct cs_topic cs_topic;     /* a kind of message, known by name in all processes */
 typedef struct cs_zone cs_zone;       /* memory that all processes share, by name */
 typedef uint64_t cs_token;            /* a weak reference to a request */
@@ -95,6 +127,33 @@ typedef struct cs_req_info {
     cs_str route;    /* label of the route, "" when the site's root serves it */
     int64_t body_len; /* length of the body as announced, -1 = chunked, 0 = none */
 } cs_req_info;
+
+/* The events of a watch. */
+enum {
+    CS_READ = 1,
+    CS_WRITE = 2,
+    CS_HANGUP = 4 /* only told: the other end has closed, or there is an error; told whether asked for or not */
+};
+
+/* Where a text of cs_escape is going to stand. */
+enum {
+    CS_ESCAPE_PATH,  /* of a URL: "/" stays */
+    CS_ESCAPE_QUERY, /* a name or value in a query or a form: "/", "&", "=" do not */
+    CS_ESCAPE_HTML,  /* text and quoted attributes */
+    CS_ESCAPE_JSON   /* between the quotes of a string; what is no UTF-8 becomes U+FFFD */
+};
+
+/* Which streams a group takes, and what happens to those that are too slow. */
+enum {
+    CS_SLOW_CLOSE, /* the stream ends: its client connects again and knows what it has seen last */
+    CS_SLOW_SKIP   /* it misses what is sent until it has room again */
+};
+typedef struct cs_group_opts {
+    uint32_t size;
+    int on_slow;
+    int64_t max_streams; /* 0 = no limit but the connections of the worker */
+    int64_t high_water;  /* bytes waiting for one stream from which on it is slow; 0 = 256 KiB */
+} cs_group_opts;
 
 /* Which process is asking. */
 typedef struct cs_self_info {
@@ -261,43 +320,100 @@ typedef struct cs_api {
     uint32_t size;
     uint16_t major, minor;
 
-    /* The process. */
+    /* The process. Any hook of a worker or the primary. `mod` is &cs_api_ of the caller: the short names pass it. */
 
-    /* Who am I; valid for ever. Any hook of a worker or the primary. */
+    /* Who am I; valid for ever. */
     const cs_self_info *(*self)(void);
     /* The module's own settings of [module:NAME], for hooks that have no request. */
     const void *(*module_conf)(cs_proc *p);
-    /* One line in the error log, with the module's name before it. `mod` is &cs_api_ of the caller. */
+    /* on_config only: reports that `directive` has a value that does not fit. Returns CS_ERROR. */
+    int (*conf_error)(cs_conf *c, const char *directive, const char *fmt, ...)
+        __attribute__((format(printf, 3, 4)));
+    /* One line in the error log, with the module's name before it. From any thread. */
     void (*log)(const void *mod, int level, const char *fmt, ...)
         __attribute__((format(printf, 3, 4)));
+    /* Monotonic milliseconds, as of the current turn of the loop. */
+    int64_t (*now_ms)(void);
     /* Calls cb(arg) after ms milliseconds, once, or (repeat) again and again. NULL: out of memory.
      * The timer ends with the process, by timer_cancel (also from its own cb, when it repeats), or when it
      * has fired its one time: from then on, cb included, it must not be cancelled. */
     cs_timer *(*timer)(cs_proc *p, int64_t ms, int repeat, cs_cb cb, void *arg);
     void (*timer_cancel)(cs_timer *t);
-    /* Monotonic milliseconds, as of the current turn of the loop. */
-    int64_t (*now_ms)(void);
-    /* on_config only: reports that `directive` has a value that does not fit. Returns CS_ERROR. */
-    int (*conf_error)(cs_conf *c, const char *directive, const char *fmt, ...)
-        __attribute__((format(printf, 3, 4)));
+    /* Calls cb when fd, which stays the module's and should be non-blocking, is ready for what `events` (CS_READ,
+     * CS_WRITE) says, again and again while it is. NULL: fd cannot be watched. watch_set changes the events, 0 = rests:
+     * CS_OK or CS_ERROR. watch_end comes before fd is closed, also from inside cb; what is left ends with the process. */
+    cs_watch *(*watch)(cs_proc *p, int fd, int events, void (*cb)(int fd, int events, void *arg),
+                       void *arg);
+    int (*watch_set)(cs_watch *w, int events);
+    void (*watch_end)(cs_watch *w);
+    /* Has work(arg) run on a thread of the process's pool ([server] threads), and then done(arg) on the loop. work may
+     * block; it may call nothing here but log, and what it touches besides arg is the module's own care. CS_OK; CS_AGAIN:
+     * too much waits already. done does not come when the process has to end before. */
+    int (*job)(cs_proc *p, void (*work)(void *arg), cs_cb done, void *arg);
 
-    /* Shared state. */
+    /* What all processes share. */
 
-    /* Adds to this worker's shard: no lock, no system call. */
+    /* Adds to this process's shard: no lock, no system call. */
     void (*counter_add)(cs_counter *c, int64_t by);
-    /* The sum over all workers, dead ones included. */
+    /* The sum over all processes, dead ones included. */
     uint64_t (*counter_sum)(const cs_counter *c);
+    /* The zone's memory; as long as the process. */
+    void *(*zone)(cs_zone *z);
+    /* Waits for the lock of the zone: for sections of microseconds, without any other call of the server inside. CS_OK;
+     * CS_ERROR: the lock is broken beyond repair. */
+    int (*zone_lock)(cs_zone *z);
+    void (*zone_unlock)(cs_zone *z);
     /* Calls each(m, arg) for every value the server and its modules publish; the metric is valid
      * during the call. Stops when `each` returns non-zero, and returns that. */
     int (*metric_each)(int (*each)(const cs_metric *m, void *arg), void *arg);
+
+    /* Messages, from worker_start or primary_start on. */
+
+    /* Copies len bytes and sends them. CS_OK: on their way, in order. CS_AGAIN: receivers are slow, and the queue of
+     * this process (4 MiB) is full: try later, or drop it. CS_TOOBIG: more than the topic takes. CS_CLOSED: there is
+     * no such process, or it does not take the topic. CS_LOOP, CS_ERROR. */
+    int (*publish)(cs_topic *t, int to, const void *data, size_t len);
+    /* The same, and calls done(CS_OK, arg) once on_message has returned in all live processes it is for, also those
+     * that drain; CS_TIMEOUT when that takes longer than timeout_ms; CS_CLOSED when this process has to end before. done
+     * comes exactly once where the result is CS_OK, from the loop, and never where it is negative. */
+    int (*publish_applied)(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
+                           void (*done)(int result, void *arg), void *arg);
+    /* Asks one process (a worker number, 0 or CS_TO_PRIMARY): done(CS_OK, answer, arg) when it answers, CS_TIMEOUT, or
+     * CS_CLOSED when it has ended before (a primary's successor may still get the message); answer is NULL then. As
+     * publish_applied otherwise. */
+    int (*call)(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
+                void (*done)(int result, const cs_msg *answer, void *arg), void *arg);
+    /* Answers m, which has m->call: in on_message, or later with a copy of *m. Up to the topic's max_len. CS_CLOSED:
+     * who asked is gone. Only the first answer counts. */
+    int (*answer)(const cs_msg *m, const void *data, size_t len);
+    /* Calls each(m, arg), in order, for the topic's messages to CS_TO_ALL or CS_TO_WORKERS with a number above `after`
+     * that are still in the server's ring and that this process has been given already: what comes later comes to
+     * on_message. Stops when `each` returns non-zero, and returns that. CS_OK: none is missing. CS_CLOSED: the oldest were
+     * there no longer; `each` has had the others. CS_ERROR: `after` is higher than any number yet. */
+    int (*replay)(cs_topic *t, uint64_t after, int (*each)(const cs_msg *m, void *arg), void *arg);
 
     /* The request. */
 
     const cs_req_info *(*info)(cs_req *r);
     /* The module's settings as they hold for this route: module, then site, then route. */
-    const void *(*conf)(cs_req *r);
+    const void *(*conf)(cs_req *r, const void *mod);
+    /* A pointer of the module's own for this request, NULL at first: what its hooks and callbacks want to find again.
+     * NULL where the route does not name the module. */
+    void **(*ctx)(cs_req *r, const void *mod);
     /* First field of that name (case does not matter); p is NULL when there is none. */
     cs_str (*header)(cs_req *r, const char *name);
+    /* Calls each(name, value, arg) for all fields as they came, until it returns non-zero; returns that, or 0. */
+    int (*header_each)(cs_req *r, int (*each)(cs_str name, cs_str value, void *arg), void *arg);
+    /* First value of that name in the query, "%41" and "+" decoded; p is NULL when there is none. */
+    cs_str (*query)(cs_req *r, const char *name);
+    /* Value of that cookie as it came; p is NULL when there is none. */
+    cs_str (*cookie)(cs_req *r, const char *name);
+    /* The text made fit for where it is going to stand. p is NULL when there is no memory. */
+    cs_str (*escape)(cs_req *r, int where, cs_str text);
+    /* Who the client has proved to be: for later hooks and the access log. Empty: nobody. */
+    int (*set_user)(cs_req *r, cs_str name);
+    cs_str (*user)(cs_req *r);
+
     /* The whole body. Only for handlers without CS_BODY_STREAM; empty otherwise. */
     cs_str (*body)(cs_req *r);
     /* Delivers the body piece by piece to on_data, starting now or when it arrives; the data is valid
@@ -311,14 +427,18 @@ typedef struct cs_api {
     int (*body_stream)(cs_req *r, int (*on_data)(cs_req *r, cs_str data, int last, void *arg),
                        void *arg);
     int (*body_resume)(cs_req *r);
+
     /* Zeroed memory that lives as long as the request; NULL above 16 MiB for one request. What is taken is
      * not given back before the end: a long answer should not take more with each piece. */
     void *(*alloc)(cs_req *r, size_t n);
     /* Formatted text in that memory. p is NULL when there is no memory. */
     cs_str (*format)(cs_req *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-    /* Calls cb(arg) once when the request ends, however it ends. The request can no longer be used, its
-     * token gives NULL; memory from alloc is still there during cb. Several: the last one first. Other
-     * requests may be used as in any callback. */
+
+    /* A request that ends takes its timers and its waiting jobs with it: their callbacks do not come any more. */
+
+    /* Calls cb(arg) once when the request ends, however it ends, and none of its jobs runs any more. The request can
+     * no longer be used, its token gives NULL; memory from alloc is still there during cb. Several: the last one
+     * first. Other requests may be used as in any callback. */
     int (*on_close)(cs_req *r, cs_cb cb, void *arg);
     /* A weak reference: from_token gives NULL once the request has gone. */
     cs_token (*token)(cs_req *r);
@@ -326,6 +446,12 @@ typedef struct cs_api {
     /* Calls cb(r, arg) once after ms milliseconds, unless the request ends before. An answer that is
      * complete but has not left yet is no end: cb may find that it has nothing to do (CS_ERROR). */
     int (*req_timer)(cs_req *r, int64_t ms, cs_req_cb cb, void *arg);
+    /* As job, for the request: done(r, arg) comes unless the request ends before. While work runs, what the request's
+     * alloc has given stays, even if the request has ended meanwhile: put what work needs there. work must not touch r. */
+    int (*offload)(cs_req *r, void (*work)(void *arg), cs_req_cb done, void *arg);
+    /* Goes on after CS_PENDING as if that hook had returned CS_DECLINED: an access hook lets it pass, a handler leaves it
+     * to the next. Takes effect at the end of the current callback. CS_ERROR: nothing waits for it. */
+    int (*proceed)(cs_req *r);
 
     /* The site's files. */
 
@@ -374,37 +500,61 @@ typedef struct cs_api {
     /* Sends a piece (copied); last = 1 completes the answer. CS_AGAIN: taken, but the client is slow:
      * wait for on_drain before sending more, since all that is sent meanwhile is kept in memory.
      * CS_CLOSED: the client has gone. CS_ERROR: not started, complete, or longer than announced, which cuts
-     * the answer; so does a last piece that leaves it shorter. */
+     * the answer; so does a last piece that leaves it shorter. In a body_filter: passes data to the next filter. */
     int (*send)(cs_req *r, cs_str data, int last);
     /* Calls cb(r, arg) once, when what has been sent has left for the client; soon, when it has already.
      * There is one cb at a time, the latest. It does not come once the answer is complete. */
     int (*on_drain)(cs_req *r, cs_req_cb cb, void *arg);
 
-    /* Since 0.2. Messages: any hook of a worker or the primary, from worker_start or primary_start on. */
+    /* For header_filter, body_filter and on_log. */
 
-    /* Copies len bytes and sends them. CS_OK: on their way, in order. CS_AGAIN: receivers are slow, and the queue of
-     * this process (4 MiB) is full: try later, or drop it. CS_TOOBIG: more than the topic takes. CS_CLOSED: there is
-     * no such process, or it does not take the topic. CS_LOOP, CS_ERROR. */
-    int (*publish)(cs_topic *t, int to, const void *data, size_t len);
-    /* The same, and calls done(CS_OK, arg) once on_message has returned in all live processes it is for, also those
-     * that drain; CS_TIMEOUT when that takes longer than timeout_ms; CS_CLOSED when this process has to end before. done
-     * comes exactly once where the result is CS_OK, from the loop, and never where it is negative. */
-    int (*publish_applied)(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
-                           void (*done)(int result, void *arg), void *arg);
-    /* Asks one process (a worker number, 0 or CS_TO_PRIMARY): done(CS_OK, answer, arg) when it answers, CS_TIMEOUT, or
-     * CS_CLOSED when it has ended before (a primary's successor may still get the message); answer is NULL then. As
-     * publish_applied otherwise. */
-    int (*call)(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
-                void (*done)(int result, const cs_msg *answer, void *arg), void *arg);
-    /* Answers m, which has m->call: in on_message, or later with a copy of *m. Up to the topic's max_len. CS_CLOSED:
-     * who asked is gone. Only the first answer counts. */
-    int (*answer)(const cs_msg *m, const void *data, size_t len);
-    /* The zone's memory. */
-    void *(*zone)(cs_zone *z);
-    /* Waits for the lock of the zone: for sections of microseconds, without any other call of the server inside. CS_OK;
-     * CS_ERROR: the lock is broken beyond repair. */
-    int (*zone_lock)(cs_zone *z);
-    void (*zone_unlock)(cs_zone *z);
+    /* The answer's status; 0: there is none yet. In on_log 499: the client has gone before there was one. */
+    int (*status)(cs_req *r);
+    /* A field of the answer, the first of that name; p is NULL when there is none. Those that the server makes itself
+     * (Date, Content-Length, ETag ...) are not among them, Content-Type is. */
+    cs_str (*response_header)(cs_req *r, const char *name);
+    /* header_filter only: this answer's body goes through the module's body_filter. len: its new length, -1 = not known.
+     * There are no ranges of it then, and a strong ETag becomes a weak one. CS_OK; CS_DECLINED: there is no body (HEAD,
+     * 204, 304), only the head changes. CS_ERROR: not now. */
+    int (*filter_body)(cs_req *r, const void *mod, int64_t len);
+    /* on_log only: microseconds from the first byte of the request, bytes sent. */
+    int64_t (*elapsed_us)(cs_req *r);
+    int64_t (*bytes_sent)(cs_req *r);
+
+    /* Streams: answers that go on for as long as both sides like (server-sent events), without a request. */
+
+    /* Makes the answer a stream: the head goes out (with the fields that have been set; the end of the connection is
+     * the end of the body) at the end of the current callback, and the request ends, with its line in the access log.
+     * A handler returns CS_OK then; with any other result the stream is gone again, and that result is the answer. Until
+     * then it can be sent to and put into a group. NULL: there is an answer already, or a body filter is at work on
+     * this route. The body of the request has to be over: CS_BODY_STREAM handlers take it first. */
+    cs_stream *(*detach)(cs_req *r, int status);
+    /* Sends a piece (copied). CS_AGAIN: taken, but more than 256 KiB wait for this client. CS_CLOSED: it has gone, or the
+     * stream is closed; the stream is still there, until on_close has been called. */
+    int (*stream_send)(cs_stream *s, cs_str data);
+    /* Bytes that have not left yet. */
+    size_t (*stream_queued)(const cs_stream *s);
+    /* Calls cb(s, arg) once when nothing waits any more; as on_drain. */
+    int (*stream_on_drain)(cs_stream *s, void (*cb)(cs_stream *s, void *arg), void *arg);
+    /* Ends the stream behind what has been sent. s may be used until on_close has been called, which is never before
+     * this returns. */
+    void (*stream_close)(cs_stream *s);
+    /* Calls cb(s, arg) once when the stream has ended, however; afterwards s is gone. One at a time, the latest. */
+    int (*stream_on_close)(cs_stream *s, void (*cb)(cs_stream *s, void *arg), void *arg);
+    /* A set of streams of this process that get the same; NULL: out of memory. */
+    cs_group *(*group)(cs_proc *p, const cs_group_opts *opts);
+    /* A stream is in one group at most, and leaves it when it ends. CS_OK; 503, which a handler may return as it is: the
+     * group has max_streams. */
+    int (*group_join)(cs_group *g, cs_stream *s);
+    /* Sends to all that are in it now: one copy, in slices of a few hundred streams for each turn of the loop, each
+     * stream in order. CS_OK, CS_NOMEM. */
+    int (*group_send)(cs_group *g, cs_str data);
+    int (*group_sendf)(cs_group *g, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+    size_t (*group_size)(const cs_group *g);
+    /* Closes its streams behind what has been sent; the group is gone. */
+    void (*group_end)(cs_group *g);
+
+    /* Calls of later minor versions are appended here: CS_HAS(name) says whether this server has one. */
 } cs_api;
 
 /* ---- The descriptor: the one symbol that a module exports ------------------------------------ */
@@ -433,16 +583,12 @@ typedef struct cs_module {
      * start and reload: no side effects. `conf` is one complete set of settings (of the module, or of
      * one route). CS_OK, or the result of cs_conf_error. */
     int (*on_config)(cs_conf *c, const void *conf);
+
     /* In each worker before it accepts; a negative result ends the worker as a failed start. */
     int (*worker_start)(cs_proc *p);
-    /* The worker has begun to drain. */
+    /* The worker has begun to drain: it takes no new connections, and ends when the last one has gone. */
     void (*worker_stop)(cs_proc *p);
-    /* Answers a request: CS_OK (the answer is complete), CS_PENDING (it comes later, or is being sent in
-     * pieces), CS_DECLINED (only before it has started), a status of 200..599, or a negative result, which
-     * makes a 500, or cuts an answer that has been started. It must not block. */
-    int (*handler)(cs_req *r);
-
-    /* Since 0.2. Once per server: in the primary, before any message comes to it. A negative result ends it as a failed
+    /* Once per server: in the primary, before any message comes to it. A negative result ends it as a failed
      * start. When the primary dies another one is started; what has to outlive it lies in a zone or a counter. */
     int (*primary_start)(cs_proc *p);
     /* The primary is about to end: a reload brings the next one, or the server stops. */
@@ -453,10 +599,39 @@ typedef struct cs_module {
      * cs_msg.lost) hears what has changed, without the signals. */
     void (*on_join)(int slot, uint32_t incarnation);
     void (*on_leave)(int slot, uint32_t incarnation, int signal);
+
+    /* A request meets the hooks of the modules that its site and route name: `use = auth, gzip` (the site's, then the
+     * route's) and `handler = app`. First all access hooks in that order, then the handlers until one answers, then the
+     * filters, again in that order, and at the end all on_log. */
+
+    /* May it pass, before the body is read? CS_DECLINED: yes. An answer, a status or CS_PENDING: as from a handler; what
+     * is pending goes on by an answer or by cs_proceed. CS_OK without an answer is an error, and so a 500. */
+    int (*access)(cs_req *r);
+    /* Answers a request: CS_OK (the answer is complete), CS_PENDING (it comes later, or is being sent in
+     * pieces), CS_DECLINED (only before it has started), a status of 200..599, or a negative result, which
+     * makes a 500 (CS_NOMEM and CS_AGAIN: 503), or cuts an answer that has been started. It must not block. */
+    int (*handler)(cs_req *r);
+    /* The head of an answer, also of the server's own pages, is about to be made: set_header, add_header, status,
+     * response_header, filter_body. CS_OK; a negative result makes a 500 of it. */
+    int (*header_filter)(cs_req *r);
+    /* A piece of the body: passes on what it likes with cs_send(r, data, last), with `last` not before it was told so, at
+     * the latest when it returns from that call. Every answer with a body comes here, or, where the module has a
+     * header_filter too, those for which that has called filter_body. CS_OK; a negative result cuts the answer. */
+    int (*body_filter)(cs_req *r, cs_str data, int last);
+    /* The request is over; it can only be looked at. */
+    void (*on_log)(cs_req *r);
+
+    /* Streams may move to another worker when theirs drains, while nothing waits to be sent. on_save writes what its
+     * successor must know to go on (at most `room` bytes, 256 or more) and returns its length; negative: this one stays.
+     * on_adopt takes the stream there, in the new worker; a negative result closes it. Without on_adopt streams are
+     * closed. */
+    int (*on_save)(cs_stream *s, void *to, size_t room);
+    int (*on_adopt)(cs_stream *s, cs_str saved);
 } cs_module;
 
 #define CS__CAT(a, b) a##b
-#define CS__SYM(v)    CS__CAT(cserver_module_, v)
+#define CS__SYM2(v)   CS__CAT(cserver_module_, v)
+#define CS__SYM(v)    CS__SYM2(v)
 #define CS__HIDDEN    __attribute__((visibility("hidden")))
 
 extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files, unseen outside */
@@ -474,58 +649,98 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 /* Does this server have that call? Needed only for calls newer than the ABI the module asks for. */
 #define CS_HAS(fn) (cs_api_->size >= offsetof(cs_api, fn) + sizeof cs_api_->fn)
 
-/* Short names for the calls. Those with "..." take a struct literal such as (cs_str){p, n} as it is. */
+/* Short names for the calls. Where a text is wanted they take a cs_str or a string; those with "..." at the end also a struct
+ * literal such as (cs_str){p, n} as it is. */
 #ifndef CS_NO_SHORT_NAMES
 #define cs_self()                        cs_api_->self()
 #define cs_module_conf(p)                cs_api_->module_conf(p)
+#define cs_conf_error(c, directive, ...) cs_api_->conf_error(c, directive, __VA_ARGS__)
 #define cs_log(level, ...)               cs_api_->log(&cs_api_, level, __VA_ARGS__)
+#define cs_now_ms()                      cs_api_->now_ms()
 #define cs_every(p, ms, cb, arg)         cs_api_->timer(p, ms, 1, cb, arg)
 #define cs_after(p, ms, cb, arg)         cs_api_->timer(p, ms, 0, cb, arg)
 #define cs_timer_cancel(t)               cs_api_->timer_cancel(t)
-#define cs_now_ms()                      cs_api_->now_ms()
-#define cs_conf_error(c, directive, ...) cs_api_->conf_error(c, directive, __VA_ARGS__)
+#define cs_watch_new(p, fd, events, cb, arg) cs_api_->watch(p, fd, events, cb, arg)
+#define cs_watch_set(w, events)          cs_api_->watch_set(w, events)
+#define cs_watch_end(w)                  cs_api_->watch_end(w)
+#define cs_job(p, work, done, arg)       cs_api_->job(p, work, done, arg)
+
 #define cs_counter_add(c, by)            cs_api_->counter_add(c, by)
 #define cs_counter_sum(c)                ((unsigned long long)cs_api_->counter_sum(c))
+#define cs_zone_of(z)                    cs_api_->zone(z)
+#define cs_zone_lock(z)                  cs_api_->zone_lock(z)
+#define cs_zone_unlock(z)                cs_api_->zone_unlock(z)
 #define cs_metric_each(each, arg)        cs_api_->metric_each(each, arg)
-#define cs_info(r)                       cs_api_->info(r)
-#define cs_is(r, lit)                                                                              \
-    (cs_info(r)->method.n == sizeof(lit) - 1 && !memcmp(cs_info(r)->method.p, lit, sizeof(lit) - 1))
-#define cs_conf(r)                          cs_api_->conf(r)
-#define cs_header(r, name)                  cs_api_->header(r, name)
-#define cs_body(r)                          cs_api_->body(r)
-#define cs_body_stream(r, on_data, arg)     cs_api_->body_stream(r, on_data, arg)
-#define cs_body_resume(r)                   cs_api_->body_resume(r)
-#define cs_alloc(r, n)                      cs_api_->alloc(r, n)
-#define cs_format(r, ...)                   cs_api_->format(r, __VA_ARGS__)
-#define cs_on_close(r, cb, arg)             cs_api_->on_close(r, cb, arg)
-#define cs_token_of(r)                      cs_api_->token(r)
-#define cs_from_token(t)                    cs_api_->from_token(t)
-#define cs_req_after(r, ms, cb, arg)        cs_api_->req_timer(r, ms, cb, arg)
-#define cs_root_open(...) cs_api_->root_open(__VA_ARGS__)
-#define cs_mime(...) cs_api_->mime(__VA_ARGS__)
-#define cs_set_header(...) cs_api_->set_header(__VA_ARGS__)
-#define cs_add_header(...) cs_api_->add_header(__VA_ARGS__)
-#define cs_validators(...) cs_api_->validators(__VA_ARGS__)
-#define cs_reply(...) cs_api_->reply(__VA_ARGS__)
-#define cs_replyf(r, status, type, ...)     cs_api_->replyf(r, status, type, __VA_ARGS__)
-#define cs_text(r, status, lit)             cs_api_->reply(r, status, "text/plain; charset=utf-8", CS_S(lit))
-#define cs_textf(r, status, ...)            cs_api_->replyf(r, status, "text/plain; charset=utf-8", __VA_ARGS__)
-#define cs_reply_ref(...) cs_api_->reply_ref(__VA_ARGS__)
-#define cs_reply_file(r, st, type, fd, off, len, release, arg)                                     \
-    cs_api_->reply_file(r, st, type, fd, off, len, release, arg)
-#define cs_fail(r, status, ...)        cs_api_->fail(r, status, __VA_ARGS__)
-#define cs_start(r, status, type, len) cs_api_->start(r, status, type, len)
-#define cs_send(...) cs_api_->send(__VA_ARGS__)
-#define cs_on_drain(r, cb, arg)        cs_api_->on_drain(r, cb, arg)
-#define cs_publish(t, to, data, len)   cs_api_->publish(t, to, data, len)
+
+#define cs_publish(t, to, data, len)     cs_api_->publish(t, to, data, len)
 #define cs_publish_applied(t, to, data, len, timeout_ms, done, arg)                                \
     cs_api_->publish_applied(t, to, data, len, timeout_ms, done, arg)
 #define cs_call(t, to, data, len, timeout_ms, done, arg)                                           \
     cs_api_->call(t, to, data, len, timeout_ms, done, arg)
-#define cs_answer(m, data, len)        cs_api_->answer(m, data, len)
-#define cs_zone_of(z)                  cs_api_->zone(z)
-#define cs_zone_lock(z)                cs_api_->zone_lock(z)
-#define cs_zone_unlock(z)              cs_api_->zone_unlock(z)
+#define cs_answer(m, data, len)          cs_api_->answer(m, data, len)
+#define cs_replay(t, after, each, arg)   cs_api_->replay(t, after, each, arg)
+
+#define cs_info(r)                       cs_api_->info(r)
+#define cs_is(r, lit)                                                                              \
+    (cs_info(r)->method.n == sizeof(lit) - 1 && !memcmp(cs_info(r)->method.p, lit, sizeof(lit) - 1))
+#define cs_conf(r)                       cs_api_->conf(r, &cs_api_)
+#define cs_ctx(r)                        (*cs_api_->ctx(r, &cs_api_))
+#define cs_header(r, name)               cs_api_->header(r, name)
+#define cs_header_each(r, each, arg)     cs_api_->header_each(r, each, arg)
+#define cs_query(r, name)                cs_api_->query(r, name)
+#define cs_cookie(r, name)               cs_api_->cookie(r, name)
+#define cs_escape(r, where, ...)         cs_api_->escape(r, where, CS_STR(__VA_ARGS__))
+#define cs_set_user(r, ...)              cs_api_->set_user(r, CS_STR(__VA_ARGS__))
+#define cs_user(r)                       cs_api_->user(r)
+#define cs_body(r)                       cs_api_->body(r)
+#define cs_body_stream(r, on_data, arg)  cs_api_->body_stream(r, on_data, arg)
+#define cs_body_resume(r)                cs_api_->body_resume(r)
+#define cs_alloc(r, n)                   cs_api_->alloc(r, n)
+#define cs_format(r, ...)                cs_api_->format(r, __VA_ARGS__)
+#define cs_on_close(r, cb, arg)          cs_api_->on_close(r, cb, arg)
+#define cs_token_of(r)                   cs_api_->token(r)
+#define cs_from_token(t)                 cs_api_->from_token(t)
+#define cs_req_after(r, ms, cb, arg)     cs_api_->req_timer(r, ms, cb, arg)
+#define cs_offload(r, work, done, arg)   cs_api_->offload(r, work, done, arg)
+#define cs_proceed(r)                    cs_api_->proceed(r)
+#define cs_root_open(r, ...)             cs_api_->root_open(r, CS_STR(__VA_ARGS__))
+#define cs_mime(...)                     cs_api_->mime(CS_STR(__VA_ARGS__))
+
+#define cs_set_header(r, name, ...)      cs_api_->set_header(r, name, CS_STR(__VA_ARGS__))
+#define cs_add_header(r, name, ...)      cs_api_->add_header(r, name, CS_STR(__VA_ARGS__))
+#define cs_validators(...)               cs_api_->validators(__VA_ARGS__)
+#define cs_reply(r, status, type, ...)   cs_api_->reply(r, status, type, CS_STR(__VA_ARGS__))
+#define cs_replyf(r, status, type, ...)  cs_api_->replyf(r, status, type, __VA_ARGS__)
+#define cs_text(r, status, ...)          cs_reply(r, status, "text/plain; charset=utf-8", __VA_ARGS__)
+#define cs_textf(r, status, ...)         cs_api_->replyf(r, status, "text/plain; charset=utf-8", __VA_ARGS__)
+#define cs_reply_ref(...)                cs_api_->reply_ref(__VA_ARGS__)
+#define cs_reply_file(r, st, type, fd, off, len, release, arg)                                     \
+    cs_api_->reply_file(r, st, type, fd, off, len, release, arg)
+#define cs_fail(r, status, ...)          cs_api_->fail(r, status, __VA_ARGS__)
+#define cs_start(r, status, type, len)   cs_api_->start(r, status, type, len)
+#define cs_send(...)                     cs_api_->send(__VA_ARGS__)
+#define cs_on_drain(r, cb, arg)          cs_api_->on_drain(r, cb, arg)
+
+#define cs_status(r)                     cs_api_->status(r)
+#define cs_response_header(r, name)      cs_api_->response_header(r, name)
+#define cs_filter_body(r, len)           cs_api_->filter_body(r, &cs_api_, len)
+#define cs_elapsed_us(r)                 cs_api_->elapsed_us(r)
+#define cs_bytes_sent(r)                 cs_api_->bytes_sent(r)
+
+#define cs_detach(r, status)             cs_api_->detach(r, status)
+#define cs_stream_send(s, ...)           cs_api_->stream_send(s, CS_STR(__VA_ARGS__))
+#define cs_stream_queued(s)              cs_api_->stream_queued(s)
+#define cs_stream_on_drain(s, cb, arg)   cs_api_->stream_on_drain(s, cb, arg)
+#define cs_stream_close(s)               cs_api_->stream_close(s)
+#define cs_stream_on_close(s, cb, arg)   cs_api_->stream_on_close(s, cb, arg)
+/* cs_group_new(p, .max_streams = 1000, .on_slow = CS_SLOW_SKIP) */
+#define cs_group_new(p, ...)                                                                       \
+    cs_api_->group(p, &(const cs_group_opts){.size = sizeof(cs_group_opts), __VA_ARGS__})
+#define cs_group_join(g, s)              cs_api_->group_join(g, s)
+#define cs_group_send(g, ...)            cs_api_->group_send(g, CS_STR(__VA_ARGS__))
+#define cs_group_sendf(g, ...)           cs_api_->group_sendf(g, __VA_ARGS__)
+#define cs_group_size(g)                 cs_api_->group_size(g)
+#define cs_group_end(g)                  cs_api_->group_end(g)
 #endif /* CS_NO_SHORT_NAMES */
 
 #ifdef __cplusplus

@@ -110,22 +110,22 @@ static const struct row wrong_rows[] = {
      "=\177ELFgarbage garbage garbage garbage garbage garbage garbage garbage garbage garbage",
      "cannot be loaded: "},
     {"no symbol", "int x;",
-     "not a cserver module: it has no symbol cserver_module_0, which CS_MODULE of cserver.h makes"},
-    {"hidden symbol", "__attribute__((visibility(\"hidden\"))) int cserver_module_0;",
+     "not a cserver module: it has no symbol cserver_module_1, which CS_MODULE of cserver.h makes"},
+    {"hidden symbol", "__attribute__((visibility(\"hidden\"))) int cserver_module_1;",
      "not a cserver module"},
-    {"next major", "const int cserver_module_1 = 1;",
-     "built for module ABI 1, this cserver has ABI " STR(CS_ABI_MAJOR) REBUILD},
+    {"next major", "const int cserver_module_2 = 1;",
+     "built for module ABI 2, this cserver has ABI " STR(CS_ABI_MAJOR) REBUILD},
     {"far major", "const int cserver_module_9 = 1;",
-     "built for module ABI 9, this cserver has ABI 0" REBUILD},
+     "built for module ABI 9, this cserver has ABI 1" REBUILD},
     {"other major inside", "CS_MODULE(" GOOD ", .abi_major = 3);",
-     "built for module ABI 3, this cserver has ABI 0" REBUILD},
+     "built for module ABI 3, this cserver has ABI 1" REBUILD},
     {"newer minor", "CS_MODULE(" GOOD ", .abi_minor = 99);",
-     "needs module ABI 0.99, this cserver has " OUR_ABI
+     "needs module ABI 1.99, this cserver has " OUR_ABI
      ": upgrade cserver or rebuild the module with the older header"},
     {"newer minor, larger", "CS_MODULE(" GOOD ", .abi_minor = 99, .size = sizeof(cs_module) + 64);",
-     "needs module ABI 0.99, this cserver has " OUR_ABI},
-    {"another symbol of that name", "long cserver_module_0[64] = {1, 2, 3};",
-     "its cserver_module_0 is no module descriptor (magic 0x1 instead of 0x43534d31): let "
+     "needs module ABI 1.99, this cserver has " OUR_ABI},
+    {"another symbol of that name", "long cserver_module_1[64] = {1, 2, 3};",
+     "its cserver_module_1 is no module descriptor (magic 0x1 instead of 0x43534d31): let "
      "CS_MODULE of cserver.h "
      "write it"},
     {"wrong magic", "CS_MODULE(" GOOD ", .magic = 0x43534d32);",

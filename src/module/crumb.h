@@ -1,0 +1,70 @@
+/* crumb.h - what this process is doing in whose code, left in shared memory where the crash report, the master and the
+ * stall watch find it. Every call of a module's function stands between crumb_enter and crumb_leave:
+ *
+ *     uint32_t was = crumb_enter(module->number, CRUMB_HANDLER);
+ *     rc = module->desc->handler(...);
+ *     crumb_leave(was);
+ *
+ * A callback belongs to the module that was running when it was registered: keep crumb_module() with it. */
+#ifndef MODULE_CRUMB_H
+#define MODULE_CRUMB_H
+
+#include "base/clock.h"
+#include "ipc/layout.h"
+
+/* In the order of crumb_hook_name. */
+enum crumb_hook {
+    CRUMB_NONE,
+    CRUMB_WORKER_START,
+    CRUMB_WORKER_STOP,
+    CRUMB_PRIMARY_START,
+    CRUMB_PRIMARY_STOP,
+    CRUMB_ACCESS,
+    CRUMB_HANDLER,
+    CRUMB_HEADER_FILTER,
+    CRUMB_BODY_FILTER,
+    CRUMB_LOG,
+    CRUMB_ON_DATA,
+    CRUMB_ON_DRAIN,
+    CRUMB_ON_CLOSE,
+    CRUMB_TIMER,
+    CRUMB_WATCH,
+    CRUMB_WORK, /* a pool thread: never in the crumb of the process */
+    CRUMB_DONE, /* of a job, a call, an applied message */
+    CRUMB_ON_MESSAGE,
+    CRUMB_ON_JOIN,
+    CRUMB_ON_LEAVE,
+    CRUMB_STREAM, /* callbacks, on_save and on_adopt of streams */
+    CRUMB_RELEASE,
+    CRUMB_ZONE, /* init and recover */
+    CRUMB_HOOKS
+};
+
+/* Never NULL: before crumb_use it is a private one. */
+extern struct ipc_crumb *crumb_here;
+
+/* From now on this process leaves its crumbs there. NULL: privately again. */
+void crumb_use(struct ipc_crumb *c);
+const char *crumb_hook_name(enum crumb_hook hook);
+
+/* module: conf_module.number, 0 where it is not known. */
+static inline uint32_t crumb_enter(unsigned module, enum crumb_hook hook)
+{
+    struct ipc_crumb *c = crumb_here;
+    uint32_t was = atomic_load_explicit(&c->where, memory_order_relaxed);
+    if (!was)
+        atomic_store_explicit(&c->since_ms, clock_ms(), memory_order_relaxed);
+    atomic_store_explicit(&c->where, (uint32_t)module << 8 | (uint32_t)hook, memory_order_relaxed);
+    return was;
+}
+static inline void crumb_leave(uint32_t was)
+{
+    atomic_store_explicit(&crumb_here->where, was, memory_order_relaxed);
+}
+/* The module whose code runs: whose callback it is that is being registered. 0: none. */
+static inline unsigned crumb_module(void)
+{
+    return atomic_load_explicit(&crumb_here->where, memory_order_relaxed) >> 8;
+}
+
+#endif
