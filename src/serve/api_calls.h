@@ -1,0 +1,39 @@
+/* api_calls.h - the calls of cs_api about requests (api_request.c) and answers (api_response.c), for the table in api.c.
+ * cserver.h says what they do. */
+#ifndef SERVE_API_CALLS_H
+#define SERVE_API_CALLS_H
+
+#include "base/str.h"
+
+/* ---- api_request.c ---- */
+
+const cs_req_info *api_info(cs_req *pub);
+const void *api_conf(cs_req *pub, const void *mod);
+cs_str api_header(cs_req *pub, const char *name);
+cs_str api_body(cs_req *pub);
+int api_body_stream(cs_req *pub, int (*on_data)(cs_req *, cs_str, int, void *), void *arg);
+int api_body_resume(cs_req *pub);
+void *api_alloc(cs_req *pub, size_t n);
+cs_str api_format(cs_req *pub, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int api_on_close(cs_req *pub, cs_cb cb, void *arg);
+cs_token api_token(cs_req *pub);
+int api_req_timer(cs_req *pub, int64_t ms, cs_req_cb cb, void *arg);
+int api_root_open(cs_req *pub, cs_str path);
+
+/* ---- api_response.c ---- */
+
+int api_set_header(cs_req *pub, const char *name, cs_str value);
+int api_add_header(cs_req *pub, const char *name, cs_str value);
+int api_validators(cs_req *pub, cs_str etag, int64_t mtime);
+int api_reply(cs_req *pub, int status, const char *type, cs_str body);
+int api_replyf(cs_req *pub, int status, const char *type, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+int api_reply_ref(cs_req *pub, int status, const char *type, cs_str body, cs_cb release, void *arg);
+int api_reply_file(cs_req *pub, int status, const char *type, int fd, int64_t off, int64_t len,
+                   cs_cb release, void *arg);
+int api_fail(cs_req *pub, int status, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int api_start(cs_req *pub, int status, const char *type, int64_t len);
+int api_send(cs_req *pub, cs_str data, int last);
+int api_on_drain(cs_req *pub, cs_req_cb cb, void *arg);
+
+#endif

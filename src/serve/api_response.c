@@ -1,0 +1,112 @@
+#include "serve/api_calls.h"
+
+#include "http/token.h"
+#include "serve/request.h"
+#include "serve/respond.h"
+
+int api_set_header(cs_req *pub, const char *name, cs_str value)
+{
+    return respond_set_field(request_of(pub), str_of(name), value, false);
+}
+
+int api_add_header(cs_req *pub, const char *name, cs_str value)
+{
+    return respond_set_field(request_of(pub), str_of(name), value, true);
+}
+
+int api_validators(cs_req *pub, cs_str etag, int64_t mtime)
+{
+    struct request *r = request_of(pub);
+    if (etag.n && !http_is_field_value(etag))
+        return CS_ERROR;
+    r->validators.etag = etag.n ? arena_dup(&r->arena, etag) : (cs_str){0};
+    r->validators.mtime = mtime < 0 ? -1 : (time_t)mtime;
+    return CS_OK;
+}
+
+/* A body that the caller keeps: small ones are copied behind the head anyway, others are copied
+ * here. */
+static int reply_copy(struct request *r, int status, const char *type, cs_str body, bool ours)
+{
+    cs_str b = ours || r->answered || !body.n ? body : arena_dup(&r->arena, body);
+    return respond(r, status, type,
+                   (struct respond_body){.p = b.n ? b.p : NULL, .fd = -1, .len = b.n});
+}
+
+int api_reply(cs_req *pub, int status, const char *type, cs_str body)
+{
+    return reply_copy(request_of(pub), status, type, body, false);
+}
+
+int api_replyf(cs_req *pub, int status, const char *type, const char *fmt, ...)
+{
+    struct request *r = request_of(pub);
+    va_list ap;
+    va_start(ap, fmt);
+    cs_str body = arena_vprintf(&r->arena, fmt, ap);
+    va_end(ap);
+    return reply_copy(r, status, type, body, true);
+}
+
+int api_reply_ref(cs_req *pub, int status, const char *type, cs_str body, cs_cb release, void *arg)
+{
+    return respond(request_of(pub), status, type,
+                   (struct respond_body){.p = body.n ? body.p : "",
+                                         .fd = -1,
+                                         .len = body.n,
+                                         .release = release,
+                                         .arg = arg,
+                                         .ranges = true});
+}
+
+int api_reply_file(cs_req *pub, int status, const char *type, int fd, int64_t off, int64_t len,
+                   cs_cb release, void *arg)
+{
+    check(off >= 0 && len >= 0);
+    return respond(request_of(pub), status, type,
+                   (struct respond_body){.fd = fd,
+                                         .off = (uint64_t)off,
+                                         .len = (uint64_t)len,
+                                         .release = release,
+                                         .arg = arg,
+                                         .ranges = true});
+}
+
+int api_fail(cs_req *pub, int status, const char *fmt, ...)
+{
+    struct request *r = request_of(pub);
+    const char *who =
+        r->link < r->route->nlinks ? r->route->chain[r->link].module->desc->name : NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    request_vlog(r, CS_ERR, who, fmt, ap);
+    va_end(ap);
+    serve_count_one(r->serve, IPC_HANDLER_ERRORS);
+    if (r->complete)
+        return CS_ERROR;
+    if (r->answered)
+        respond_abort(r);
+    else
+        respond_page(r, status, NULL);
+    return CS_OK;
+}
+
+int api_start(cs_req *pub, int status, const char *type, int64_t len)
+{
+    return respond_start(request_of(pub), status, type, len);
+}
+
+int api_send(cs_req *pub, cs_str data, int last)
+{
+    return respond_send(request_of(pub), data, last != 0);
+}
+
+int api_on_drain(cs_req *pub, cs_req_cb cb, void *arg)
+{
+    struct request *r = request_of(pub);
+    r->on_drain = cb;
+    r->on_drain_arg = arg;
+    if (!r->out.queued) /* also when the connection is at work: it may be past looking */
+        loop_later(r->serve->loop, &r->conn->task);
+    return CS_OK;
+}
