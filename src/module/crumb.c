@@ -4,6 +4,7 @@
 
 static struct ipc_crumb private_crumb;
 struct ipc_crumb *crumb_here = &private_crumb;
+__thread uint32_t crumb_thread_where;
 
 void crumb_use(struct ipc_crumb *c)
 {

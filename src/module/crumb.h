@@ -43,6 +43,10 @@ enum crumb_hook {
 /* Never NULL: before crumb_use it is a private one. */
 extern struct ipc_crumb *crumb_here;
 
+/* The same word for a thread of the pool: in whose work it is, with the hook CRUMB_WORK. 0 on every other thread. A
+ * signal handler may read it. */
+extern __thread uint32_t crumb_thread_where __attribute__((tls_model("initial-exec")));
+
 /* From now on this process leaves its crumbs there. NULL: privately again. */
 void crumb_use(struct ipc_crumb *c);
 const char *crumb_hook_name(enum crumb_hook hook);
