@@ -6,6 +6,7 @@ import re
 import statistics
 
 TARGET = 1.10  # of the best peer
+HELLO_TARGETS = {"nginx": 0.90, "floor": 1.25}  # of a handler that does nothing else
 PEERS = ("nginx", "h2o", "lighttpd")
 
 
@@ -67,6 +68,8 @@ def details(results, row, servers):
     lines = []
     for server in servers:
         runs = results.get((row.key, server))
+        if not runs and row.servers and server not in row.servers:
+            continue
         if not runs:
             lines.append([server, "missing"] + ["–"] * 5)
             continue
@@ -101,10 +104,18 @@ def verdict(results, rows):
     out = []
     for row in rows:
         mine, best = cost(results, row, "cserver"), best_peer(results, row)
-        if mine and best:
-            word = "within" if mine / best <= TARGET else "ABOVE"
-            out.append(f"{row.title}: {mine / best:.2f} of the best peer, {word} the target of {TARGET:.2f}")
+        if mine and best and not row.servers:
+            out.append(judged(row, mine / best, "the best peer", TARGET))
+        for server, target in HELLO_TARGETS.items() if row.key == "hello" and mine else ():
+            base = cost(results, row, server)
+            if base:
+                out.append(judged(row, mine / base, server, target))
     return out
+
+
+def judged(row, share, of, target):
+    word = "within" if share <= target else "ABOVE"
+    return f"{row.title}: {share:.2f} of {of}, {word} the target of {target:.2f}"
 
 
 def errors(results):

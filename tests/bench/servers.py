@@ -205,6 +205,12 @@ keepalive_timeout = 300s
 
 [site:default]
 root = {self.root}
+
+[module:hello]
+
+[route:hello]
+match = = /hello.txt
+handler = hello
 """)
         return {"all": [self.binary(), "-c", conf]}
 
@@ -248,6 +254,7 @@ http {{
         root {self.root};
         location = /100k.bin {{ tcp_nopush off; }}
         location = /1m.bin {{ tcp_nopush off; }}
+        location = /hello.txt {{ return 200 "Hello, world!\\n"; }}
     }}
 }}
 """)
