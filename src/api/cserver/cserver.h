@@ -84,13 +84,13 @@ enum {
     CS_PENDING = 1,  /* access, handler: the answer, or cs_proceed, comes later */
     CS_DECLINED = 2, /* access: let it pass; handler: not mine, ask the next one in the chain */
     CS_AGAIN = -1,   /* not now: stop and wait to be called again */
-    CS_ERROR = -2,
-    CS_NOMEM = -3,
-    CS_TOOBIG = -4,
-    CS_CLOSED = -5, /* the client, the request, or the process it is for is gone */
-    CS_NOTSUP = -6,
-    CS_TIMEOUT = -7,
-    CS_LOOP = -8 /* a message in answer to a message in answer to ...: more than 16 times */
+    CS_ERROR = -2,   /* it is wrong as it is: an argument, the moment */
+    CS_NOMEM = -3,   /* out of memory */
+    CS_TOOBIG = -4,  /* more than may be */
+    CS_CLOSED = -5,  /* the client, the request, or the process it is for is gone */
+    CS_NOTSUP = -6,  /* this server or this answer has no such thing */
+    CS_TIMEOUT = -7, /* it has taken too long */
+    CS_LOOP = -8     /* a message in answer to a message in answer to ...: more than 16 times */
 };
 
 enum { CS_DEBUG, CS_INFO, CS_WARN, CS_ERR }; /* levels of cs_log */
@@ -320,7 +320,7 @@ typedef struct cs_api {
     uint32_t size;
     uint16_t major, minor;
 
-    /* The process. Any hook of a worker or the primary. `mod` is &cs_api_ of the caller: the short names pass it. */
+    /* The process. Any hook or callback of a worker or the primary. None of these calls blocks. `mod` is &cs_api_ of the caller: the short names pass it. */
 
     /* Who am I; valid for ever. */
     const cs_self_info *(*self)(void);
@@ -351,23 +351,23 @@ typedef struct cs_api {
      * too much waits already. done does not come when the process has to end before. */
     int (*job)(cs_proc *p, void (*work)(void *arg), cs_cb done, void *arg);
 
-    /* What all processes share. */
+    /* What all processes share. In workers and the primary, from their start hooks on. Only zone_lock can block. */
 
-    /* Adds to this process's shard: no lock, no system call. */
+    /* Adds to this process's part of the counter: no lock, no system call. */
     void (*counter_add)(cs_counter *c, int64_t by);
     /* The sum over all processes, dead ones included. */
     uint64_t (*counter_sum)(const cs_counter *c);
     /* The zone's memory; as long as the process. */
     void *(*zone)(cs_zone *z);
-    /* Waits for the lock of the zone: for sections of microseconds, without any other call of the server inside. CS_OK;
-     * CS_ERROR: the lock is broken beyond repair. */
+    /* Waits for the lock of the zone, which all processes may want, until zone_unlock: for sections of microseconds,
+     * without any other call of the server inside. CS_OK; CS_ERROR: the lock is broken beyond repair, and not held. */
     int (*zone_lock)(cs_zone *z);
     void (*zone_unlock)(cs_zone *z);
     /* Calls each(m, arg) for every value the server and its modules publish; the metric is valid
      * during the call. Stops when `each` returns non-zero, and returns that. */
     int (*metric_each)(int (*each)(const cs_metric *m, void *arg), void *arg);
 
-    /* Messages, from worker_start or primary_start on. */
+    /* Messages. In workers and the primary, from worker_start or primary_start on. Nothing here blocks. */
 
     /* Copies len bytes and sends them. CS_OK: on their way, in order. CS_AGAIN: receivers are slow, and the queue of
      * this process (4 MiB) is full: try later, or drop it. CS_TOOBIG: more than the topic takes. CS_CLOSED: there is
@@ -392,8 +392,10 @@ typedef struct cs_api {
      * there no longer; `each` has had the others. CS_ERROR: `after` is higher than any number yet. */
     int (*replay)(cs_topic *t, uint64_t after, int (*each)(const cs_msg *m, void *arg), void *arg);
 
-    /* The request. */
+    /* The request. In workers, from the first hook that gets r until its on_close callbacks. What these calls return lives
+     * as long as the request; none of them blocks. */
 
+    /* What it is: method, path, client ... */
     const cs_req_info *(*info)(cs_req *r);
     /* The module's settings as they hold for this route: module, then site, then route. */
     const void *(*conf)(cs_req *r, const void *mod);
@@ -410,8 +412,9 @@ typedef struct cs_api {
     cs_str (*cookie)(cs_req *r, const char *name);
     /* The text made fit for where it is going to stand. p is NULL when there is no memory. */
     cs_str (*escape)(cs_req *r, int where, cs_str text);
-    /* Who the client has proved to be: for later hooks and the access log. Empty: nobody. */
+    /* Says who the client has proved to be, for later hooks and the access log; copied. CS_OK, CS_NOMEM. */
     int (*set_user)(cs_req *r, cs_str name);
+    /* What set_user has said; empty: nobody. */
     cs_str (*user)(cs_req *r);
 
     /* The whole body. Only for handlers without CS_BODY_STREAM; empty otherwise. */
@@ -476,8 +479,8 @@ typedef struct cs_api {
      * server answers If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since itself, where a reply
      * call answers GET or HEAD with 200. CS_ERROR for an etag with bytes that HTTP forbids. */
     int (*validators)(cs_req *r, cs_str etag, int64_t mtime);
-    /* A complete answer; the body is copied. type NULL = no Content-Type. Status 200..599. CS_ERROR where
-     * there is an answer already, which stays. */
+    /* A complete answer; the body is copied, replyf formats it. type NULL = no Content-Type. Status 200..599. CS_ERROR
+     * where there is an answer already, which stays. */
     int (*reply)(cs_req *r, int status, const char *type, cs_str body);
     int (*replyf)(cs_req *r, int status, const char *type, const char *fmt, ...)
         __attribute__((format(printf, 4, 5)));
@@ -517,11 +520,13 @@ typedef struct cs_api {
      * There are no ranges of it then, and a strong ETag becomes a weak one. CS_OK; CS_DECLINED: there is no body (HEAD,
      * 204, 304), only the head changes. CS_ERROR: not now. */
     int (*filter_body)(cs_req *r, const void *mod, int64_t len);
-    /* on_log only: microseconds from the first byte of the request, bytes sent. */
+    /* on_log only: microseconds from the first byte of the request. */
     int64_t (*elapsed_us)(cs_req *r);
+    /* on_log only: bytes of the body that have been sent, as in the access log. */
     int64_t (*bytes_sent)(cs_req *r);
 
-    /* Streams: answers that go on for as long as both sides like (server-sent events), without a request. */
+    /* Streams: answers that go on for as long as both sides like (server-sent events), without a request. In the worker
+     * that has the stream. None of these calls blocks. */
 
     /* Makes the answer a stream: the head goes out (with the fields that have been set; the end of the connection is
      * the end of the body) at the end of the current callback, and the request ends, with its line in the access log.
@@ -547,9 +552,10 @@ typedef struct cs_api {
      * group has max_streams. */
     int (*group_join)(cs_group *g, cs_stream *s);
     /* Sends to all that are in it now: one copy, in slices of a few hundred streams for each turn of the loop, each
-     * stream in order. CS_OK, CS_NOMEM. */
+     * stream in order. group_sendf formats it first. CS_OK, CS_NOMEM. */
     int (*group_send)(cs_group *g, cs_str data);
     int (*group_sendf)(cs_group *g, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+    /* Streams that are in it now. */
     size_t (*group_size)(const cs_group *g);
     /* Closes its streams behind what has been sent; the group is gone. */
     void (*group_end)(cs_group *g);
