@@ -52,7 +52,11 @@ typedef struct cs_list {
     const cs_str *v;
 } cs_list;
 
+#ifdef __cplusplus
+#define CS_S(lit) (cs_str{("" lit), sizeof(lit) - 1})
+#else
 #define CS_S(lit) ((cs_str){("" lit), sizeof(lit) - 1}) /* a cs_str of a string literal */
+#endif
 #define CS_F(s)   (int)(s).n, (s).p                     /* arguments for "%.*s" */
 
 /* What the short names take for a text: a cs_str, or a string with a NUL at its end. */
@@ -222,9 +226,20 @@ typedef struct cs_directive {
 } cs_directive;
 
 /* The offset of member f, and a compile error unless the member has type T. */
+#ifdef __cplusplus
+extern "C++" {
+template <class A, class B> struct cs_type_of_member;
+template <class A> struct cs_type_of_member<A, A> { char fits; };
+}
+#define CS__BOOL bool
+#define CS__OFF(S, f, T)                                                                           \
+    (uint32_t)(offsetof(S, f) + 0 * sizeof(cs_type_of_member<decltype(S::f), T>))
+#else
+#define CS__BOOL _Bool
 #define CS__OFF(S, f, T)                                                                           \
     (uint32_t)(offsetof(S, f) + 0 * sizeof(char[_Generic(((S *)0)->f, T : 1, default : -1)]))
-#define CS_BOOL(S, f, def, fl, help)          {#f, CS_T_BOOL, fl, CS__OFF(S, f, _Bool), def, 0, 1, 0, help}
+#endif
+#define CS_BOOL(S, f, def, fl, help)          {#f, CS_T_BOOL, fl, CS__OFF(S, f, CS__BOOL), def, 0, 1, 0, help}
 #define CS_INT(S, f, def, lo, hi, fl, help)   {#f, CS_T_INT, fl, CS__OFF(S, f, int64_t), def, lo, hi, 0, help}
 #define CS_INTW(S, f, def, lo, hi, word, fl, help)                                                 \
     {#f, CS_T_INT, fl, CS__OFF(S, f, int64_t), def, lo, hi, word, help}
@@ -642,15 +657,41 @@ typedef struct cs_module {
 
 extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files, unseen outside */
 
+/* C++ has designated initialisers from C++20 on, and in one order only: there `.name = "x", ...` becomes assignments. */
+#ifdef __cplusplus
+#define CS__REPEAT(...)  CS__REPEAT2(CS__REPEAT2(CS__REPEAT2(CS__REPEAT2(__VA_ARGS__))))
+#define CS__REPEAT2(...) CS__REPEAT3(CS__REPEAT3(CS__REPEAT3(CS__REPEAT3(__VA_ARGS__))))
+#define CS__REPEAT3(...) CS__REPEAT4(CS__REPEAT4(CS__REPEAT4(CS__REPEAT4(__VA_ARGS__))))
+#define CS__REPEAT4(...) __VA_ARGS__
+#define CS__SET(o, ...)  __VA_OPT__(CS__REPEAT(CS__SET1(o, __VA_ARGS__)))
+#define CS__SET1(o, member, ...) o member; __VA_OPT__(CS__SET2 CS__NONE (o, __VA_ARGS__))
+#define CS__SET2()       CS__SET1
+#define CS__NONE         ()
+#define CS__MODULE(...)                                                                            \
+    [] {                                                                                           \
+        cs_module cs_it{};                                                                         \
+        cs_it.magic = CS_MAGIC;                                                                    \
+        cs_it.size = sizeof(cs_module);                                                            \
+        cs_it.abi_major = CS_ABI_MAJOR;                                                            \
+        cs_it.abi_minor = CS_ABI_MINOR;                                                            \
+        cs_it.api = &cs_api_;                                                                      \
+        CS__SET(cs_it, __VA_ARGS__)                                                                \
+        return cs_it;                                                                              \
+    }()
+#else
+#define CS__MODULE(...)                                                                            \
+    {.magic = CS_MAGIC,                                                                            \
+     .size = sizeof(cs_module),                                                                    \
+     .abi_major = CS_ABI_MAJOR,                                                                    \
+     .abi_minor = CS_ABI_MINOR,                                                                    \
+     .api = &cs_api_,                                                                              \
+     __VA_ARGS__}
+#endif
+
 #define CS_MODULE(...)                                                                             \
     CS__HIDDEN const cs_api *cs_api_;                                                              \
     __attribute__((visibility("default"))) extern const cs_module CS__SYM(CS_ABI_MAJOR);           \
-    const cs_module CS__SYM(CS_ABI_MAJOR) = {.magic = CS_MAGIC,                                    \
-                                             .size = sizeof(cs_module),                            \
-                                             .abi_major = CS_ABI_MAJOR,                            \
-                                             .abi_minor = CS_ABI_MINOR,                            \
-                                             .api = &cs_api_,                                      \
-                                             __VA_ARGS__}
+    const cs_module CS__SYM(CS_ABI_MAJOR) = CS__MODULE(__VA_ARGS__)
 
 /* Does this server have that call? Needed only for calls newer than the ABI the module asks for. */
 #define CS_HAS(fn) (cs_api_->size >= offsetof(cs_api, fn) + sizeof cs_api_->fn)
@@ -740,8 +781,17 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 #define cs_stream_close(s)               cs_api_->stream_close(s)
 #define cs_stream_on_close(s, cb, arg)   cs_api_->stream_on_close(s, cb, arg)
 /* cs_group_new(p, .max_streams = 1000, .on_slow = CS_SLOW_SKIP) */
+#ifdef __cplusplus
+#define cs_group_new(p, ...)                                                                       \
+    [&](cs_group_opts cs_it) {                                                                     \
+        cs_it.size = sizeof(cs_group_opts);                                                        \
+        CS__SET(cs_it, __VA_ARGS__)                                                                \
+        return cs_api_->group(p, &cs_it);                                                          \
+    }(cs_group_opts())
+#else
 #define cs_group_new(p, ...)                                                                       \
     cs_api_->group(p, &(const cs_group_opts){.size = sizeof(cs_group_opts), __VA_ARGS__})
+#endif
 #define cs_group_join(g, s)              cs_api_->group_join(g, s)
 #define cs_group_send(g, ...)            cs_api_->group_send(g, CS_STR(__VA_ARGS__))
 #define cs_group_sendf(g, ...)           cs_api_->group_sendf(g, __VA_ARGS__)
