@@ -197,7 +197,7 @@ def scan(text, end_of):
 
 def members_of(body):
     """Members of a struct; those that one declaration lists (`uint16_t a, b;`) come one by one. A member without a
-    comment of its own has shares = the member above whose comment it stands under."""
+    comment of its own has shares = the member that the comment stands above."""
     found, last = [], None
     for above, piece, behind in scan(body, end_of_statement):
         if not piece:
@@ -213,7 +213,7 @@ def members_of(body):
         for i, one in enumerate(many):
             full = one if i == 0 else f"{base} {one}"
             m = Item("member", name_of(full), doc, full, shares=None if doc else last)
-            last = m if doc else last
+            last = (m if above else None) if doc else last
             found.append(m)
     return found
 

@@ -34,8 +34,8 @@
 extern "C" {
 #endif
 
-#define CS_ABI_MAJOR 1
-#define CS_ABI_MINOR 0
+#define CS_ABI_MAJOR 1           /* another one: modules have to be built again */
+#define CS_ABI_MINOR 0           /* grows when something is appended: what is there already loads and works */
 #define CS_MAGIC     0x43534d31u /* "CSM1" */
 
 /* ---- Values ------------------------------------------------------------------------------- */
@@ -76,6 +76,7 @@ inline cs_str cs_str_of(const char *z) { return cs_str_z(z); }
 }
 #define CS_STR(...) cs_str_of(__VA_ARGS__)
 #else
+/* Makes a cs_str of a cs_str or a string. */
 #define CS_STR(...) \
     _Generic((__VA_ARGS__), cs_str : cs_str_same, char * : cs_str_z, const char * : cs_str_z)(__VA_ARGS__)
 #endif
@@ -249,6 +250,7 @@ template <class A> struct cs_type_of_member<A, A> { char fits; };
 #define CS_STRING(S, f, def, lo, hi, fl, help) {#f, CS_T_STR, fl, CS__OFF(S, f, cs_str), def, lo, hi, 0, help}
 #define CS_PATH(S, f, def, fl, help)          {#f, CS_T_PATH, fl, CS__OFF(S, f, cs_str), def, 0, 4096, 0, help}
 #define CS_LIST(S, f, def, lo, hi, fl, help)  {#f, CS_T_LIST, fl, CS__OFF(S, f, cs_list), def, lo, hi, 0, help}
+/* The end of a table of directives. */
 #define CS_END                                {0, CS_T_END, 0, 0, 0, 0, 0, 0, 0}
 
 /* A counter that the module wants: the server makes it in shared memory, fills *ref before any hook
@@ -414,8 +416,8 @@ typedef struct cs_api {
     const cs_req_info *(*info)(cs_req *r);
     /* The module's settings as they hold for this route: module, then site, then route. */
     const void *(*conf)(cs_req *r, const void *mod);
-    /* A pointer of the module's own for this request, NULL at first: what its hooks and callbacks want to find again.
-     * NULL where the route does not name the module. */
+    /* A pointer of the module's own for this request, NULL at first: what its hooks and callbacks want to find again;
+     * cs_ctx(r) = p sets it. The route has to name the module. */
     void **(*ctx)(cs_req *r, const void *mod);
     /* First field of that name (case does not matter); p is NULL when there is none. */
     cs_str (*header)(cs_req *r, const char *name);
@@ -550,14 +552,14 @@ typedef struct cs_api {
      * this route. The body of the request has to be over: CS_BODY_STREAM handlers take it first. */
     cs_stream *(*detach)(cs_req *r, int status);
     /* Sends a piece (copied). CS_AGAIN: taken, but more than 256 KiB wait for this client. CS_CLOSED: it has gone, or the
-     * stream is closed; the stream is still there, until on_close has been called. */
+     * stream is closed; the stream is still there, until the callback of stream_on_close comes. */
     int (*stream_send)(cs_stream *s, cs_str data);
     /* Bytes that have not left yet. */
     size_t (*stream_queued)(const cs_stream *s);
     /* Calls cb(s, arg) once when nothing waits any more; as on_drain. */
     int (*stream_on_drain)(cs_stream *s, void (*cb)(cs_stream *s, void *arg), void *arg);
-    /* Ends the stream behind what has been sent. s may be used until on_close has been called, which is never before
-     * this returns. */
+    /* Ends the stream behind what has been sent. s may be used until the callback of stream_on_close comes, which
+     * is never before this returns. */
     void (*stream_close)(cs_stream *s);
     /* Calls cb(s, arg) once when the stream has ended, however; afterwards s is gone. One at a time, the latest. */
     int (*stream_on_close)(cs_stream *s, void (*cb)(cs_stream *s, void *arg), void *arg);
@@ -688,6 +690,7 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
      __VA_ARGS__}
 #endif
 
+/* Makes the descriptor: CS_MODULE(.name = "mine", .version = "1.0", .handler = handler); once in each module. */
 #define CS_MODULE(...)                                                                             \
     CS__HIDDEN const cs_api *cs_api_;                                                              \
     __attribute__((visibility("default"))) extern const cs_module CS__SYM(CS_ABI_MAJOR);           \
@@ -728,6 +731,7 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 #define cs_replay(t, after, each, arg)   cs_api_->replay(t, after, each, arg)
 
 #define cs_info(r)                       cs_api_->info(r)
+/* Is that the method of the request? */
 #define cs_is(r, lit)                                                                              \
     (cs_info(r)->method.n == sizeof(lit) - 1 && !memcmp(cs_info(r)->method.p, lit, sizeof(lit) - 1))
 #define cs_conf(r)                       cs_api_->conf(r, &cs_api_)
@@ -758,6 +762,7 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 #define cs_validators(...)               cs_api_->validators(__VA_ARGS__)
 #define cs_reply(r, status, type, ...)   cs_api_->reply(r, status, type, CS_STR(__VA_ARGS__))
 #define cs_replyf(r, status, type, ...)  cs_api_->replyf(r, status, type, __VA_ARGS__)
+/* cs_reply with plain text. */
 #define cs_text(r, status, ...)          cs_reply(r, status, "text/plain; charset=utf-8", __VA_ARGS__)
 #define cs_textf(r, status, ...)         cs_api_->replyf(r, status, "text/plain; charset=utf-8", __VA_ARGS__)
 #define cs_reply_ref(...)                cs_api_->reply_ref(__VA_ARGS__)
