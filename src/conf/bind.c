@@ -57,8 +57,8 @@ static void bind_server(struct bind *b)
     bind_single(b, "server", server, &server->head);
     if (conf_cpu_parse(&server->cpu, &cpu, &bad, &error) < 0) {
         cs_str element = server->cpu.v[bad];
-        struct conf_origin at = value_place(b, conf_text_find(b->t, CS_S("server"), CS_S("")),
-                                            "cpu", bad, element);
+        struct conf_origin at =
+            value_place(b, conf_text_find(b->t, CS_S("server"), CS_S("")), "cpu", bad, element);
 
         report_error(b->rep, &at, element.n ? (int)element.n : 1, "%s", error.p);
     }
@@ -67,17 +67,6 @@ static void bind_server(struct bind *b)
 }
 
 /* ---- Modules ---- */
-
-static bool is_module_name(cs_str s)
-{
-    if (!s.n || s.n > 31 || s.p[0] < 'a' || s.p[0] > 'z')
-        return false;
-    for (size_t i = 0; i < s.n; i++)
-        if (!((s.p[i] >= 'a' && s.p[i] <= 'z') || (s.p[i] >= '0' && s.p[i] <= '9') ||
-              s.p[i] == '_'))
-            return false;
-    return true;
-}
 
 static void bind_module(struct bind *b, size_t i, const struct conf_module_ref *ref)
 {
@@ -88,7 +77,7 @@ static void bind_module(struct bind *b, size_t i, const struct conf_module_ref *
     m->head.label = arena_dup(&b->c->arena, ref->name);
     m->desc = b->desc[i];
     m->implicit = s == NULL;
-    if (s && !is_module_name(ref->name))
+    if (s && !participants_is_name(ref->name))
         report_error(
             b->rep, &s->at, (int)ref->name.n + 9,
             "a module's name starts with a-z and has at most 31 characters of a-z, 0-9 and \"_\"");
@@ -232,6 +221,7 @@ static void bind_site(struct bind *b, struct conf_site *site, const struct conf_
     check_site_listens(b, site, s);
     lower_hosts(b, site, s);
     refresh(b, &site->head, "host", site);
+    participants_site(b, site, s);
     inherit_site(b, site, s);
 }
 
@@ -273,71 +263,6 @@ static void which_site(struct bind *b, struct conf_route *r, const struct conf_s
     free(labels);
 }
 
-static void no_such_handler(struct bind *b, const struct conf_section *s, size_t i, cs_str name)
-{
-    struct conf_origin at = value_place(b, s, "handler", i, name);
-    cs_str *names = mem_alloc((b->c->nmodules + 1) * sizeof *names);
-    struct buf tail = {0};
-
-    for (size_t k = 0; k < b->c->nmodules; k++)
-        names[k] = b->c->modules[k].head.label;
-    keys_did_you_mean(name, names, b->c->nmodules, &tail);
-    if (is_module_name(name))
-        report_error(b->rep, &at, (int)name.n,
-                     "handler: the module \"%.*s\" is not loaded; load it with [module:%.*s]%s",
-                     CS_F(name), CS_F(name), tail.n ? tail.p : "");
-    else
-        report_error(b->rep, &at, name.n ? (int)name.n : 1,
-                     "handler: \"%.*s\" is no name of a module%s", CS_F(name),
-                     tail.n ? tail.p : "");
-    buf_free(&tail);
-    free(names);
-}
-
-static const struct conf_module *find_handler(struct bind *b, const struct conf_section *s,
-                                              const struct conf_route *r, size_t i)
-{
-    cs_str name = r->handler.v[i];
-    struct conf_origin at;
-
-    for (size_t k = 0; k < i; k++)
-        if (str_eq(r->handler.v[k], name)) {
-            at = value_place(b, s, "handler", i, name);
-            report_error(b->rep, &at, (int)name.n, "handler: \"%.*s\" is named twice", CS_F(name));
-            return NULL;
-        }
-    for (size_t k = 0; k < b->c->nmodules; k++) {
-        const struct conf_module *m = &b->c->modules[k];
-
-        if (!str_eq(m->head.label, name))
-            continue;
-        if (!m->desc || m->desc->handler)
-            return m;
-        at = value_place(b, s, "handler", i, name);
-        report_error(b->rep, &at, (int)name.n,
-                     "handler: the module \"%.*s\" answers no requests, it cannot be a handler",
-                     CS_F(name));
-        return NULL;
-    }
-    no_such_handler(b, s, i, name);
-    return NULL;
-}
-
-static void bind_handlers(struct bind *b, struct conf_route *r, const struct conf_section *s)
-{
-    r->handlers = arena_alloc(&b->c->arena, (r->handler.n + 1) * sizeof *r->handlers);
-    for (size_t i = 0; i < r->handler.n; i++) {
-        const struct conf_module *m = find_handler(b, s, r, i);
-
-        if (m)
-            r->handlers[r->nhandlers++] = m;
-    }
-    if (!r->handler.n && !r->root.n && !r->site->root.n)
-        report_error(b->rep, &s->at, (int)s->label.n + 8,
-                     "[route:%s] needs a \"handler\" or a \"root\"; its site has no root either",
-                     s->label.p);
-}
-
 static void bind_route(struct bind *b, struct conf_route *r, const struct conf_section *s)
 {
     value_section(b, schema_kind(s->kind), s, r, &r->head);
@@ -350,7 +275,7 @@ static void bind_route(struct bind *b, struct conf_route *r, const struct conf_s
     r->handler_at = *conf_origin_of(&r->head, "handler");
     r->root_at = *conf_origin_of(&r->head, "root");
     match_bind(b, r, s);
-    bind_handlers(b, r, s);
+    participants_route(b, r, s);
     inherit_route(b, r, s);
 }
 

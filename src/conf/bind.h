@@ -47,12 +47,23 @@ void keys_unknown(struct bind *b, const struct conf_section *s, const struct con
 /* "; did you mean \"x\"?" when one of the n names is near enough, else nothing. */
 void keys_did_you_mean(cs_str wrong, const cs_str *names, size_t n, struct buf *out);
 
+/* ---- participants.c: `use` and `handler` ---- */
+
+/* Sets site->used; before the routes of the site. */
+void participants_site(struct bind *b, struct conf_site *site, const struct conf_section *s);
+/* Sets route->handlers and route->used; route->site is set. */
+void participants_route(struct bind *b, struct conf_route *route, const struct conf_section *s);
+/* Has it a hook that requests meet where it is not the handler? */
+bool participants_usable(const cs_module *desc);
+/* Can a module have that name? */
+bool participants_is_name(cs_str s);
+
 /* ---- inherit.c: keys of modules ---- */
 
 /* Fills c->modules[i] of a module that is loaded. */
 void inherit_module(struct bind *b, size_t i, const struct conf_section *s);
 void inherit_site(struct bind *b, struct conf_site *site, const struct conf_section *s);
-/* route->site and route->handlers are set. */
+/* route->site, route->handlers and route->used are set. */
 void inherit_route(struct bind *b, struct conf_route *route, const struct conf_section *s);
 /* Is everything set that a module cannot do without, wherever it is used? */
 void inherit_required(struct bind *b);

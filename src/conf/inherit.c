@@ -1,7 +1,7 @@
 /* inherit.c - a module's keys hold for the module, then the site, then the route. Whoever overrides
  * nothing shares the struct of the level above; whoever does gets a copy of it.
  *
- * On a route a plain key belongs to the handler that declares it, on a site to the only module that
+ * On a route a plain key belongs to the participant that declares it, on a site to the only module that
  * does; "module.key" is always possible. */
 #include "base/check.h"
 #include "base/mem.h"
@@ -16,9 +16,10 @@ struct level {
     const struct conf_section *s;
     struct conf_head *head;
     const struct conf_route *route; /* NULL: a site */
-    bool *candidate;                /* [module]: its plain keys may stand here */
-    size_t fallback;                /* index of static where it serves the root, else none */
-    const void **conf;              /* [module]: what holds here */
+    const cs_list *use;
+    bool *candidate;   /* [module]: its plain keys may stand here */
+    size_t fallback;   /* index of static where it serves the root, else none */
+    const void **conf; /* [module]: what holds here */
     const void *const *above;
 };
 
@@ -55,6 +56,10 @@ static bool any_unloaded(const struct level *l)
 {
     if (l->route && l->route->nhandlers < l->route->handler.n)
         return true;
+    for (size_t i = 0; i < l->use->n; i++)
+        if (l->use->v[i].n && l->use->v[i].p[0] != '-' &&
+            find_module(l->b, l->use->v[i]) == l->b->c->nmodules)
+            return true;
     for (size_t i = 0; i < l->b->c->nmodules; i++)
         if (l->candidate[i] && !module_at(l, i)->desc)
             return true;
@@ -83,6 +88,14 @@ static void not_here(const struct level *l, const struct conf_entry *e, size_t m
     refuse(l, e,
            "this key of the module \"%s\" holds for the whole server; it belongs to [module:%s]",
            name, name);
+}
+
+/* What is wrong with a key of a module that takes no part in the requests of a route. */
+static const char *no_part(const struct level *l, size_t module)
+{
+    return participants_usable(module_at(l, module)->desc)
+               ? "neither in use nor a handler of this route"
+               : "not a handler of this route";
 }
 
 /* ---- module.key ---- */
@@ -138,8 +151,8 @@ static struct owner dotted(const struct level *l, const struct conf_entry *e, co
         not_here(l, e, o.module);
         o.d = NULL;
     } else if (l->route && !l->candidate[o.module] && o.module != l->fallback) {
-        refuse(l, e, "\"%s\" is not a handler of this route, so the key would do nothing",
-               module_at(l, o.module)->head.label.p);
+        refuse(l, e, "\"%s\" is %s, so the key would do nothing",
+               module_at(l, o.module)->head.label.p, no_part(l, o.module));
         o.d = NULL;
     }
     return o;
@@ -175,8 +188,8 @@ static void unknown_plain(const struct level *l, const struct conf_entry *e)
             return;
         }
         if (d && l->route) {
-            refuse(l, e, "a key of the module \"%s\", which is not a handler of this route",
-                   module_at(l, i)->head.label.p);
+            refuse(l, e, "a key of the module \"%s\", which is %s", module_at(l, i)->head.label.p,
+                   no_part(l, i));
             return;
         }
     }
@@ -291,7 +304,8 @@ void inherit_site(struct bind *b, struct conf_site *site, const struct conf_sect
 {
     size_t n = b->c->nmodules;
     const void **above = shared(b, NULL);
-    struct level l = {.b = b, .s = s, .head = &site->head, .fallback = n, .above = above};
+    struct level l = {
+        .b = b, .s = s, .head = &site->head, .use = &site->use, .fallback = n, .above = above};
 
     site->module_conf = l.conf = shared(b, NULL);
     if (!s)
@@ -303,6 +317,12 @@ void inherit_site(struct bind *b, struct conf_site *site, const struct conf_sect
     free(l.candidate);
 }
 
+/* Its keys do nothing on a route, but do not harm there either. */
+static bool meets_no_request(const cs_module *desc)
+{
+    return desc && !desc->handler && !participants_usable(desc);
+}
+
 void inherit_route(struct bind *b, struct conf_route *route, const struct conf_section *s)
 {
     size_t n = b->c->nmodules;
@@ -310,15 +330,18 @@ void inherit_route(struct bind *b, struct conf_route *route, const struct conf_s
                       .s = s,
                       .head = &route->head,
                       .route = route,
+                      .use = &route->use,
                       .fallback = n,
                       .above = route->site->module_conf};
 
     route->module_conf = l.conf = shared(b, l.above);
     l.candidate = mem_alloc(n + 1);
     for (size_t i = 0; i < n; i++)
-        l.candidate[i] = b->c->modules[i].desc && !b->c->modules[i].desc->handler;
+        l.candidate[i] = meets_no_request(b->c->modules[i].desc);
     for (size_t i = 0; i < route->nhandlers; i++)
         l.candidate[route->handlers[i] - b->c->modules] = true;
+    for (size_t i = 0; i < route->nused; i++)
+        l.candidate[route->used[i] - b->c->modules] = true;
     if (route->root.n || route->site->root.n)
         l.fallback = find_module(b, CS_S("static"));
     bind_level(&l);
@@ -404,6 +427,21 @@ static void missing(struct bind *b, const struct conf_head *at, const struct con
     buf_free(&takes);
 }
 
+static bool has_module(const struct conf_module *const *all, size_t n, const struct conf_module *m)
+{
+    for (size_t i = 0; i < n; i++)
+        if (all[i] == m)
+            return true;
+    return false;
+}
+
+/* Does it need the module's keys itself? What the site uses has to be set there. */
+static bool route_needs(const struct conf_route *r, const struct conf_module *m)
+{
+    return has_module(r->handlers, r->nhandlers, m) ||
+           (has_module(r->used, r->nused, m) && !has_module(r->site->used, r->site->nused, m));
+}
+
 /* One directive that may be set where the module is used. */
 static void required_where_used(struct bind *b, const struct conf_module *m, const cs_directive *d)
 {
@@ -412,16 +450,16 @@ static void required_where_used(struct bind *b, const struct conf_module *m, con
     for (size_t i = 0; i < b->c->nsites; i++) {
         const struct conf_site *site = &b->c->sites[i];
 
-        if (is_static && site->root.n && !is_set(&site->head, d))
+        bool needs = (is_static && site->root.n) || has_module(site->used, site->nused, m);
+
+        if (needs && !is_set(&site->head, d))
             missing(b, &site->head, m, d);
     }
     for (size_t i = 0; i < b->c->nroutes; i++) {
         const struct conf_route *r = &b->c->routes[i];
 
-        for (size_t k = 0; k < r->nhandlers; k++)
-            if (r->handlers[k] == m && r->site && !is_set(&r->head, d) &&
-                !is_set(&r->site->head, d))
-                missing(b, &r->head, m, d);
+        if (r->site && route_needs(r, m) && !is_set(&r->head, d) && !is_set(&r->site->head, d))
+            missing(b, &r->head, m, d);
     }
 }
 

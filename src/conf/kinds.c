@@ -136,6 +136,9 @@ static const cs_directive site[] = {
             "site has."),
     CS_PATH(struct conf_site, root, NULL, 0,
             "Folder of the site's files, served by the module static; empty is none."),
+    CS_LIST(struct conf_site, use, NULL, 0, 16, 0,
+            "Modules that take part in all requests of the site (access, filters, log), in this "
+            "order, before the handlers."),
     CS_END};
 
 static const cs_directive module[] = {
@@ -156,6 +159,9 @@ static const cs_directive route[] = {
             "Modules that answer, in order: one that declines passes the request to the next, the "
             "last one to the "
             "site's files."),
+    CS_LIST(struct conf_route, use, NULL, 0, 32, 0,
+            "Modules that take part in the route's requests besides its handlers, behind those of "
+            "the site; -NAME leaves out one that the site uses."),
     CS_PATH(struct conf_route, root, NULL, 0, "Folder of the files; empty is the site's root."),
     CS_END};
 

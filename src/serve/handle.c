@@ -67,6 +67,8 @@ static bool judge(struct request *r, int rc)
 
 void handle_run(struct request *r)
 {
+    if (r->link < r->route->first_handler)
+        r->link = (unsigned)r->route->first_handler;
     for (; r->link < r->route->nlinks; r->link++) {
         if (must_collect(r))
             return;

@@ -70,6 +70,12 @@ static const struct conf_module *static_module(const struct conf *conf)
     return NULL;
 }
 
+static unsigned hooks_of(const cs_module *desc)
+{
+    return (desc->access ? ROUTE_ACCESS : 0u) | (desc->header_filter ? ROUTE_HEADER_FILTER : 0u) |
+           (desc->body_filter ? ROUTE_BODY_FILTER : 0u) | (desc->on_log ? ROUTE_LOG : 0u);
+}
+
 static void add_link(struct route *r, const struct conf *conf, const struct conf_module *m,
                      const void *const *confs)
 {
@@ -77,9 +83,20 @@ static void add_link(struct route *r, const struct conf *conf, const struct conf
         if (r->chain[i].module == m)
             return;
     r->chain[r->nlinks++] = (struct route_link){.module = m, .conf = confs[m - conf->modules]};
+    r->hooks |= hooks_of(m->desc);
 }
 
-/* The route's handlers, then the files of its root. */
+static void add_used(struct route *r, const struct conf *conf, const struct conf_site *site,
+                     const struct conf_route *route, const void *const *confs)
+{
+    size_t n = route ? route->nused : site->nused;
+    const struct conf_module *const *used = route ? route->used : site->used;
+    for (size_t i = 0; i < n; i++)
+        add_link(r, conf, used[i], confs);
+    r->first_handler = r->nlinks;
+}
+
+/* Those in use, the route's handlers, then the files of its root. */
 static void make_route(struct router *ro, const struct conf *conf, const struct serve_plan *plan,
                        struct route *r, const struct conf_site *site,
                        const struct conf_route *route)
@@ -89,8 +106,10 @@ static void make_route(struct router *ro, const struct conf *conf, const struct 
     const struct conf_module *files = static_module(conf);
     *r = (struct route){
         .site = site, .conf = route, .label = route ? route->head.label : (cs_str){"", 0}};
-    r->chain = arena_zalloc(&ro->arena, (n + 1) * sizeof *r->chain);
+    size_t nused = route ? route->nused : site->nused;
+    r->chain = arena_zalloc(&ro->arena, (nused + n + 1) * sizeof *r->chain);
     r->root = root_number(plan, route && route->root.n ? route->root : site->root);
+    add_used(r, conf, site, route, confs);
     for (size_t i = 0; i < n; i++)
         add_link(r, conf, route->handlers[i], confs);
     if (r->root && files)

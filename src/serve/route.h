@@ -1,5 +1,5 @@
-/* route.h - from listener, host and path to a chain of handlers. Compiled once in the master, read
- * by all.
+/* route.h - from listener, host and path to the modules that take part. Compiled once in the master,
+ * read by all.
  *
  * Order within a site: exact, then regexes in file order, then the longest prefix on segment
  * borders; then the site's root; then 404. "/x" matches /x and everything below /x/; "/x/" only
@@ -11,19 +11,28 @@
 
 struct serve_plan;
 
-/* One handler of a chain with its settings. */
+/* A module that takes part in a route's requests, with its settings. */
 struct route_link {
     const struct conf_module *module;
     const void *conf;
+};
+
+/* Which hooks besides handlers. */
+enum route_hook {
+    ROUTE_ACCESS = 1,
+    ROUTE_HEADER_FILTER = 2,
+    ROUTE_BODY_FILTER = 4,
+    ROUTE_LOG = 8
 };
 
 struct route {
     const struct conf_site *site;
     const struct conf_route *conf; /* NULL: the site's root without a route */
     cs_str label;                  /* "" without a section */
-    size_t nlinks;
-    struct route_link *chain;
-    unsigned root; /* index in plan->roots + 1, 0 = none */
+    size_t nlinks, first_handler;
+    struct route_link *chain; /* those in use, and from first_handler on the handlers */
+    unsigned hooks;           /* enum route_hook: those that any of them has */
+    unsigned root;            /* index in plan->roots + 1, 0 = none */
 };
 
 struct router;

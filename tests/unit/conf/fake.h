@@ -57,6 +57,23 @@ struct tag {
 static const cs_directive tag_keys[] = {
     CS_LIST(struct tag, tags, NULL, 0, 0, CS_PER_ROUTE, "Tags."), CS_END};
 
+static inline void fake_log(cs_req *r)
+{
+    (void)r;
+}
+
+/* auth and stamp take part where they are in use; both need or have keys of the route. */
+struct auth {
+    cs_str realm;
+};
+static const cs_directive auth_keys[] = {
+    CS_STRING(struct auth, realm, NULL, 1, 100, CS_REQUIRED | CS_PER_ROUTE, "Whose door."), CS_END};
+struct stamp {
+    cs_str ink;
+};
+static const cs_directive stamp_keys[] = {
+    CS_STRING(struct stamp, ink, "blue", 1, 100, CS_PER_ROUTE, "Colour."), CS_END};
+
 static const cs_module fakes[] = {
     {.name = "hello",
      .directives = hello_keys,
@@ -76,6 +93,15 @@ static const cs_module fakes[] = {
      .handler = fake_handler},
     {.name = "tag", .directives = tag_keys, .conf_size = sizeof(struct tag)},
     {.name = "bare", .handler = fake_handler},
+    {.name = "auth",
+     .directives = auth_keys,
+     .conf_size = sizeof(struct auth),
+     .access = fake_handler},
+    {.name = "stamp",
+     .directives = stamp_keys,
+     .conf_size = sizeof(struct stamp),
+     .header_filter = fake_handler},
+    {.name = "both", .handler = fake_handler, .on_log = fake_log},
 };
 
 struct fake {

@@ -25,6 +25,25 @@ static const cs_module hello = {.magic = CS_MAGIC,
                                 .version = "1",
                                 .handler = never};
 
+static int never_body(cs_req *r, cs_str data, int last)
+{
+    (void)r;
+    (void)data;
+    return last;
+}
+
+static void never_log(cs_req *r)
+{
+    (void)r;
+}
+
+static const cs_module auth = {
+    .api = &unused, .name = "auth", .access = never, .on_log = never_log};
+static const cs_module zip = {
+    .api = &unused, .name = "zip", .header_filter = never, .body_filter = never_body};
+static const cs_module both = {.api = &unused, .name = "both", .handler = never, .access = never};
+static const cs_module *const others[] = {&auth, &zip, &both};
+
 static const char settings[] =
     "[listen:main]\naddress = 127.0.0.1:8080\n"
     "[listen:other]\naddress = 127.0.0.1:8081\n"
@@ -76,6 +95,14 @@ struct world {
     struct serve_plan *plan;
 };
 
+static const cs_module *desc_of(cs_str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(others); i++)
+        if (str_is(name, others[i]->name))
+            return others[i];
+    return &hello;
+}
+
 static void make(struct world *w, const char *text)
 {
     report_init(&w->report);
@@ -84,10 +111,10 @@ static void make(struct world *w, const char *text)
     struct conf_module_ref *refs;
     cs_str folder;
     size_t n = conf_module_refs(w->text, &refs, &folder);
-    const cs_module *desc[4] = {NULL};
-    assert_true(n < 4);
+    const cs_module *desc[8] = {NULL};
+    assert_true(n < 8);
     for (size_t i = 0; i < n; i++)
-        desc[i] = &hello;
+        desc[i] = desc_of(refs[i].name);
     w->conf = conf_bind(w->text, refs, desc, n, &w->report);
     w->plan = w->report.errors ? NULL : serve_plan_new(w->conf, &w->report);
 }
@@ -136,6 +163,66 @@ static void test_table(void **state)
     }
     drop(&w);
     printf("rows: %zu\n", ARRAY_LEN(rows));
+}
+
+/* Who takes part in the requests of /x. */
+static const struct part_row {
+    const char *label, *site, *route, *chain;
+    size_t first_handler;
+    unsigned hooks;
+} part_rows[] = {
+    {"a handler", "", "handler = hello\n", "hello", 0, 0},
+    {"one in use on the site", "use = auth\n", "handler = hello\n", "auth hello", 1,
+     ROUTE_ACCESS | ROUTE_LOG},
+    {"the site's before the route's", "use = zip\n", "use = auth\nhandler = hello\n",
+     "zip auth hello", 2, ROUTE_ACCESS | ROUTE_LOG | ROUTE_HEADER_FILTER | ROUTE_BODY_FILTER},
+    {"order as written", "", "use = zip, auth\nhandler = hello\n", "zip auth hello", 2,
+     ROUTE_ACCESS | ROUTE_LOG | ROUTE_HEADER_FILTER | ROUTE_BODY_FILTER},
+    {"taken away", "use = auth, zip\n", "use = -auth\nhandler = hello\n", "zip hello", 1,
+     ROUTE_HEADER_FILTER | ROUTE_BODY_FILTER},
+    {"moved behind another", "use = auth\n", "use = zip, -auth, auth\nhandler = hello\n",
+     "zip auth hello", 2, ROUTE_ACCESS | ROUTE_LOG | ROUTE_HEADER_FILTER | ROUTE_BODY_FILTER},
+    {"a handler's hooks count", "", "handler = both, hello\n", "both hello", 0, ROUTE_ACCESS},
+    {"in use, but a handler here", "use = both, zip\n", "handler = hello, both\n", "zip hello both",
+     1, ROUTE_ACCESS | ROUTE_HEADER_FILTER | ROUTE_BODY_FILTER},
+    {"the site's root", "use = auth\n", NULL, "auth", 1, ROUTE_ACCESS | ROUTE_LOG},
+};
+
+static void chain_text(const struct route *r, char *out, size_t room)
+{
+    size_t n = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < r->nlinks; i++)
+        n += (size_t)snprintf(out + n, room - n, "%s%s", i ? " " : "",
+                              r->chain[i].module->head.label.p);
+}
+
+static void test_participants(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(part_rows); i++) {
+        const struct part_row *row = &part_rows[i];
+        struct world w;
+        char text[400], chain[100];
+        const char *error = "";
+        snprintf(text, sizeof text,
+                 "[module:hello]\n[module:auth]\n[module:zip]\n[module:both]\n[site:s]\n%s%s%s",
+                 row->site, row->route ? "[route:x]\nmatch = /x\n" : "",
+                 row->route ? row->route : "");
+        make(&w, text);
+        if (!w.plan)
+            explain(&w);
+        assert_non_null(w.plan);
+        const struct route *r = router_find(
+            router_site(w.plan->router, &w.conf->listens[0], CS_S("any")), CS_S("/x"), &error);
+        chain_text(r, chain, sizeof chain);
+        if (strcmp(chain, row->chain) != 0 || r->first_handler != row->first_handler ||
+            r->hooks != row->hooks)
+            fail_msg("row \"%s\": chain \"%s\", handlers from %zu on, hooks %u", row->label, chain,
+                     r->first_handler, r->hooks);
+        drop(&w);
+    }
+    printf("rows: %zu\n", ARRAY_LEN(part_rows));
 }
 
 static void test_match_limit(void **state)
@@ -187,7 +274,8 @@ static void test_missing_root(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table), cmocka_unit_test(test_match_limit),
-        cmocka_unit_test(test_bad_regex), cmocka_unit_test(test_missing_root)};
+        cmocka_unit_test(test_table), cmocka_unit_test(test_participants),
+        cmocka_unit_test(test_match_limit), cmocka_unit_test(test_bad_regex),
+        cmocka_unit_test(test_missing_root)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
