@@ -1,6 +1,7 @@
 /* log.c - a line is put together in one buffer on the stack and leaves in one write(2).
  *
- * Nothing here takes memory or a lock, so a line can also be written where the heap is in doubt.
+ * Nothing here takes memory or a lock, so a line can also be written where the heap is in doubt, and
+ * by any thread. Who changes the descriptor waits for threads that are just writing to the old one.
  * The date is computed by hand for the same reason: gmtime_r reads the zone file on its first call.
  */
 #include "base/log.h"
@@ -9,6 +10,8 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -21,11 +24,12 @@
 #define STEP_MAX     8
 
 static struct {
-    int fd;
-    bool json, may_fill; /* may_fill: a pipe, a terminal: its reader may have stopped */
-    enum log_level level;
+    _Atomic int fd;
+    _Atomic bool json, may_fill; /* may_fill: a pipe, a terminal: its reader may have stopped */
+    _Atomic int level;           /* enum log_level */
     char name[64];
-    uint64_t failed;
+    _Atomic uint64_t failed;
+    _Atomic unsigned writing; /* calls that may have read fd and not written yet */
 } state = {.fd = STDERR_FILENO, .level = LOG_LEVEL_INFO, .name = "cserver"};
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
@@ -41,19 +45,21 @@ typedef size_t step_fn(cs_str *rest, char out[STEP_MAX]);
 void log_open(int fd, bool json)
 {
     struct stat st;
-    state.fd = fd;
     state.json = json;
     state.may_fill = fstat(fd, &st) == 0 && !S_ISREG(st.st_mode);
+    state.fd = fd;
+    while (state.writing)
+        sched_yield();
 }
 
 void log_set_level(enum log_level level)
 {
-    state.level = level;
+    state.level = (int)level;
 }
 
 bool log_enabled(enum log_level level)
 {
-    return level >= state.level;
+    return (int)level >= atomic_load_explicit(&state.level, memory_order_relaxed);
 }
 
 void log_set_name(const char *name)
@@ -258,10 +264,19 @@ static void build(struct line *l, enum log_level level, cs_str message,
 }
 
 /* The descriptor may be shared with whoever started us, so it is asked, not made non-blocking. */
-static bool is_full(void)
+static bool is_full(int fd)
 {
-    struct pollfd p = {.fd = state.fd, .events = POLLOUT};
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
     return state.may_fill && poll(&p, 1, 0) == 0;
+}
+
+static bool write_line(const struct line *l)
+{
+    state.writing++;
+    int fd = state.fd;
+    bool good = !is_full(fd) && write(fd, l->b, l->n) == (ssize_t)l->n;
+    state.writing--;
+    return good;
 }
 
 void log_write_with(enum log_level level, const struct log_pair *pairs, size_t npairs,
@@ -278,7 +293,7 @@ void log_write_with(enum log_level level, const struct log_pair *pairs, size_t n
         n = 0;
     size_t len = (size_t)n < sizeof(message) ? (size_t)n : sizeof(message) - 1;
     build(&l, level, (cs_str){message, len}, pairs, npairs);
-    if (is_full() || write(state.fd, l.b, l.n) != (ssize_t)l.n)
+    if (!write_line(&l))
         state.failed++;
     errno = saved;
 }

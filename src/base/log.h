@@ -6,7 +6,8 @@
  * Before log_open lines go to stderr. A write that fails is counted, never retried; so is, from
  * log_open on, a line that finds a pipe full: a reader that has stopped does not stop us. A line has
  * at most LOG_LINE_MAX bytes; a longer sentence or value ends in "...", and context keeps its room.
- * Control bytes and bytes that are not UTF-8 are escaped. errno stays as it is. */
+ * Control bytes and bytes that are not UTF-8 are escaped. errno stays as it is. Any thread may write;
+ * the rest is for one. */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
 
@@ -21,7 +22,7 @@ enum log_level {
     LOG_LEVEL_ERROR
 };
 
-/* Where lines go: borrows fd (2 for stderr). json: as above. */
+/* Where lines go: borrows fd (2 for stderr). Nobody writes to the one before any more. json: as above. */
 void log_open(int fd, bool json);
 void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
