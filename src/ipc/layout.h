@@ -3,7 +3,8 @@
  * Rules: indices, never pointers; fixed-size fields; one declared writer per field ("w:" below); plain relaxed
  * loads and stores unless it says seq_cst. One memfd region, mapped before the first fork, never grown.
  *
- *   struct ipc_header | struct ipc_turn | struct ipc_counter_name[] | struct ipc_slot[nslots] | mail (see below)
+ *   struct ipc_header | struct ipc_turn | struct ipc_counter_name[] | struct ipc_module[] | struct ipc_slot[nslots]
+ *   | mail (see below)
  *
  * Slots: 0 is the master, 1..2 the primaries, 3 the canary, then 3 x max_workers for workers: those of the live
  * generation and of two draining ones. Counters belong to the slot and are never reset: a successor goes on where its
@@ -117,6 +118,22 @@ struct ipc_counter_name {
     char help[160];
 };
 
+#define IPC_MODULES        128 /* numbers 1..127; 0 means none */
+#define IPC_MODULE_NAME    32  /* with its NUL, as all of these */
+#define IPC_MODULE_VERSION 32
+#define IPC_MODULE_CRASHES 16 /* times of so many are kept */
+
+/* What is known of a module, by its number, which its name keeps for ever. w: master */
+struct ipc_module {
+    alignas(IPC_CACHE_LINE) _Atomic uint32_t
+        quarantined;                  /* processes up to this generation do not call it; 0 = none */
+    _Atomic uint32_t used;            /* 1 when name is complete */
+    _Atomic uint64_t crashes, stalls; /* of processes in its code; never reset */
+    _Atomic uint64_t recent;          /* crashes since the live settings were new */
+    _Atomic uint64_t crashed_ms[IPC_MODULE_CRASHES]; /* monotonic; of the n-th such at n % 16 */
+    char name[IPC_MODULE_NAME], version[IPC_MODULE_VERSION]; /* the version may be torn */
+};
+
 /* In whose code a process is, and for which request: module/crumb.h. w: the process. The texts may be torn: who reads
  * them copies as many bytes as there is room for. */
 struct ipc_crumb {
@@ -124,6 +141,15 @@ struct ipc_crumb {
     _Atomic uint64_t since_ms; /* monotonic, of the turn of the loop in which it went there */
     _Atomic uint64_t request;  /* id of the last request that was given to a module; 0 = none yet */
     char route[40], path[64];  /* of that request */
+    /* Of the last message that was given to a module. */
+    _Atomic uint64_t seq;
+    _Atomic uint32_t topic;
+    _Atomic int32_t from; /* slot */
+    /* Of its crash report. */
+    _Atomic uint32_t signal; /* 0: it has not written one */
+    _Atomic uint32_t has_address;
+    _Atomic uint64_t address; /* that was touched */
+    char at[64];              /* where it was: "sse.so+0x1a3c" */
 };
 
 struct ipc_slot {
@@ -189,6 +215,8 @@ struct ipc_header {
     _Atomic uint64_t started_wall_us;
     _Atomic uint64_t reloads, reloads_failed, spawns, crashes; /* w: master */
     _Atomic uint64_t stalls, stall_kills, recycled;            /* w: master */
+    _Atomic uint32_t
+        watch_sleeps; /* 1: who enters a module's code rings the master. w: the master sets it, all clear it */
 };
 
 _Static_assert(sizeof(struct ipc_slot) % IPC_CACHE_LINE == 0, "slots keep their cache lines apart");

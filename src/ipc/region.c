@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 struct offsets {
-    size_t turn, names, slots, mail, topics, latest, mailboxes, ring, end;
+    size_t turn, names, modules, slots, mail, topics, latest, mailboxes, ring, end;
 };
 
 static size_t round_up(size_t n)
@@ -25,7 +25,8 @@ static struct offsets offsets_for(unsigned nslots)
     struct offsets o;
     o.turn = round_up(sizeof(struct ipc_header));
     o.names = round_up(o.turn + sizeof(struct ipc_turn));
-    o.slots = round_up(o.names + IPC_MODULE_COUNTERS * sizeof(struct ipc_counter_name));
+    o.modules = round_up(o.names + IPC_MODULE_COUNTERS * sizeof(struct ipc_counter_name));
+    o.slots = round_up(o.modules + IPC_MODULES * sizeof(struct ipc_module));
     o.mail = round_up(o.slots + nslots * sizeof(struct ipc_slot));
     o.topics = round_up(o.mail + sizeof(struct ipc_mail));
     o.latest = round_up(o.topics + IPC_TOPICS * sizeof(struct ipc_topic));
@@ -40,6 +41,7 @@ static void set_pointers(struct region *r, char *base, const struct offsets *o)
     r->header = (void *)base;
     r->turn = (void *)(base + o->turn);
     r->names = (void *)(base + o->names);
+    r->modules = (void *)(base + o->modules);
     r->slots = (void *)(base + o->slots);
     r->mail = (void *)(base + o->mail);
     r->topics = (void *)(base + o->topics);
@@ -113,8 +115,8 @@ void region_free(struct region *r)
     *r = (struct region){.master_bell = -1};
 }
 
-/* Cut where it is too long: help is for people. */
-static void copy_help(char *to, size_t room, const char *from)
+/* Cut where it is too long: it is for people. */
+static void copy_text(char *to, size_t room, const char *from)
 {
     size_t n = from ? strlen(from) : 0;
     n = n < room ? n : room - 1;
@@ -135,7 +137,7 @@ int region_counter(struct region *r, const char *name, const char *help)
         struct ipc_counter_name *c = &r->names[i];
         if (!atomic_load_explicit(&c->used, memory_order_acquire)) {
             memcpy(c->name, name, n + 1);
-            copy_help(c->help, sizeof(c->help), help);
+            copy_text(c->help, sizeof(c->help), help);
             atomic_store_explicit(&c->used, 1, memory_order_release);
             return i;
         }
@@ -143,4 +145,23 @@ int region_counter(struct region *r, const char *name, const char *help)
             return i;
     }
     return -ENOSPC;
+}
+
+unsigned region_module(struct region *r, const char *name, const char *version)
+{
+    size_t n = strlen(name);
+    if (n == 0 || n >= IPC_MODULE_NAME)
+        return 0;
+    for (unsigned i = 1; i < IPC_MODULES; i++) {
+        struct ipc_module *m = &r->modules[i];
+        bool used = atomic_load_explicit(&m->used, memory_order_acquire);
+        if (used && strcmp(m->name, name) != 0)
+            continue;
+        copy_text(m->version, sizeof(m->version), version);
+        if (!used)
+            memcpy(m->name, name, n + 1);
+        atomic_store_explicit(&m->used, 1, memory_order_release);
+        return i;
+    }
+    return 0;
 }

@@ -10,6 +10,7 @@ struct region {
     struct ipc_header *header;
     struct ipc_turn *turn;
     struct ipc_counter_name *names; /* IPC_MODULE_COUNTERS of them */
+    struct ipc_module *modules;     /* IPC_MODULES of them */
     struct ipc_slot *slots;
     unsigned nslots;
     size_t size;
@@ -30,6 +31,10 @@ void region_free(struct region *r);
 /* The number of a module's counter by "module.name": a known one keeps its number (and its value), a new one gets
  * the next; -ENOSPC when all are used. Master only. */
 int region_counter(struct region *r, const char *name, const char *help);
+
+/* The number of a module, 1..: a known name keeps its number, a new one gets the next; the version is the latest that was
+ * given. 0 when all are used, or the name is too long. Master only. */
+unsigned region_module(struct region *r, const char *name, const char *version);
 
 static inline struct ipc_slot *region_slot(const struct region *r, int slot)
 {

@@ -10,7 +10,9 @@
 #define MODULE_CRUMB_H
 
 #include "base/clock.h"
-#include "ipc/layout.h"
+#include "ipc/region.h"
+
+#include <stdbool.h>
 
 /* In the order of crumb_hook_name. */
 enum crumb_hook {
@@ -47,8 +49,18 @@ extern struct ipc_crumb *crumb_here;
  * signal handler may read it. */
 extern __thread uint32_t crumb_thread_where __attribute__((tls_model("initial-exec")));
 
+/* What all know of the modules, by number. Never NULL: before crumb_join nothing is known of any. */
+extern const struct ipc_module *crumb_modules;
+extern uint32_t crumb_generation; /* of the settings this process runs on */
+/* Not 0: the watch over the modules sleeps. Never NULL. */
+extern const _Atomic uint32_t *crumb_watch;
+
+/* From now on this process leaves its crumbs in its slot and looks at what others know of the modules. */
+void crumb_join(struct region *r, int slot, uint32_t generation);
 /* From now on this process leaves its crumbs there. NULL: privately again. */
 void crumb_use(struct ipc_crumb *c);
+/* Wakes the master's watch. */
+void crumb_wake_watch(void);
 const char *crumb_hook_name(enum crumb_hook hook);
 
 /* module: conf_module.number, 0 where it is not known. */
@@ -59,6 +71,8 @@ static inline uint32_t crumb_enter(unsigned module, enum crumb_hook hook)
     if (!was)
         atomic_store_explicit(&c->since_ms, clock_ms(), memory_order_relaxed);
     atomic_store_explicit(&c->where, (uint32_t)module << 8 | (uint32_t)hook, memory_order_relaxed);
+    if (!was && atomic_load_explicit(crumb_watch, memory_order_relaxed))
+        crumb_wake_watch();
     return was;
 }
 static inline void crumb_leave(uint32_t was)
@@ -69,6 +83,14 @@ static inline void crumb_leave(uint32_t was)
 static inline unsigned crumb_module(void)
 {
     return atomic_load_explicit(&crumb_here->where, memory_order_relaxed) >> 8;
+}
+
+/* Has it crashed too often? Then it is not called: its requests are answered with 503, the rest is left out. Lifted for
+ * processes of later settings. number: below IPC_MODULES; 0 is never quarantined. */
+static inline bool crumb_is_quarantined(unsigned number)
+{
+    return atomic_load_explicit(&crumb_modules[number].quarantined, memory_order_relaxed) >=
+           crumb_generation;
 }
 
 #endif

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "module/counter.h"
+#include "module/crumb.h"
 #include "module/post.h"
 #include "module/zone.h"
 
@@ -26,6 +27,7 @@ struct cs_proc {
 struct cs_timer {
     struct timer timer;
     struct list node; /* in host.timers */
+    unsigned module;  /* whose it is */
     cs_cb cb;
     void *arg;
     uint64_t every_ms; /* 0: once */
@@ -99,14 +101,19 @@ static void end_timer(cs_timer *m)
 static void on_timer(struct timer *t)
 {
     cs_timer *m = CONTAINER_OF(t, cs_timer, timer);
+    unsigned module = m->module;
     cs_cb cb = m->cb;
     void *arg = m->arg;
     if (m->every_ms)
         timer_set(&here->loop->timers, t, m->every_ms);
     else
         end_timer(m);
+    if (crumb_is_quarantined(module))
+        return;
     host_enter(here);
+    uint32_t was = crumb_enter(module, CRUMB_TIMER);
     cb(arg);
+    crumb_leave(was);
 }
 
 cs_timer *host_timer(cs_proc *p, int64_t ms, int repeat, cs_cb cb, void *arg)
@@ -116,6 +123,7 @@ cs_timer *host_timer(cs_proc *p, int64_t ms, int repeat, cs_cb cb, void *arg)
     uint64_t wait = ms < 1 ? 1 : (uint64_t)ms;
     timer_init(&m->timer, on_timer);
     list_add_tail(&here->timers, &m->node);
+    m->module = p->module->number;
     m->cb = cb;
     m->arg = arg;
     m->every_ms = repeat ? wait : 0;
@@ -136,11 +144,23 @@ int64_t host_now_ms(void)
 
 /* ---- Hooks of its life ---- */
 
-static bool start_one(struct host *h, cs_proc *p)
+static int call_start(const struct host *h, cs_proc *p)
 {
     const cs_module *desc = p->module->desc;
     int (*hook)(cs_proc *) = h->primary ? desc->primary_start : desc->worker_start;
-    int rc = hook ? hook(p) : CS_OK;
+    if (!hook)
+        return CS_OK;
+    uint32_t was =
+        crumb_enter(p->module->number, h->primary ? CRUMB_PRIMARY_START : CRUMB_WORKER_START);
+    int rc = hook(p);
+    crumb_leave(was);
+    return rc;
+}
+
+static bool start_one(struct host *h, cs_proc *p)
+{
+    const cs_module *desc = p->module->desc;
+    int rc = crumb_is_quarantined(p->module->number) ? CS_OK : call_start(h, p);
     if (rc < 0)
         log_error("module %s: %s failed (%d)", desc->name,
                   h->primary ? "primary_start" : "worker_start", rc);
@@ -151,7 +171,7 @@ static bool start_all(struct host *h)
 {
     h->procs = mem_alloc((h->conf->nmodules + 1) * sizeof *h->procs);
     for (size_t i = 0; i < h->conf->nmodules; i++)
-        if (!zone_attach(h->conf->modules[i].desc))
+        if (!zone_attach(h->conf->modules[i].desc, h->conf->modules[i].number))
             return false;
     for (size_t i = 0; i < h->conf->nmodules; i++) {
         h->procs[i].module = &h->conf->modules[i];
@@ -177,6 +197,7 @@ int host_open(struct host *h, const struct host_opts *opts)
     here = h;
     list_init(&h->timers);
     counter_set_slot(h->region, h->slot);
+    crumb_join(h->region, h->slot, opts->generation);
     int rc = post_open(h);
     if (rc == -ENOTRECOVERABLE) { /* requests need no mail */
         log_error(
@@ -188,15 +209,23 @@ int host_open(struct host *h, const struct host_opts *opts)
     return start_all(h) ? 0 : -1;
 }
 
+static void stop_one(struct host *h, cs_proc *p)
+{
+    const cs_module *desc = p->module->desc;
+    void (*hook)(cs_proc *) = h->primary ? desc->primary_stop : desc->worker_stop;
+    if (!hook || crumb_is_quarantined(p->module->number))
+        return;
+    host_enter(h);
+    uint32_t was =
+        crumb_enter(p->module->number, h->primary ? CRUMB_PRIMARY_STOP : CRUMB_WORKER_STOP);
+    hook(p);
+    crumb_leave(was);
+}
+
 void host_stop(struct host *h)
 {
-    for (size_t i = 0; i < h->conf->nmodules; i++) {
-        const cs_module *desc = h->conf->modules[i].desc;
-        void (*hook)(cs_proc *) = h->primary ? desc->primary_stop : desc->worker_stop;
-        host_enter(h);
-        if (hook)
-            hook(&h->procs[i]);
-    }
+    for (size_t i = 0; i < h->conf->nmodules; i++)
+        stop_one(h, &h->procs[i]);
 }
 
 void host_close(struct host *h)

@@ -10,6 +10,7 @@
 #include "ipc/member.h"
 #include "ipc/topic.h"
 
+#include "module/crumb.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +43,8 @@ struct waiting {
 struct taker {
     struct taker *next;
     void (*on_message)(const cs_msg *m);
-    const char *module, *topic;
+    const struct conf_module *module;
+    const char *topic;
 };
 
 static cs_topic handles[IPC_TOPICS];
@@ -168,11 +170,15 @@ static void finish(struct waiting *w, int result, const cs_msg *answer)
     forget(w);
     host_enter(done.host);
     if (done.applied)
+    if (crumb_is_quarantined(done.module))
+        return;
         done.applied(result, done.arg);
+    uint32_t was = crumb_enter(done.module, CRUMB_DONE);
     else
         done.answered(result, answer, done.arg);
 }
 
+    crumb_leave(was);
 static void on_limit(struct timer *t)
 {
     finish(CONTAINER_OF(t, struct waiting, limit), CS_TIMEOUT, NULL);
@@ -187,7 +193,7 @@ static void on_applied(struct mail_receipt *r)
 static struct waiting *wait_for(struct host *h, int64_t timeout_ms, void *arg)
 {
     struct waiting *w = mem_alloc(sizeof *w);
-    *w = (struct waiting){.host = h, .arg = arg};
+    *w = (struct waiting){.host = h, .arg = arg, .module = crumb_module()};
     timer_init(&w->limit, on_limit);
     timer_set(&h->loop->timers, &w->limit, timeout_ms < 1 ? 1 : (uint64_t)timeout_ms);
     list_add_tail(&h->calls, &w->node);
@@ -324,9 +330,13 @@ static void tell_join(struct host *h, int slot, uint32_t incarnation)
 {
     h->known[slot] = incarnation;
     for (size_t i = 0; i < h->conf->nmodules; i++) {
-        void (*hook)(int, uint32_t) = h->conf->modules[i].desc->on_join;
-        if (hook)
-            hook(host_number(slot), incarnation);
+        const struct conf_module *m = &h->conf->modules[i];
+        void (*hook)(int, uint32_t) = m->desc->on_join;
+        if (!hook || crumb_is_quarantined(m->number))
+            continue;
+        uint32_t was = crumb_enter(m->number, CRUMB_ON_JOIN);
+        hook(host_number(slot), incarnation);
+        crumb_leave(was);
     }
 }
 
@@ -334,9 +344,13 @@ static void tell_leave(struct host *h, int slot, uint32_t incarnation, int signa
 {
     h->known[slot] = 0;
     for (size_t i = 0; i < h->conf->nmodules; i++) {
-        void (*hook)(int, uint32_t, int) = h->conf->modules[i].desc->on_leave;
-        if (hook)
-            hook(host_number(slot), incarnation, signal);
+        const struct conf_module *m = &h->conf->modules[i];
+        void (*hook)(int, uint32_t, int) = m->desc->on_leave;
+        if (!hook || crumb_is_quarantined(m->number))
+            continue;
+        uint32_t was = crumb_enter(m->number, CRUMB_ON_LEAVE);
+        hook(host_number(slot), incarnation, signal);
+        crumb_leave(was);
     }
 }
 
@@ -409,7 +423,7 @@ static void deliver(const struct taker *t, const cs_msg *m)
     if (took > SLOW_US)
         log_warn(
             "the module %s was busy with a message of the topic %s for %llu ms: all else waited",
-            t->module, t->topic, (unsigned long long)took / 1000);
+            t->module->desc->name, t->topic, (unsigned long long)took / 1000);
 }
 
 static void on_message(void *arg, const struct mail_message *m)
@@ -419,11 +433,24 @@ static void on_message(void *arg, const struct mail_message *m)
     if ((int)m->topic == answers) {
         take_answer(h, m);
     } else if ((int)m->topic == members) {
+/* For a report of a crash. */
+static void note_message(const struct mail_message *m)
+{
+    struct ipc_crumb *c = crumb_here;
+    atomic_store_explicit(&c->seq, m->seq, memory_order_relaxed);
+    atomic_store_explicit(&c->topic, m->topic, memory_order_relaxed);
+    atomic_store_explicit(&c->from, m->from_slot, memory_order_relaxed);
+}
+
         if (m->lost)
             look_again(h);
         else
+    if (crumb_is_quarantined(t->module->number))
+        return;
             take_event(h, m);
+    uint32_t was = crumb_enter(t->module->number, CRUMB_ON_MESSAGE);
     } else {
+    crumb_leave(was);
         cs_msg msg = message_of(m, &handles[m->topic]);
         for (const struct taker *t = takers[m->topic]; t; t = t->next)
             deliver(t, &msg);
@@ -432,7 +459,7 @@ static void on_message(void *arg, const struct mail_message *m)
 
 /* ---- The process ---- */
 
-static void take_topics(struct host *h, const cs_module *desc)
+static void take_topics(struct host *h, const struct conf_module *m)
 {
     for (const cs_topic_def *def = desc->topics; def && def->name; def++) {
         struct taker **at = &takers[(*def->ref)->number];
@@ -441,9 +468,9 @@ static void take_topics(struct host *h, const cs_module *desc)
         while (*at)
             at = &(*at)->next;
         *at = mem_alloc(sizeof **at);
-        **at =
-            (struct taker){.on_message = def->on_message, .module = desc->name, .topic = def->name};
+        **at = (struct taker){.on_message = def->on_message, .module = m, .topic = def->name};
         mailbox_subscribe(&h->mail, (*def->ref)->number, true);
+        note_message(m);
     }
 }
 
@@ -457,7 +484,7 @@ static void take_all(struct host *h)
 {
     bool used = false;
     for (size_t i = 0; i < h->conf->nmodules; i++) {
-        take_topics(h, h->conf->modules[i].desc);
+        take_topics(h, &h->conf->modules[i]);
         used |= uses_mail(h->conf->modules[i].desc);
     }
     mailbox_subscribe(&h->mail, (unsigned)answers, used);

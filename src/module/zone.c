@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "module/crumb.h"
 #include "os/lock.h"
 #include "os/shm.h"
 
@@ -27,6 +28,7 @@ struct cs_zone {
     struct head *head;
     const cs_zone_def
         *def; /* of the module that is loaded in this process; NULL until it is attached */
+    unsigned module;
 };
 
 static struct cs_zone *all; /* the newest first */
@@ -86,9 +88,22 @@ void *zone_data(cs_zone *z)
 
 static void begin(cs_zone *z)
 {
-    if (z->def->init)
+    if (z->def->init) {
+        uint32_t was = crumb_enter(z->module, CRUMB_ZONE);
         z->def->init(zone_data(z), z->size);
+        crumb_leave(was);
+    }
     atomic_store(&z->head->ready, 1);
+}
+
+static bool mend(cs_zone *z)
+{
+    if (!z->def->recover)
+        return false;
+    uint32_t was = crumb_enter(z->module, CRUMB_ZONE);
+    int rc = z->def->recover(zone_data(z), z->size);
+    crumb_leave(was);
+    return rc >= 0;
 }
 
 /* Whoever dies in here leaves a lock that says so to the next one. */
@@ -96,7 +111,7 @@ static void recover(cs_zone *z)
 {
     bool ready = atomic_load(&z->head->ready);
     log_warn("a process has died with the lock of the zone %s: making it right", z->name);
-    if (ready && z->def->recover && z->def->recover(zone_data(z), z->size) >= 0)
+    if (ready && mend(z))
         return;
     atomic_store(&z->head->ready, 0);
     memset(zone_data(z), 0, z->size);
@@ -121,10 +136,11 @@ void zone_unlock(cs_zone *z)
     lock_give(&z->head->lock);
 }
 
-static bool attach(const cs_zone_def *def)
+static bool attach(const cs_zone_def *def, unsigned module)
 {
     struct cs_zone *z = *def->ref;
     z->def = def;
+    z->module = module;
     if (zone_lock(z) != CS_OK) {
         log_error("the lock of the zone %s cannot be recovered: restart the server", z->name);
         return false;
@@ -135,10 +151,12 @@ static bool attach(const cs_zone_def *def)
     return true;
 }
 
-bool zone_attach(const cs_module *desc)
+bool zone_attach(const cs_module *desc, unsigned number)
 {
+    if (crumb_is_quarantined(number))
+        return true;
     for (const cs_zone_def *def = desc->zones; def && def->name; def++)
-        if (!attach(def))
+        if (!attach(def, number))
             return false;
     return true;
 }

@@ -10,8 +10,9 @@
 /* Makes or finds the zones that desc declares and fills in its refs. Master (or probe), before the fork. 0, or -1 with
  * a sentence. loud: logs that one has another size than before. */
 int zone_declare(const cs_module *desc, bool loud, struct buf *error);
-/* In a process that runs the module's hooks: runs what init is still due. False when a lock is broken (logged). */
-bool zone_attach(const cs_module *desc);
+/* In a process that runs the module's hooks, before them: runs what init is still due; a module in quarantine gets
+ * none. number: of the module. False when a lock is broken (logged). */
+bool zone_attach(const cs_module *desc, unsigned number);
 
 void *zone_data(cs_zone *z);
 int zone_lock(cs_zone *z);

@@ -90,11 +90,26 @@ static void load_modules(struct settings *s, struct settings_crumb *crumb)
     buf_free(&error);
 }
 
+static void number_modules(struct settings *s, struct region *r)
+{
+    for (size_t i = 0; i < s->conf->nmodules; i++) {
+        struct conf_module *m = &s->conf->modules[i];
+
+        m->number = m->desc ? region_module(r, m->desc->name, m->desc->version) : 0;
+        if (m->desc && !m->number)
+            report_warning(&s->report, &m->head.at, 1,
+                           "this server has seen all the modules that it can keep apart (%d): "
+                           "crashes of \"%s\" are not counted as its own; a restart makes room",
+                           IPC_MODULES - 1, m->desc->name);
+    }
+}
+
 static void attach_modules(struct settings *s, struct region *r, bool loud)
 {
     struct buf error = {0};
 
     check(post_init(r) == 0); /* the first of all topics */
+    number_modules(s, r);
     for (size_t i = 0; i < s->nmodules; i++) {
         buf_clear(&error);
         if (counter_declare(s->descs[i], r, &error) < 0 ||

@@ -69,12 +69,14 @@ static void test_parts_lie_apart(void **state)
     const char *end = (const char *)r.header + r.size;
     assert_true((const char *)(r.header + 1) <= (const char *)r.turn);
     assert_true((const char *)(r.turn + 1) <= (const char *)r.names);
-    assert_true((const char *)(r.names + IPC_MODULE_COUNTERS) <= (const char *)r.slots);
+    assert_true((const char *)(r.names + IPC_MODULE_COUNTERS) <= (const char *)r.modules);
+    assert_true((const char *)(r.modules + IPC_MODULES) <= (const char *)r.slots);
     assert_true((const char *)(r.slots + r.nslots) <= end);
     assert_int_equal((uintptr_t)r.turn % IPC_CACHE_LINE, 0);
     assert_int_equal((uintptr_t)r.slots % IPC_CACHE_LINE, 0);
     memset(r.slots, 0xff, r.nslots * sizeof(*r.slots));
     memset(r.names, 0xff, IPC_MODULE_COUNTERS * sizeof(*r.names));
+    memset(r.modules, 0xff, IPC_MODULES * sizeof(*r.modules));
     assert_int_equal(r.header->magic, IPC_MAGIC);
     assert_int_equal(lock_try(&r.turn->lock), LOCK_TAKEN);
     lock_give(&r.turn->lock);
@@ -211,6 +213,53 @@ static void test_counter_names_run_out(void **state)
     region_free(&r);
 }
 
+static void test_module_numbers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label, *name, *version;
+        unsigned expect;
+    } rows[] = {
+        {"first", "hello", "1.0", 1},
+        {"second", "sse", "1.0", 2},
+        {"known name, another version", "hello", "2.0", 1},
+        {"prefix of a known one", "hell", "1.0", 3},
+        {"no version", "bare", NULL, 4},
+        {"longest name", "a2345678901234567890123456789_1", "1.0", 5},
+        {"one byte too long", "a2345678901234567890123456789_12", "1.0", 0},
+        {"no name", "", "1.0", 0},
+        {"after refusals", "next", "1.0", 6},
+    };
+    struct region r;
+    assert_int_equal(region_new(&r, 1), 0);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        unsigned got = region_module(&r, rows[i].name, rows[i].version);
+        if (got != rows[i].expect)
+            fail_msg("%s: got %u, expected %u", rows[i].label, got, rows[i].expect);
+    }
+    assert_string_equal(r.modules[1].name, "hello");
+    assert_string_equal(r.modules[1].version, "2.0");
+    assert_string_equal(r.modules[4].version, "");
+    assert_int_equal(atomic_load(&r.modules[1].quarantined), 0);
+    region_free(&r);
+    print_message("rows: %zu\n", sizeof(rows) / sizeof(rows[0]));
+}
+
+static void test_module_numbers_run_out(void **state)
+{
+    (void)state;
+    char name[32];
+    struct region r;
+    assert_int_equal(region_new(&r, 1), 0);
+    for (unsigned i = 1; i < IPC_MODULES; i++) {
+        snprintf(name, sizeof(name), "m%u", i);
+        assert_int_equal(region_module(&r, name, "1.0"), i);
+    }
+    assert_int_equal(region_module(&r, "more", "1.0"), 0);
+    assert_int_equal(region_module(&r, "m100", "1.0"), 100);
+    region_free(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -223,6 +272,8 @@ int main(void)
         cmocka_unit_test(test_counter_names),
         cmocka_unit_test(test_counter_help),
         cmocka_unit_test(test_counter_names_run_out),
+        cmocka_unit_test(test_module_numbers),
+        cmocka_unit_test(test_module_numbers_run_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
