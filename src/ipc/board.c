@@ -78,6 +78,15 @@ static const struct board_counter counters[IPC_COUNTERS] = {
                          .help = "Writes to the access log that took longer than 10 ms."},
     [IPC_LOG_DROPPED] = {.name = "cserver_log_dropped_total",
                          .help = "Lines lost because the access log could not be written."},
+    [IPC_STREAM_MESSAGES] = {.name = "cserver_stream_messages_total",
+                             .help = "Messages sent to streams, counted for each stream."},
+    [IPC_STREAM_BYTES] = {.name = "cserver_stream_bytes_total",
+                          .help = "Bytes of messages sent to streams."},
+    [IPC_STREAM_SLOW] = {.name = "cserver_streams_slow_total",
+                         .help = "Streams closed because the client read too slowly."},
+    [IPC_STREAM_SKIPPED] = {.name = "cserver_stream_skipped_total",
+                            .help =
+                                "Messages that streams missed because the client read too slowly."},
 };
 
 const struct board_counter *board_counter(enum ipc_counter c)
@@ -153,6 +162,7 @@ void board_bury(struct region *r, int slot)
     atomic_store_explicit(&s->recycle, 0, memory_order_relaxed);
     atomic_store_explicit(&s->active, 0, memory_order_relaxed);
     atomic_store_explicit(&s->max, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->streams, 0, memory_order_relaxed);
     atomic_store_explicit(&s->pid, 0, memory_order_relaxed);
     atomic_store_explicit(&s->state, IPC_FREE, memory_order_release);
 }

@@ -90,8 +90,12 @@ enum ipc_counter {
     IPC_CLIENT_GONE, /* client went away before its answer was complete */
     IPC_HANDLER_ERRORS,
     IPC_LOG_LINES,
-    IPC_LOG_BLOCKED, /* writes of the access log that took over 10 ms */
-    IPC_LOG_DROPPED, /* lines lost because the log could not be written */
+    IPC_LOG_BLOCKED,     /* writes of the access log that took over 10 ms */
+    IPC_LOG_DROPPED,     /* lines lost because the log could not be written */
+    IPC_STREAM_MESSAGES, /* sent whole to one stream */
+    IPC_STREAM_BYTES,
+    IPC_STREAM_SLOW,    /* streams ended because their client was slow */
+    IPC_STREAM_SKIPPED, /* messages that a slow stream has missed */
     IPC_COUNTERS
 };
 
@@ -159,9 +163,10 @@ struct ipc_slot {
     _Atomic uint32_t kick; /* w: whoever kicks sets it, the slot's process clears it */
 
     /* Read by others to choose whom to kick; w: the slot's process (master after its death). */
-    _Atomic int32_t active; /* open connections */
-    _Atomic int32_t max;    /* most it takes */
-    _Atomic uint32_t fit;   /* enum ipc_fit */
+    _Atomic int32_t active;  /* open connections */
+    _Atomic int32_t max;     /* most it takes */
+    _Atomic int32_t streams; /* open ones, for show */
+    _Atomic uint32_t fit;    /* enum ipc_fit */
     _Atomic uint32_t
         takes; /* 1: it has listeners that are taken turns at. w: turn_init, then the process */
     _Atomic uint32_t

@@ -1,4 +1,4 @@
-/* api_calls.h - the calls of cs_api about requests (api_request.c) and answers (api_response.c), for the table in api.c.
+/* api_calls.h - the calls of cs_api about requests (api_request.c), answers (api_response.c) and streams (api_stream.c), for the table in api.c.
  * cserver.h says what they do. */
 #ifndef SERVE_API_CALLS_H
 #define SERVE_API_CALLS_H
@@ -35,5 +35,20 @@ int api_fail(cs_req *pub, int status, const char *fmt, ...) __attribute__((forma
 int api_start(cs_req *pub, int status, const char *type, int64_t len);
 int api_send(cs_req *pub, cs_str data, int last);
 int api_on_drain(cs_req *pub, cs_req_cb cb, void *arg);
+
+/* ---- api_stream.c ---- */
+
+cs_stream *api_detach(cs_req *pub, int status);
+int api_stream_send(cs_stream *s, cs_str data);
+size_t api_stream_queued(const cs_stream *s);
+int api_stream_on_drain(cs_stream *s, void (*cb)(cs_stream *, void *), void *arg);
+void api_stream_close(cs_stream *s);
+int api_stream_on_close(cs_stream *s, void (*cb)(cs_stream *, void *), void *arg);
+cs_group *api_group(cs_proc *p, const cs_group_opts *opts);
+int api_group_join(cs_group *g, cs_stream *s);
+int api_group_send(cs_group *g, cs_str data);
+int api_group_sendf(cs_group *g, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+size_t api_group_size(const cs_group *g);
+void api_group_end(cs_group *g);
 
 #endif

@@ -5,6 +5,7 @@
 #include "os/sock.h"
 #include "serve/accept.h"
 #include "serve/body.h"
+#include "serve/feed.h"
 #include "serve/request.h"
 #include "serve/respond.h"
 
@@ -17,6 +18,7 @@
 #define LINGER_MS    2000
 #define LINGER_BYTES (16 * 1024) /* so many within that time, and it goes on */
 #define LINGER_MAX   30000       /* in all */
+#define FEED_INPUT   (64 * 1024) /* what the client of a stream may send */
 #define LOOKS        4           /* at a client that takes nothing, within write_timeout */
 
 static void on_ready(struct loop_io *io, uint32_t events);
@@ -78,7 +80,7 @@ cs_str conn_client(struct conn *c)
 
 bool conn_is_idle(const struct conn *c)
 {
-    return !c->current && !c->first && !c->lingering && c->in_off == c->in_len;
+    return !c->current && !c->first && !c->feed && !c->lingering && c->in_off == c->in_len;
 }
 
 void conn_close(struct conn *c)
@@ -96,6 +98,8 @@ void conn_close(struct conn *c)
         c->first->cut = true;
         conn_pop(c);
     }
+    if (c->feed)
+        feed_end(c->feed);
     inbuf_release(s, c->in);
     c->in = NULL;
     count_open(s, s->nconns - 1);
@@ -275,6 +279,13 @@ static bool fill(struct conn *c)
     return true;
 }
 
+static void drop_unread(struct conn *c)
+{
+    inbuf_release(c->serve, c->in);
+    c->in = NULL;
+    c->in_off = c->in_len = 0;
+}
+
 static void drop_input(struct conn *c)
 {
     char waste[16 * 1024];
@@ -367,9 +378,8 @@ static void finish(struct conn *c)
         return;
     }
     c->lingering = true;
-    inbuf_release(c->serve, c->in);
-    c->in = NULL;
-    c->in_off = c->in_len = 0;
+    c->dropped = 0;
+    drop_unread(c);
     stream_shut(&c->stream);
     c->linger_until = clock_ms() + LINGER_MAX;
     set_deadline(c, CONN_WAIT_LINGER, LINGER_MS);
@@ -382,9 +392,7 @@ static void finish(struct conn *c)
 static void go_idle(struct conn *c)
 {
     struct serve *s = c->serve;
-    inbuf_release(s, c->in);
-    c->in = NULL;
-    c->in_off = c->in_len = 0;
+    drop_unread(c);
     if (list_empty(&c->idle_node))
         list_add_tail(&s->idle, &c->idle_node);
     if (c->requests)
@@ -405,6 +413,8 @@ static void await(struct conn *c)
             c->unsent = -1;
         }
         c->progress = false;
+    } else if (c->feed) {
+        c->wait = CONN_WAIT_NONE;
     } else if (!r) {
         go_idle(c);
     } else if (r->reading) {
@@ -435,6 +445,35 @@ static void watch(struct conn *c, bool unwanted_fired)
         conn_close(c);
 }
 
+/* The requests have ended, the stream goes on. */
+static void run_feed(struct conn *c)
+{
+    drop_unread(c);
+    enum out_result res = feed_flush(c->feed);
+    if (res == OUT_BROKEN || c->eof) {
+        conn_close(c);
+    } else if (res == OUT_DONE && c->feed->closing) {
+        feed_end(c->feed);
+        finish(c);
+    } else {
+        await(c);
+        watch(c, false);
+    }
+}
+
+/* The client of a stream has nothing to say; what it says ends with it. */
+static void hear_feed(struct conn *c, uint32_t events)
+{
+    if (events & EPOLLIN)
+        drop_input(c);
+    else if (events & (EPOLLERR | EPOLLHUP))
+        conn_close(c);
+    if (!c->closed && c->dropped > FEED_INPUT)
+        conn_close(c);
+    if (!c->closed)
+        run_feed(c);
+}
+
 static void run(struct conn *c)
 {
     bool more = true;
@@ -450,6 +489,8 @@ static void run(struct conn *c)
     c->running = false;
     if (c->broken)
         conn_close(c);
+    else if (!c->first && c->feed)
+        run_feed(c);
     else if (!c->first && (c->last_one || (c->eof && !c->current)))
         finish(c);
     else if (c->eof && !c->blocked && c->current &&
@@ -474,6 +515,18 @@ void conn_wake(struct conn *c)
         loop_later(c->serve->loop, &c->task);
 }
 
+void conn_push(struct conn *c)
+{
+    if (!c->running && !c->closed && !c->broken && !c->first && !c->blocked)
+        run_feed(c);
+}
+
+void conn_break(struct conn *c)
+{
+    c->broken = true;
+    conn_wake(c);
+}
+
 static void on_task(struct loop_task *t)
 {
     struct conn *c = CONTAINER_OF(t, struct conn, task);
@@ -486,6 +539,10 @@ static void on_ready(struct loop_io *io, uint32_t events)
     struct conn *c = CONTAINER_OF(io, struct conn, io);
     if (c->lingering) {
         drop_input(c);
+        return;
+    }
+    if (c->feed && !c->first) {
+        hear_feed(c, events);
         return;
     }
     if (!list_empty(&c->idle_node))

@@ -4,6 +4,9 @@
  *   IDLE --bytes--> HEAD --head complete--> request runs (body, handler, answer) --done--> IDLE or
  * LINGER
  *
+ * An answer may go on as a stream when its request has ended (feed.h). It is the connection's last: what the client sends
+ * then is dropped.
+ *
  * A batch of pipelined requests is answered in one write. Every way out goes through conn_close. */
 #ifndef SERVE_CONN_H
 #define SERVE_CONN_H
@@ -14,6 +17,7 @@
 
 #include <netinet/in.h>
 
+struct feed;
 struct request;
 
 enum conn_wait { /* what the deadline stands for */
@@ -48,6 +52,7 @@ struct conn {
     struct request *first,
         **last;     /* all that still have output to send, in order; current is the last of them */
     unsigned queue; /* how many those are */
+    struct feed *feed; /* a stream; it comes when all requests have ended */
     uint64_t requests; /* heads seen */
     uint64_t sent;     /* bytes */
     uint64_t ahead;    /* bytes of complete answers that were queued since all had left */
@@ -88,6 +93,12 @@ void conn_begin(struct conn *c);
 /* Something happened to the current request outside of the connection's own events (a timer, an
  * answer): go on with it at the end of this turn of the loop. */
 void conn_wake(struct conn *c);
+
+/* Sends what waits for its stream, as far as that is possible now. May end the connection. */
+void conn_push(struct conn *c);
+
+/* Ends the connection at the end of this turn, without sending what waits. */
+void conn_break(struct conn *c);
 
 /* Ends the connection now; requests still alive learn it through on_close. */
 void conn_close(struct conn *c);

@@ -1,5 +1,6 @@
 #include "serve/handle.h"
 
+#include "serve/feed.h"
 #include "serve/respond.h"
 
 static const cs_module *module_of(const struct request *r)
@@ -38,6 +39,7 @@ static void fail(struct request *r, const char *what, int rc)
 /* What a handler's result means. True: ask the next one. */
 static bool judge(struct request *r, int rc)
 {
+    feed_judge(r, rc);
     if (rc == CS_DECLINED && !r->answered) {
         if (r->sink == REQUEST_SINK_STREAM)
             r->sink = REQUEST_SINK_WAIT;

@@ -181,6 +181,11 @@ static int64_t max(const struct region *r, int slot)
     return atomic_load_explicit(&r->slots[slot].max, memory_order_relaxed);
 }
 
+static int64_t streams(const struct region *r, int slot)
+{
+    return atomic_load_explicit(&r->slots[slot].streams, memory_order_relaxed);
+}
+
 /* Of those that live: what it says would be another series with each incarnation. */
 static void put_info(const struct owners *all, struct publisher *p, const char *name,
                      const char *help)
@@ -274,6 +279,8 @@ static void put_workers(const struct region *r, struct publisher *p)
     owners_gauge(&workers, p, "cserver_connections", "Open connections.", active);
     owners_gauge(&workers, p, "cserver_connections_max", "Most connections that the worker takes.",
                  max);
+    owners_gauge(&workers, p, "cserver_streams",
+                 "Open streams: answers that go on without a request.", streams);
     put_all_counters(&workers, p);
     put_histograms(&workers, p);
 }

@@ -5,6 +5,7 @@
 #include "http/uri.h"
 #include "serve/access_log.h"
 #include "serve/body.h"
+#include "serve/feed.h"
 #include "serve/handle.h"
 #include "serve/respond.h"
 
@@ -234,6 +235,8 @@ void request_end(struct request *r)
     }
     if (r->has_token)
         drop_token(r);
+    if (r->feed)
+        feed_end(r->feed);
     timer_clear(timers, &r->patience);
     for (struct request_timer *t = r->timers; t; t = t->next)
         timer_clear(timers, &t->timer);

@@ -27,6 +27,8 @@ enum request_sink {       /* where body bytes go */
     REQUEST_SINK_DISCARD  /* answered already: read and dropped to keep the connection usable */
 };
 
+struct feed;
+
 struct request_field {
     struct request_field *next;
     cs_str name, value;
@@ -94,6 +96,7 @@ struct request {
     struct request_field *fields;
     struct http_validators validators;
     struct out out;
+    struct feed *feed;  /* a stream, while the hook that has made it has not returned */
     uint64_t body_sent; /* body bytes queued; for the log what has left is taken from out */
     int64_t promised;   /* declared length of a piecewise answer; -1 unknown */
     cs_req_cb on_drain;

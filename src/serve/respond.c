@@ -20,6 +20,7 @@
 struct shape {
     int64_t len;          /* -1: unknown */
     bool ranges;          /* "Accept-Ranges: bytes" */
+    bool open;            /* ends with the connection */
     cs_str content_range; /* "bytes 0-1/2"; p == NULL: none */
 };
 
@@ -108,7 +109,7 @@ static size_t head_size(const struct request *r, const struct shape *s)
 static char *put_length(struct request *r, char *p, const struct shape *s)
 {
     int status = r->status;
-    if (status == 304 || status == 204 || status < 200)
+    if (s->open || status == 304 || status == 204 || status < 200)
         return p;
     if (s->len >= 0) {
         p = put(p, CS_S("Content-Length: "));
@@ -425,6 +426,20 @@ int respond_start(struct request *r, int status, const char *type, int64_t len)
     char *start = make_head(r, &(struct shape){.len = len}, 0, &end);
     out_add_mem(&r->out, &r->arena, start, (size_t)(end - start));
     conn_wake(r->conn);
+    return CS_OK;
+}
+
+int respond_detach(struct request *r, int status)
+{
+    if (r->answered)
+        return CS_ERROR;
+    r->status = status;
+    r->no_body = r->no_body || http_status_bodiless(status);
+    r->keep_alive = false;
+    char *end;
+    char *start = make_head(r, &(struct shape){.len = -1, .open = true}, 0, &end);
+    out_add_mem(&r->out, &r->arena, start, (size_t)(end - start));
+    complete(r);
     return CS_OK;
 }
 

@@ -35,6 +35,10 @@ int respond_start(struct request *r, int status, const char *type, int64_t len);
  * already, or more than announced: that aborts the answer). */
 int respond_send(struct request *r, cs_str data, bool last);
 
+/* The head of an answer whose end is the end of the connection, and no body: that is somebody else's. CS_OK, or CS_ERROR
+ * when there is an answer already. */
+int respond_detach(struct request *r, int status);
+
 /* Fields of the answer. CS_OK, CS_ERROR (bad or reserved), CS_CLOSED. */
 int respond_set_field(struct request *r, cs_str name, cs_str value, bool add);
 
