@@ -283,7 +283,7 @@ void feed_close(struct feed *f)
 
 static void call(struct feed *f, struct feed_call c)
 {
-    if (!c.cb)
+    if (!c.cb || crumb_is_quarantined(c.module))
         return;
     serve_enter_module(f->serve);
     uint32_t was = crumb_enter(c.module, CRUMB_STREAM);
