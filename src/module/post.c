@@ -9,8 +9,8 @@
 #include "base/mem.h"
 #include "ipc/member.h"
 #include "ipc/topic.h"
-
 #include "module/crumb.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +37,7 @@ struct waiting {
     void (*answered)(int result, const cs_msg *answer, void *arg);
     void (*applied)(int result, void *arg);
     void *arg;
+    unsigned module; /* whose callback it is */
 };
 
 /* Who takes a topic, in the order of the modules. */
@@ -168,17 +169,17 @@ static void finish(struct waiting *w, int result, const cs_msg *answer)
 {
     struct waiting done = *w;
     forget(w);
-    host_enter(done.host);
-    if (done.applied)
     if (crumb_is_quarantined(done.module))
         return;
-        done.applied(result, done.arg);
+    host_enter(done.host);
     uint32_t was = crumb_enter(done.module, CRUMB_DONE);
+    if (done.applied)
+        done.applied(result, done.arg);
     else
         done.answered(result, answer, done.arg);
+    crumb_leave(was);
 }
 
-    crumb_leave(was);
 static void on_limit(struct timer *t)
 {
     finish(CONTAINER_OF(t, struct waiting, limit), CS_TIMEOUT, NULL);
@@ -414,11 +415,24 @@ static void look_again(struct host *h)
     }
 }
 
+/* For a report of a crash. */
+static void note_message(const struct mail_message *m)
+{
+    struct ipc_crumb *c = crumb_here;
+    atomic_store_explicit(&c->seq, m->seq, memory_order_relaxed);
+    atomic_store_explicit(&c->topic, m->topic, memory_order_relaxed);
+    atomic_store_explicit(&c->from, m->from_slot, memory_order_relaxed);
+}
+
 /* Nothing else of this process goes on meanwhile. */
 static void deliver(const struct taker *t, const cs_msg *m)
 {
+    if (crumb_is_quarantined(t->module->number))
+        return;
     uint64_t before = clock_us_now();
+    uint32_t was = crumb_enter(t->module->number, CRUMB_ON_MESSAGE);
     t->on_message(m);
+    crumb_leave(was);
     uint64_t took = clock_us_now() - before;
     if (took > SLOW_US)
         log_warn(
@@ -433,25 +447,13 @@ static void on_message(void *arg, const struct mail_message *m)
     if ((int)m->topic == answers) {
         take_answer(h, m);
     } else if ((int)m->topic == members) {
-/* For a report of a crash. */
-static void note_message(const struct mail_message *m)
-{
-    struct ipc_crumb *c = crumb_here;
-    atomic_store_explicit(&c->seq, m->seq, memory_order_relaxed);
-    atomic_store_explicit(&c->topic, m->topic, memory_order_relaxed);
-    atomic_store_explicit(&c->from, m->from_slot, memory_order_relaxed);
-}
-
         if (m->lost)
             look_again(h);
         else
-    if (crumb_is_quarantined(t->module->number))
-        return;
             take_event(h, m);
-    uint32_t was = crumb_enter(t->module->number, CRUMB_ON_MESSAGE);
     } else {
-    crumb_leave(was);
         cs_msg msg = message_of(m, &handles[m->topic]);
+        note_message(m);
         for (const struct taker *t = takers[m->topic]; t; t = t->next)
             deliver(t, &msg);
     }
@@ -461,7 +463,7 @@ static void note_message(const struct mail_message *m)
 
 static void take_topics(struct host *h, const struct conf_module *m)
 {
-    for (const cs_topic_def *def = desc->topics; def && def->name; def++) {
+    for (const cs_topic_def *def = m->desc->topics; def && def->name; def++) {
         struct taker **at = &takers[(*def->ref)->number];
         if (!def->on_message)
             continue;
@@ -470,7 +472,6 @@ static void take_topics(struct host *h, const struct conf_module *m)
         *at = mem_alloc(sizeof **at);
         **at = (struct taker){.on_message = def->on_message, .module = m, .topic = def->name};
         mailbox_subscribe(&h->mail, (*def->ref)->number, true);
-        note_message(m);
     }
 }
 
