@@ -1,0 +1,152 @@
+/* redirect.c - sends the client to another address, with the path and the query it asked for or
+ * without. Every byte that came from the request is escaped before it goes into Location. */
+#include <cserver/cserver.h>
+
+struct conf {
+    cs_str to;
+    int64_t status; /* index into status_words */
+    _Bool keep_path;
+    _Bool keep_query;
+};
+
+static const char *const status_words[] = {"301", "302", "303", "307", "308", NULL};
+static const short status_codes[] = {301, 302, 303, 307, 308};
+
+/* A text that is put together in the request's memory. */
+struct text {
+    char *p;
+    size_t n;
+};
+
+static void put(struct text *t, cs_str s)
+{
+    if (s.n)
+        memcpy(t->p + t->n, s.p, s.n);
+    t->n += s.n;
+}
+
+/* May c stand in a path (RFC 3986 section 3.3)? `more` are the bytes beyond it. */
+static int is_plain(char c, const char *more)
+{
+    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+        return 1;
+    return c && (strchr("-._~!$&'()*+,;=:@/", c) || strchr(more, c));
+}
+
+/* Needs room for 3 * s.n bytes. */
+static void put_escaped(struct text *t, cs_str s, const char *more)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned char c = (unsigned char)s.p[i];
+        if (is_plain(s.p[i], more)) {
+            t->p[t->n++] = s.p[i];
+        } else {
+            t->p[t->n++] = '%';
+            t->p[t->n++] = hex[c >> 4];
+            t->p[t->n++] = hex[c & 15];
+        }
+    }
+}
+
+/* A decoded path. What reads "%2F" in it was an encoded slash, which the server does not decode. */
+static void put_path(struct text *t, cs_str path)
+{
+    while (path.n) {
+        size_t n = 0;
+        while (n < path.n && !(path.n - n >= 3 && !memcmp(path.p + n, "%2F", 3)))
+            n++;
+        put_escaped(t, (cs_str){path.p, n}, "");
+        if (n < path.n) {
+            put(t, CS_S("%2F"));
+            n += 3;
+        }
+        path = (cs_str){path.p + n, path.n - n};
+    }
+}
+
+/* Cuts s at the first c: the part from c on (empty when there is none) is returned. */
+static cs_str cut(cs_str *s, char c)
+{
+    const char *at = s->n ? memchr(s->p, c, s->n) : NULL;
+    if (!at)
+        return (cs_str){"", 0};
+    cs_str tail = {at, s->n - (size_t)(at - s->p)};
+    s->n -= tail.n;
+    return tail;
+}
+
+/* to = base ? query # fragment: the path goes behind the base, the query behind its query. */
+static cs_str location(cs_req *r, const struct conf *c)
+{
+    const cs_req_info *q = cs_info(r);
+    struct text t = {cs_alloc(r, c->to.n + 3 * (q->path.n + q->query.n) + 1), 0};
+    if (!t.p)
+        return (cs_str){NULL, 0};
+    cs_str base = c->to;
+    cs_str fragment = cut(&base, '#');
+    cs_str query = cut(&base, '?');
+    if (c->keep_path && base.n && base.p[base.n - 1] == '/')
+        base.n--;
+    put(&t, base);
+    if (c->keep_path)
+        put_path(&t, q->path);
+    put(&t, query);
+    if (c->keep_query && q->query.n) {
+        put(&t, query.n ? CS_S("&") : CS_S("?"));
+        put_escaped(&t, q->query, "%?");
+    }
+    put(&t, fragment);
+    return (cs_str){t.p, t.n};
+}
+
+static int handler(cs_req *r)
+{
+    const struct conf *c = cs_conf(r);
+    cs_str to = location(r, c);
+    if (!to.p)
+        return CS_NOMEM;
+    int rc = cs_set_header(r, "Location", to);
+    return rc == CS_OK ? status_codes[c->status] : rc;
+}
+
+static int has_scheme(cs_str s)
+{
+    size_t n = 0;
+    while (n < s.n && ((s.p[n] | 32) >= 'a' && (s.p[n] | 32) <= 'z'))
+        n++;
+    return n > 0 && s.n - n > 3 && !memcmp(s.p + n, "://", 3);
+}
+
+static int on_config(cs_conf *cc, const void *conf)
+{
+    const struct conf *c = conf;
+    for (size_t i = 0; i < c->to.n; i++)
+        if (c->to.p[i] <= ' ' || c->to.p[i] > '~')
+            return cs_conf_error(cc, "to",
+                                 "has a byte that an address may not have (number %zu): "
+                                 "write it as %%%02X",
+                                 i + 1, (unsigned char)c->to.p[i]);
+    if (c->to.n && c->to.p[0] != '/' && !has_scheme(c->to))
+        return cs_conf_error(cc, "to",
+                             "\"%.*s\" is neither a path nor an address: write /%.*s or "
+                             "https://%.*s",
+                             CS_F(c->to), CS_F(c->to), CS_F(c->to));
+    return CS_OK;
+}
+
+static const cs_directive directives[] = {
+    CS_STRING(struct conf, to, NULL, 1, 4096, CS_REQUIRED | CS_PER_ROUTE,
+              "Where to: a path, or a whole address such as https://example.com/."),
+    CS_ENUM(struct conf, status, "302", status_words, CS_PER_ROUTE,
+            "Status of the answer: 301 and 308 are for ever, 307 and 308 keep the method."),
+    CS_BOOL(struct conf, keep_path, "off", CS_PER_ROUTE,
+            "Add the path of the request to the one of `to`."),
+    CS_BOOL(struct conf, keep_query, "off", CS_PER_ROUTE,
+            "Add the query of the request to the one of `to`."),
+    CS_END,
+};
+
+CS_MODULE(.name = "redirect", .version = "1.0", .help = "Sends the client to another address.",
+          .directives = directives, .conf_size = sizeof(struct conf), .on_config = on_config,
+          .handler = handler);
