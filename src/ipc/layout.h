@@ -241,6 +241,7 @@ _Static_assert(sizeof(struct ipc_slot) % IPC_CACHE_LINE == 0, "slots keep their 
 #define IPC_MAIL_CELL   128   /* bytes; a record takes whole cells */
 #define IPC_MAIL_CELLS  8192  /* of the ring; a power of two */
 #define IPC_MAIL_MAX    65536 /* bytes of one message */
+#define IPC_MAIL_STARTS 64    /* parts of the ring of which the beginning of a record is known */
 
 /* One message as it lies in the ring: this head, then the payload. It never wraps: where the end of the ring is too
  * near, a record of the topic IPC_MAIL_PAD fills it. Written as words: see ring.h. */
@@ -372,6 +373,10 @@ struct ipc_mail {
     alignas(IPC_CACHE_LINE) struct lock lock;
     _Atomic uint64_t gate; /* no live cursor is below it; w: lock */
     _Atomic uint64_t seq;  /* of the last message; w: lock */
+    /* For those who read what they have passed (replay.h): what lies a whole ring before `reserved` is written over, or
+     * will be next; where, in each part of the ring, the first record begins, if one does. w: lock */
+    _Atomic uint64_t reserved;
+    _Atomic uint64_t starts[IPC_MAIL_STARTS];
     struct ipc_mail_journal journal;
 
     alignas(IPC_CACHE_LINE) _Atomic uint64_t

@@ -20,6 +20,7 @@
 #include <time.h>
 
 #define PATIENCE_US 10000000
+#define PART        (IPC_MAIL_CELLS / IPC_MAIL_STARTS)
 
 static uint64_t get(const _Atomic uint64_t *n)
 {
@@ -282,11 +283,32 @@ static void write_journal(struct region *r, const struct ipc_mail_record *rec)
     atomic_store_explicit(&j->end, rec->pos + rec->cells, memory_order_release);
 }
 
+static _Atomic uint64_t *start_near(const struct region *r, uint64_t pos)
+{
+    return &r->mail->starts[pos / PART % IPC_MAIL_STARTS];
+}
+
+/* Before the commit: a dead writer's place is the next one's too. */
+static void note_start(struct region *r, uint64_t pos)
+{
+    _Atomic uint64_t *start = start_near(r, pos);
+    if (get(start) / PART != pos / PART)
+        set(start, pos);
+}
+
+/* Never back: a dead writer may have come further than the next one does. */
+static void reserve(struct region *r, uint64_t end)
+{
+    if (get(&r->mail->reserved) < end)
+        set(&r->mail->reserved, end);
+}
+
 static void commit(struct region *r, struct ipc_mail_record *rec, const void *data)
 {
     rec->seq = get(&r->mail->seq) + 1;
     rec->number = get(&r->topics[rec->topic].published) + 1;
     rec->check = checksum(rec);
+    note_start(r, rec->pos);
     words_store(cell_at(r, rec->pos), rec, sizeof(*rec));
     words_store(cell_at(r, rec->pos) + IPC_MAIL_HEAD, data, rec->len);
     topic_keep(r, rec, data);
@@ -306,7 +328,9 @@ static enum ring_result place(struct region *r, struct ipc_mail_record *rec, con
         return RING_NOBODY;
     if (!has_room(r, head, pad + rec->cells))
         return RING_FULL;
-    /* A reader that has just been evicted and finds new words in its copy finds its new state too. */
+    reserve(r, head + pad + rec->cells);
+    /* A reader that has just been evicted and finds new words in its copy finds its new state too; one that replays finds
+     * what has been reserved. */
     atomic_thread_fence(memory_order_release);
     if (pad)
         write_pad(r, head, pad);
@@ -328,6 +352,17 @@ enum ring_result ring_append(struct region *r, int slot, struct ipc_mail_record 
 }
 
 /* ---- Reading ---- */
+
+uint64_t ring_start(const struct region *r, uint64_t from, uint64_t end)
+{
+    uint64_t first = end;
+    for (unsigned i = 0; i < IPC_MAIL_STARTS; i++) {
+        uint64_t start = get(&r->mail->starts[i]);
+        if (start >= from && start < first)
+            first = start;
+    }
+    return first;
+}
 
 bool ring_read(const struct region *r, uint64_t pos, struct ipc_mail_record *rec)
 {

@@ -67,6 +67,18 @@ static inline uint64_t ring_head(const struct region *r)
     return atomic_load_explicit(&r->mail->head, memory_order_acquire);
 }
 
+/* What lies before it is overwritten, or may be at this moment. Who has copied what lies behind it, and then finds it
+ * behind it still, has a whole copy. */
+static inline uint64_t ring_oldest(const struct region *r)
+{
+    atomic_thread_fence(memory_order_acquire);
+    uint64_t end = atomic_load_explicit(&r->mail->reserved, memory_order_relaxed);
+    return end > r->mail->cells ? end - r->mail->cells : 0;
+}
+/* The first place at or behind `from` of which it is known that a record begins there; `end` when there is none before
+ * that. Payloads may look like records, so nobody guesses. */
+uint64_t ring_start(const struct region *r, uint64_t from, uint64_t end);
+
 /* The record at pos; false when it makes no sense (damaged, or overwritten meanwhile). */
 bool ring_read(const struct region *r, uint64_t pos, struct ipc_mail_record *rec);
 /* rec->len bytes; `to` has room for IPC_MAIL_MAX. */

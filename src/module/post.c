@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ipc/member.h"
+#include "ipc/replay.h"
 #include "ipc/topic.h"
 #include "module/crumb.h"
 
@@ -285,6 +286,23 @@ static cs_msg message_of(const struct mail_message *m, cs_topic *topic)
                     .lost = m->lost,
                     .retained = m->retained,
                     .call = m->call};
+}
+
+/* What `each` publishes may write over the ring, not over the copies. */
+int post_replay(cs_topic *t, uint64_t after, int (*each)(const cs_msg *m, void *arg), void *arg)
+{
+    struct host *h = host_here();
+    struct mail_message m;
+    struct replay rp;
+    check(h && t && each);
+    replay_take(&rp, &h->mail, t->number, after);
+    int rc = rp.beyond ? CS_ERROR : rp.missing ? CS_CLOSED : CS_OK, stop = 0;
+    while (!stop && replay_next(&rp, &m)) {
+        cs_msg msg = message_of(&m, t);
+        stop = each(&msg, arg);
+    }
+    replay_free(&rp);
+    return stop ? stop : rc;
 }
 
 static struct waiting *find_call(const struct host *h, uint32_t call)

@@ -21,5 +21,6 @@ int post_publish_applied(cs_topic *t, int to, const void *data, size_t len, int6
 int post_call(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
               void (*done)(int result, const cs_msg *answer, void *arg), void *arg);
 int post_answer(const cs_msg *m, const void *data, size_t len);
+int post_replay(cs_topic *t, uint64_t after, int (*each)(const cs_msg *m, void *arg), void *arg);
 
 #endif
