@@ -1,7 +1,10 @@
 /* clock.c - two readings of the vdso per turn of the loop, and plain loads for everybody else. */
 #include "base/clock.h"
 
+#include <stdbool.h>
+
 static uint64_t mono_us, mono_ms, wall_us;
+static bool frozen;
 
 static uint64_t read_us(clockid_t id)
 {
@@ -12,6 +15,8 @@ static uint64_t read_us(clockid_t id)
 
 void clock_update(void)
 {
+    if (frozen)
+        return;
     mono_us = read_us(CLOCK_MONOTONIC);
     mono_ms = mono_us / 1000;
     wall_us = read_us(CLOCK_REALTIME);
@@ -34,5 +39,24 @@ uint64_t clock_wall_us(void)
 
 uint64_t clock_us_now(void)
 {
-    return read_us(CLOCK_MONOTONIC);
+    return frozen ? mono_us : read_us(CLOCK_MONOTONIC);
+}
+
+void clock_freeze(void)
+{
+    clock_update();
+    frozen = true;
+}
+
+void clock_advance(uint64_t ms)
+{
+    mono_us += ms * 1000;
+    mono_ms = mono_us / 1000;
+    wall_us += ms * 1000;
+}
+
+void clock_thaw(void)
+{
+    frozen = false;
+    clock_update();
 }

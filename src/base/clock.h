@@ -18,4 +18,9 @@ static inline time_t clock_wall(void)
 /* Monotonic microseconds right now. */
 uint64_t clock_us_now(void);
 
+/* For tests: from now on all of the above stand still, and are moved by hand; then they go with the machine again. */
+void clock_freeze(void);
+void clock_advance(uint64_t ms);
+void clock_thaw(void);
+
 #endif
