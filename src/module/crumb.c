@@ -29,6 +29,15 @@ void crumb_join(struct region *r, int slot, uint32_t generation)
     crumb_watch = &r->header->watch_sleeps;
 }
 
+void crumb_part(void)
+{
+    shared = NULL;
+    crumb_use(NULL);
+    crumb_modules = unknown;
+    crumb_generation = 1;
+    crumb_watch = &awake;
+}
+
 void crumb_wake_watch(void)
 {
     if (atomic_exchange(&shared->header->watch_sleeps, 0))

@@ -57,6 +57,8 @@ extern const _Atomic uint32_t *crumb_watch;
 
 /* From now on this process leaves its crumbs in its slot and looks at what others know of the modules. */
 void crumb_join(struct region *r, int slot, uint32_t generation);
+/* As before crumb_join: the region is about to go. */
+void crumb_part(void);
 /* From now on this process leaves its crumbs there. NULL: privately again. */
 void crumb_use(struct ipc_crumb *c);
 /* Wakes the master's watch. */

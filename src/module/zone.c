@@ -160,3 +160,14 @@ bool zone_attach(const cs_module *desc, unsigned number)
             return false;
     return true;
 }
+
+void zone_drop(void)
+{
+    while (all) {
+        struct cs_zone *z = all;
+        all = z->next;
+        shm_free(z->head, HEAD_SIZE + z->size);
+        free(z->name);
+        free(z);
+    }
+}

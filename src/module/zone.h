@@ -18,4 +18,7 @@ void *zone_data(cs_zone *z);
 int zone_lock(cs_zone *z);
 void zone_unlock(cs_zone *z);
 
+/* Frees all zones: for tests, between two servers in one process. */
+void zone_drop(void);
+
 #endif
