@@ -57,6 +57,8 @@ struct conf_server {
     cs_list cpu;           /* "off", "auto", or numbers and ranges: conf/cpu.h */
     int64_t recycle_after; /* requests of one worker; 0 = never */
     int64_t mailbox_stall; /* ms */
+    int64_t threads;       /* most for jobs of modules, in each process */
+    _Bool module_debug;
 };
 
 enum conf_policy {

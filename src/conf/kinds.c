@@ -70,6 +70,15 @@ static const cs_directive server[] = {
             "How long a process that reads no messages may hold up those who send before it is "
             "passed over; it learns "
             "how many it has missed."),
+    CS_INT(
+        struct conf_server, threads, "4", 1, 64, 0,
+        "Most threads of a process for what modules have done apart from the loop. They are made "
+        "when they are needed."),
+    CS_BOOL(
+        struct conf_server, module_debug, "off", 0,
+        "For those who write modules: every call of a module is looked at, one from a wrong thread "
+        "or with a request that has ended ends the worker with a sentence in the log, and so does "
+        "a look at the memory of such a request. Costs time."),
     CS_END};
 
 static const cs_directive accept_table[] = {

@@ -6,7 +6,9 @@
 #include "base/mem.h"
 #include "module/counter.h"
 #include "module/crumb.h"
+#include "module/job.h"
 #include "module/post.h"
+#include "module/watch.h"
 #include "module/zone.h"
 
 #include <errno.h>
@@ -16,9 +18,11 @@
 
 #define MAX_MESSAGES 64 /* of one turn of the loop: then connections have theirs */
 #define MAX_US       100
+#define MAX_JOBS     1024 /* that wait for a thread */
+#define WORK_MS      100  /* for those that run at the very end, after the time to drain */
 
-/* Modules do not carry it around. */
-static struct host *here;
+/* Modules do not carry it around. Their threads look at it too, to log. */
+static struct host *_Atomic here;
 
 struct cs_proc {
     const struct conf_module *module;
@@ -62,7 +66,8 @@ const void *host_module_conf(cs_proc *p)
 
 static const struct conf_module *module_of(const void *mod)
 {
-    const struct conf *conf = here ? here->conf : NULL;
+    const struct host *h = here;
+    const struct conf *conf = h ? h->conf : NULL;
     for (size_t i = 0; conf && i < conf->nmodules; i++)
         if (conf->modules[i].desc && (const void *)conf->modules[i].desc->api == mod)
             return &conf->modules[i];
@@ -73,6 +78,20 @@ const void *host_conf_of(const void *mod)
 {
     const struct conf_module *m = module_of(mod);
     return m ? m->conf : NULL;
+}
+
+unsigned host_module_of(const cs_proc *p)
+{
+    return p->module->number;
+}
+
+const char *host_module_name(unsigned number)
+{
+    const struct host *h = here;
+    for (size_t i = 0; h && number && i < h->conf->nmodules; i++)
+        if (h->conf->modules[i].number == number)
+            return h->conf->modules[i].head.label.p;
+    return "?";
 }
 
 static const char *module_name(const void *mod)
@@ -196,6 +215,8 @@ int host_open(struct host *h, const struct host_opts *opts)
                  .generation = opts->generation}};
     here = h;
     list_init(&h->timers);
+    list_init(&h->watches);
+    pool_init(&h->pool, h->loop, (unsigned)h->conf->server.threads, MAX_JOBS);
     counter_set_slot(h->region, h->slot);
     crumb_join(h->region, h->slot, opts->generation);
     int rc = post_open(h);
@@ -228,9 +249,20 @@ void host_stop(struct host *h)
         stop_one(h, &h->procs[i]);
 }
 
+bool host_end_work(struct host *h)
+{
+    if (pool_close(&h->pool, WORK_MS))
+        return true;
+    LIST_EACH(it, &h->pool.jobs)
+    log_warn("work of module %s still runs on a thread: this process ends without it",
+             host_module_name(job_module(CONTAINER_OF(it, struct pool_job, all))));
+    return false;
+}
+
 void host_close(struct host *h)
 {
     post_close(h); /* calls modules for the last time */
+    watch_end_all(h);
     LIST_EACH(it, &h->timers)
     end_timer(CONTAINER_OF(it, cs_timer, node));
     free(h->procs);
@@ -255,9 +287,18 @@ void host_drain(struct host *h)
     mailbox_drain(&h->mail, MAX_MESSAGES, MAX_US);
 }
 
-/* Not until nothing is left: there may be no end to what others send. */
+static bool has_worked(struct host *h)
+{
+    if (!h->last_job)
+        h->last_job = 1 + h->pool.serial;
+    return pool_oldest(&h->pool) >= h->last_job;
+}
+
+/* Not until nothing is left: there may be no end to what others send, or to jobs that begin others. */
 bool host_is_done(struct host *h)
 {
+    if (!has_worked(h))
+        return false;
     if (!h->mail.joined)
         return true;
     if (!h->last_mail)

@@ -6,12 +6,13 @@
  *     after the descriptors have been read:      host_drain(h)      (never with the accept turn in hand)
  *     host_stop                     stop hooks: the worker begins to drain, the primary to end
  *     host_is_done                  once it has nothing else to do: what has come until then is still handled
+ *     host_end_work                 no more work on threads; false: some still runs, and what it uses must stay
  *     host_close                    leaves the mail, frees everything */
 #ifndef MODULE_HOST_H
 #define MODULE_HOST_H
 
 #include "conf/conf.h"
-#include "event/loop.h"
+#include "event/pool.h"
 #include "ipc/mailbox.h"
 
 struct host {
@@ -24,7 +25,10 @@ struct host {
     struct cs_proc *procs; /* one for each module of the conf */
     struct mailbox mail;
     struct list timers; /* of modules */
-    struct list calls;  /* cs_call and cs_publish_applied that wait */
+    struct list watches;
+    struct pool pool;
+    uint64_t last_job; /* host_is_done: the last one there was when it was asked first, + 1 */
+    struct list calls; /* cs_call and cs_publish_applied that wait */
     uint32_t last_call;
     uint64_t
         last_mail;   /* host_is_done: what was in the ring when it was asked first; 0 = not yet */
@@ -50,8 +54,11 @@ int host_wait_ms(struct host *h);
 bool host_has_mail(const struct host *h);
 void host_drain(struct host *h);
 void host_stop(struct host *h);
-/* Is everything handled that was there when this was asked first, and everything sent? */
+/* Is everything handled that was there when this was asked first, messages and jobs, and everything sent? */
 bool host_is_done(struct host *h);
+/* Waits a moment for jobs that run, drops those that wait. Before anything is freed that they may use. False: the
+ * process has to _exit. */
+bool host_end_work(struct host *h);
 void host_close(struct host *h);
 
 /* Do these modules need a primary: is there a primary hook, or a topic somebody takes? Looks at descriptors only. */
@@ -77,5 +84,9 @@ int64_t host_now_ms(void);
 
 /* Worker number, 1..; 0 = a primary; CS_FROM_COMMAND = the master; CS_FROM_SERVER = nobody. */
 int host_number(int slot);
+/* The number of the module that p was given to. */
+unsigned host_module_of(const cs_proc *p);
+/* The name of the module with that number; "?" when there is none. */
+const char *host_module_name(unsigned number);
 
 #endif

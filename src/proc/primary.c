@@ -151,7 +151,7 @@ static void end(struct primary_self *p)
 int primary_run(const struct heritage *h)
 {
     struct primary_self p = {.process = {.on_signal = on_signal, .on_orphaned = on_orphaned}};
-    bool good;
+    bool good, worked;
 
     process_init(&p.process, h, "primary");
     good = start(&p);
@@ -159,8 +159,11 @@ int primary_run(const struct heritage *h)
         live(&p);
         end(&p);
     }
+    worked = !p.host.conf || host_end_work(&p.host);
     if (p.host.conf)
         host_close(&p.host);
     process_close(&p.process);
+    if (!worked) /* a thread still uses what exit would free */
+        _exit(good ? 0 : 1);
     return good ? 0 : 1;
 }

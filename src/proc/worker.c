@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LAST_MS 500 /* what is left after a cut may take so long */
 
@@ -194,7 +195,7 @@ int worker_run(const struct heritage *h)
                                         .on_orphaned = on_orphaned,
                                         .on_access_log = on_access_log}};
     char name[32];
-    bool good;
+    bool good, worked;
 
     snprintf(name, sizeof name, "worker %d", heritage_number(h));
     process_init(&w.process, h, name);
@@ -202,9 +203,14 @@ int worker_run(const struct heritage *h)
     while (good && !w.over && !is_finished(&w))
         turn_once(&w);
     if (good)
+        serve_cut(w.serve);
+    worked = !w.host.conf || host_end_work(&w.host);
+    if (good && worked)
         serve_free(w.serve);
     if (w.host.conf)
         host_close(&w.host);
     process_close(&w.process);
+    if (!worked) /* a thread still uses what exit would free */
+        _exit(good ? 0 : 1);
     return good ? 0 : 1;
 }

@@ -5,10 +5,13 @@
 #include "http/mime.h"
 #include "module/counter.h"
 #include "module/host.h"
+#include "module/job.h"
 #include "module/post.h"
+#include "module/watch.h"
 #include "module/zone.h"
 #include "serve/api_calls.h"
 #include "serve/metrics.h"
+#include "serve/offload.h"
 #include "serve/request.h"
 
 #include <stdio.h>
@@ -85,6 +88,10 @@ static const cs_api table = {
     .log = host_log,
     .timer = host_timer,
     .timer_cancel = host_timer_cancel,
+    .watch = host_watch,
+    .watch_set = host_watch_set,
+    .watch_end = host_watch_end,
+    .job = host_job,
     .now_ms = host_now_ms,
     .conf_error = api_conf_error,
     .counter_add = counter_add,
@@ -102,6 +109,7 @@ static const cs_api table = {
     .token = api_token,
     .from_token = api_from_token,
     .req_timer = api_req_timer,
+    .offload = api_offload,
     .root_open = api_root_open,
     .mime = http_mime_of,
     .set_header = api_set_header,

@@ -7,6 +7,7 @@
 #include "serve/body.h"
 #include "serve/feed.h"
 #include "serve/handle.h"
+#include "serve/offload.h"
 #include "serve/respond.h"
 
 #include <stdio.h>
@@ -33,6 +34,7 @@ struct request *request_new(struct conn *c)
     r->validators.mtime = -1;
     r->promised = -1;
     out_init(&r->out);
+    list_init(&r->jobs);
     timer_init(&r->patience, on_patience);
     return r;
 }
@@ -200,6 +202,7 @@ static void on_patience(struct timer *t)
     const char *who =
         r->link < r->route->nlinks ? r->route->chain[r->link].module->desc->name : NULL;
     request_log(r, CS_ERR, who, "no answer within [limits] handler_timeout");
+    offload_drop(r);
     respond_page(r, 504, NULL);
     conn_wake(r->conn);
 }
@@ -240,7 +243,16 @@ void request_end(struct request *r)
     timer_clear(timers, &r->patience);
     for (struct request_timer *t = r->timers; t; t = t->next)
         timer_clear(timers, &t->timer);
+    offload_drop(r);
     out_drop(&r->out);
+    r->ended = true;
+    r->conn = NULL;
+    if (list_empty(&r->jobs))
+        request_free(r);
+}
+
+void request_free(struct request *r)
+{
     if (r->closers)
         serve_enter_module(r->serve);
     for (struct request_closer *c = r->closers; c; c = c->next)

@@ -62,6 +62,7 @@ struct request {
     bool body_ended;      /* all of it has been read; on_data may still have to be told */
     bool refused;         /* the head was bad: there are no facts in it */
     bool cut;             /* connection lost before the answer was sent */
+    bool ended;           /* it only waits for its jobs: there is no connection any more */
 
     struct conn *conn;
     struct serve *serve;
@@ -104,6 +105,8 @@ struct request {
 
     struct request_closer *closers;
     struct request_timer *timers, *spare_timers;
+    struct list jobs; /* offload.h */
+    struct request_job *spare_jobs;
     struct timer patience; /* handler_timeout, while pending */
 };
 
@@ -129,8 +132,10 @@ static inline bool request_over(const struct request *r)
 /* Nothing may be queued any more: on_drain, if somebody waits for it. */
 void request_drained(struct request *r);
 
-/* Logs it, calls the closers, gives the memory back. */
+/* Logs it and takes it off everything. Then, when no work of it runs on a thread any more: request_free. */
 void request_end(struct request *r);
+/* Calls the closers, gives the memory back. */
+void request_free(struct request *r);
 
 /* The id as 16 hex digits, in the request's memory. */
 cs_str request_id(struct request *r);

@@ -1,0 +1,83 @@
+#include "serve/offload.h"
+
+#include "module/crumb.h"
+#include "serve/respond.h"
+
+/* In the request's memory. One whose work is over serves again. */
+struct request_job {
+    struct job job;
+    struct list node; /* in request.jobs */
+    struct request *request;
+    struct request_job *next_spare;
+    cs_req_cb done; /* NULL: nobody waits for it any more */
+};
+
+static void leave(struct request_job *q)
+{
+    struct request *r = q->request;
+    list_remove(&q->node);
+    q->next_spare = r->spare_jobs;
+    r->spare_jobs = q;
+}
+
+static void call_done(struct request *r, const struct request_job *q)
+{
+    serve_enter_module(r->serve);
+    uint32_t was = crumb_enter(q->job.module, CRUMB_DONE);
+    q->done(request_public(r), q->job.arg);
+    crumb_leave(was);
+}
+
+static void on_over(struct job *job, bool ran)
+{
+    struct request_job *q = CONTAINER_OF(job, struct request_job, job);
+    struct request *r = q->request;
+    struct request_job copy = *q;
+    MAGIC_CHECK(r, REQUEST_MAGIC);
+    leave(q);
+    if (r->ended) {
+        if (list_empty(&r->jobs))
+            request_free(r);
+    } else if (ran && copy.done && crumb_is_quarantined(copy.job.module)) {
+        respond_page(r, 503, NULL);
+    } else if (ran && copy.done) {
+        call_done(r, &copy);
+    }
+}
+
+static struct request_job *take_job(struct request *r)
+{
+    struct request_job *q = r->spare_jobs;
+    if (q)
+        r->spare_jobs = q->next_spare;
+    else
+        q = arena_alloc(&r->arena, sizeof *q);
+    return q;
+}
+
+int api_offload(cs_req *pub, void (*work)(void *arg), cs_req_cb done, void *arg)
+{
+    struct request *r = request_of(pub);
+    check(work != NULL);
+    struct request_job *q = take_job(r);
+    *q = (struct request_job){
+        .job = {.work = work, .arg = arg, .module = crumb_module(), .over = on_over},
+        .request = r,
+        .done = done};
+    list_add_tail(&r->jobs, &q->node);
+    int rc = job_start(&q->job);
+    if (rc != CS_OK)
+        leave(q);
+    return rc;
+}
+
+void offload_drop(struct request *r)
+{
+    LIST_EACH(it, &r->jobs)
+    {
+        struct request_job *q = CONTAINER_OF(it, struct request_job, node);
+        q->done = NULL;
+        if (job_cancel(&q->job))
+            leave(q);
+    }
+}
