@@ -112,8 +112,8 @@ typedef struct cst_answer {
 #define cst_request(t, method, target, headers, ...) \
     cst_request_str(t, method, target, headers, CS_STR(__VA_ARGS__))
 cst_answer cst_request_str(struct cst *t, const char *method, const char *target, const char *headers, cs_str body);
-/* The same bytes as they are: heads that are wrong, several requests at once ... Gives the first final answer; the rest of
- * what has come is in cst_rest. */
+/* Sends the bytes as they are: heads that are wrong, several requests at once ... Gives the first final answer; what comes
+ * behind it is for cst_begin_raw and cst_rest. */
 #define cst_raw(t, ...) cst_raw_str(t, CS_STR(__VA_ARGS__))
 cst_answer cst_raw_str(struct cst *t, cs_str bytes);
 
