@@ -153,7 +153,7 @@ struct ipc_crumb {
     _Atomic uint32_t signal; /* 0: it has not written one */
     _Atomic uint32_t has_address;
     _Atomic uint64_t address; /* that was touched */
-    char at[64];              /* where it was: "sse.so+0x1a3c" */
+    char at[96];              /* where it was: "sse.so+0x1a3c" */
 };
 
 struct ipc_slot {
