@@ -8,6 +8,7 @@
 #include "conf/conf.h"
 #include "config.h"
 #include "ipc/layout.h"
+#include "module/foreign.h"
 #include "os/dl.h"
 #include "os/fd.h"
 #include "os/file.h"
@@ -375,12 +376,8 @@ int module_copy(struct module *m, const char *name, const char *path, struct buf
 }
 
 /* The linker's sentence starts with the name that it was given, the path. */
-static int open_copy(struct module *m, struct buf *error)
+static int refuse_linker(const struct module *m, const char *why, struct buf *error)
 {
-    const char *why = NULL;
-    m->handle = dl_open(m->fd, m->path, &why);
-    if (m->handle)
-        return 0;
     size_t n = strlen(m->path);
     if (strncmp(why, m->path, n) == 0 && why[n] == ':')
         why += n + 1;
@@ -390,6 +387,26 @@ static int open_copy(struct module *m, struct buf *error)
             ? ": link the module with the library that has it; of cserver it may use only cserver.h"
             : "";
     return refuse(m, error, "cannot be loaded: %s%s", why, remedy);
+}
+
+/* What a module must not bring is looked for before its own code runs, as far as that can be told then. */
+static int open_copy(struct module *m, struct buf *error)
+{
+    struct dl_objects before;
+    struct buf foreign = {0};
+    const char *why = NULL;
+    int rc = foreign_check_names(m->fd, &foreign);
+    if (rc == 0) {
+        foreign_begin(&before);
+        m->handle = dl_open(m->fd, m->path, &why);
+        rc = foreign_check_libraries(&before, &foreign);
+    }
+    if (rc < 0)
+        refuse(m, error, "%s", foreign.p);
+    else if (!m->handle)
+        rc = refuse_linker(m, why, error);
+    buf_free(&foreign);
+    return rc;
 }
 
 int module_load(struct module *m, struct buf *error)

@@ -2,12 +2,15 @@
  * build changes nothing in a running server. */
 #include "os/dl.h"
 
+#include "base/mem.h"
 #include "os/fd.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -120,4 +123,50 @@ void dl_close(void *handle)
 {
     if (handle)
         dlclose(handle);
+}
+
+/* ---- What is loaded ---- */
+
+static int add_object(struct dl_phdr_info *info, size_t size, void *arg)
+{
+    struct dl_objects *l = arg;
+
+    (void)size;
+    if (!info->dlpi_name || !strchr(info->dlpi_name, '/'))
+        return 0; /* the program has no name, and what the kernel brings no path */
+    l->v = mem_resize(l->v, (l->n + 1) * sizeof *l->v);
+    l->v[l->n++] = (struct dl_object){.path = mem_strdup(info->dlpi_name), .base = info->dlpi_phdr};
+    return 0;
+}
+
+void dl_list(struct dl_objects *out)
+{
+    *out = (struct dl_objects){.n = 0};
+    dl_iterate_phdr(add_object, out);
+}
+
+void dl_list_free(struct dl_objects *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        free(l->v[i].path);
+    free(l->v);
+    *l = (struct dl_objects){.n = 0};
+}
+
+bool dl_list_has(const struct dl_objects *l, const struct dl_object *o)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (l->v[i].base == o->base)
+            return true;
+    return false;
+}
+
+const char *dl_definer(const char *symbol)
+{
+    void *at = dlsym(RTLD_DEFAULT, symbol);
+    Dl_info info;
+
+    if (!at)
+        return NULL;
+    return dladdr(at, &info) && info.dli_fname ? info.dli_fname : "";
 }

@@ -18,6 +18,9 @@
 
 #include <cmocka.h>
 
+#define PCRE2_CODE_UNIT_WIDTH 8
+#include <pcre2.h>
+
 static char folder[PATH_MAX];
 
 static int run(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
@@ -417,6 +420,113 @@ static void test_unload_refused(void **state)
     buf_free(&error);
 }
 
+/* ---- What is there already --------------------------------------------------------------------- */
+
+#define COPY "int pcre2_compile_8(void) { return 7; } int pcre2_match_8(void) { return 8; }"
+#define MINE                                                                                       \
+    "int pcre2_compile_8(void); static int h(cs_req *r) { (void)r; return pcre2_compile_8(); } "   \
+    "CS_MODULE(" GOOD ", .handler = h);"
+
+struct copy_row {
+    const char *label;
+    const char *library; /* flags that make the library's file, NULL: an archive */
+    const char *file;    /* of the library */
+    const char *flags;   /* of the module */
+    const char *says;    /* behind "x.so: "; NULL: it is loaded */
+};
+
+static const struct copy_row copy_rows[] = {
+    {"linked by its path", "-shared", "libpcre2-8.so.0", "'%s/libpcre2-8.so.0'",
+     "it brings %s/libpcre2-8.so.0, another copy of /"},
+    {"of another version", "-shared -Wl,-soname,libpcre2-8.so.7", "libpcre2-8.so.7",
+     "'%s/libpcre2-8.so.7' -Wl,-rpath,'%s'", "it brings %s/libpcre2-8.so.7, another copy of /"},
+    {"under another file's name", "-shared -Wl,-soname,libpcre2-8.so.7", "other.so",
+     "'%s/other.so'", NULL}, /* the linker does not find libpcre2-8.so.7 */
+    {"an archive", NULL, "copy.a", "'%s/copy.a'",
+     "it defines pcre2_compile_8 and 1 more names that this program has from /"},
+    {"an archive that is kept inside", NULL, "copy.a", "'%s/copy.a' -Wl,--exclude-libs,ALL", ""},
+    {"a library that nobody has", "-shared", "libother.so.0", "'%s/libother.so.0'", ""},
+    {"a name that begins the same", "-shared", "libpcre2-8x.so.0", "'%s/libpcre2-8x.so.0'", ""},
+};
+
+/* "%s" in it is the folder. */
+static char *with_folder(const char *text)
+{
+    struct buf out = {0};
+    for (const char *at; (at = strstr(text, "%s")); text = at + 2) {
+        buf_add(&out, text, (size_t)(at - text));
+        buf_add_z(&out, folder);
+    }
+    buf_add_z(&out, text);
+    return out.p;
+}
+
+static void make_library(const struct copy_row *row)
+{
+    write_file("copy.c", COPY);
+    if (row->library)
+        assert_int_equal(
+            run("cd '%s' && cc -fPIC %s -o %s copy.c", folder, row->library, row->file), 0);
+    else
+        assert_int_equal(
+            run("cd '%s' && cc -fPIC -c copy.c && ar rcs %s copy.o", folder, row->file), 0);
+}
+
+static void check_copy(const struct copy_row *row)
+{
+    char *flags = with_folder(row->flags), *says = with_folder(row->says ? row->says : "");
+    struct module m;
+    struct buf error = {0};
+    make_library(row);
+    /* Behind the source, where the linker wants libraries. */
+    write_file("y.c", "#include <cserver/cserver.h>\n" MINE);
+    const char *root = getenv("CSERVER_SRC");
+    assert_int_equal(run("cc -w -shared -fPIC -I'%s/src/api' -o '%s/x.so' '%s/y.c' %s",
+                         root ? root : ".", folder, folder, flags),
+                     0);
+    int rc = load(&m, "x", "x.so", &error);
+    if (row->says && !*row->says && rc != 0)
+        fail_msg("%s: %s", row->label, error.p);
+    if ((!row->says || *row->says) && rc == 0)
+        fail_msg("%s: it is loaded", row->label);
+    if (!strstr(error.p, says))
+        fail_msg("%s: %s", row->label, error.p);
+    module_free(&m);
+    run("cd '%s' && rm -f %s copy.o x.so", folder, row->file);
+    buf_free(&error);
+    free(flags);
+    free(says);
+}
+
+static void test_copies(void **state)
+{
+    uint32_t used; /* else this program would not have the library */
+
+    (void)state;
+    assert_int_equal(pcre2_config(PCRE2_CONFIG_JIT, &used), 0);
+    for (size_t i = 0; i < ARRAY_LEN(copy_rows); i++)
+        check_copy(&copy_rows[i]);
+    printf("rows: %zu\n", ARRAY_LEN(copy_rows));
+}
+
+/* Names of libc, with the remedy. */
+static void test_names(void **state)
+{
+    (void)state;
+    struct module m;
+    struct buf error = {0};
+    compile("x.so", "char *index(const char *s, int c) { return 0; } CS_MODULE(" GOOD ");", "");
+    assert_int_equal(load(&m, "x", "x.so", &error), -1);
+    assert_non_null(strstr(error.p, "it defines index that this program has from /"));
+    assert_non_null(strstr(error.p, "-fvisibility=hidden"));
+    module_free(&m);
+    compile("x.so", "char *index(const char *s, int c) { return 0; } CS_MODULE(" GOOD ");",
+            "-fvisibility=hidden");
+    assert_int_equal(load(&m, "x", "x.so", &error), 0);
+    module_free(&m);
+    buf_free(&error);
+}
+
 /* ---- Where they lie ----------------------------------------------------------------------------
  */
 
@@ -499,6 +609,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_refusals),    cmocka_unit_test(test_no_file),
         cmocka_unit_test(test_good),        cmocka_unit_test(test_copy_is_private),
         cmocka_unit_test(test_generations), cmocka_unit_test(test_unload_refused),
+        cmocka_unit_test(test_copies),      cmocka_unit_test(test_names),
         cmocka_unit_test(test_paths),       cmocka_unit_test(test_default_folder),
     };
     return cmocka_run_group_tests(tests, make_folder, drop_folder);
