@@ -15,7 +15,7 @@
 static cs_proc *self;
 static int gate[2];
 static _Atomic int running, begun, returned;
-static int done_count, closed_count, started_jobs, watch_calls, hangups, late;
+static int asked_count, done_count, closed_count, started_jobs, watch_calls, hangups, late;
 static char order[4096];
 static cs_token last;
 static size_t norder;
@@ -97,6 +97,7 @@ static int begin(cs_req *r, void (*w)(void *), cs_req_cb d)
     t->r = r;
     cs_on_close(r, on_close, t);
     last = cs_token_of(r);
+    asked_count++;
     int rc = cs_offload(r, w, d, t);
     return rc == CS_OK ? CS_PENDING : rc;
 }
@@ -392,17 +393,18 @@ static int leave(cs_req *r)
 
 static int facts(cs_req *r)
 {
-    return cs_textf(r, 200,
-                    "running %d begun %d returned %d done %d closed %d started %d late %d watch %d "
-                    "hangups %d alive %d order (%s)\n",
-                    (int)running, (int)begun, (int)returned, done_count, closed_count, started_jobs,
-                    late, watch_calls, hangups, cs_from_token(last) != NULL, order);
+    return cs_textf(
+        r, 200,
+        "asked %d running %d begun %d returned %d done %d closed %d started %d late %d watch %d "
+        "hangups %d alive %d order (%s)\n",
+        asked_count, (int)running, (int)begun, (int)returned, done_count, closed_count,
+        started_jobs, late, watch_calls, hangups, cs_from_token(last) != NULL, order);
 }
 
 static int forget(cs_req *r)
 {
     begun = returned = 0;
-    done_count = closed_count = late = watch_calls = hangups = 0;
+    asked_count = done_count = closed_count = late = watch_calls = hangups = 0;
     norder = 0;
     memset(order, 0, sizeof order);
     return cs_text(r, 200, "forgotten\n");
