@@ -4,6 +4,7 @@
  * segment: decode, then see what the segment is, so that "%2e%2e" is the ".." it means. */
 #include "http/uri.h"
 
+#include "http/escape.h"
 #include "http/token.h"
 
 #include <arpa/inet.h>
@@ -119,20 +120,7 @@ long http_path_normalise(cs_str raw, char *out, const char **error)
 
 size_t http_path_escape(cs_str path, char *out)
 {
-    static const char hex[] = "0123456789ABCDEF";
-    size_t n = 0;
-    for (size_t i = 0; i < path.n; i++) {
-        unsigned char c = (unsigned char)path.p[i];
-        bool slash = c == '%' && path.n - i >= 3 && memcmp(path.p + i, "%2F", 3) == 0;
-        if (slash || c == '/' || http_is(c, HTTP_CLASS_HOST)) {
-            out[n++] = (char)c;
-        } else {
-            out[n++] = '%';
-            out[n++] = hex[c >> 4];
-            out[n++] = hex[c & 15];
-        }
-    }
-    return n;
+    return (size_t)http_escape(CS_ESCAPE_PATH, path, out);
 }
 
 static bool is_reg_name(cs_str s)

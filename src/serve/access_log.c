@@ -105,7 +105,9 @@ static void add_combined(struct access_log *l, struct request *r)
 {
     struct buf *b = &l->lines;
     buf_add_str(b, conn_client(r->conn));
-    buf_add_z(b, " - - [");
+    buf_add_z(b, " - ");
+    add_escaped(b, r->user);
+    buf_add_z(b, " [");
     buf_add_z(b, local_time(l));
     buf_add_z(b, "] \"");
     add_escaped(b, request_line(r));
@@ -140,6 +142,7 @@ static void add_json(struct access_log *l, struct request *r)
     json_str(&j, "ts", timestamp(ts, sizeof ts));
     json_str(&j, "request_id", request_id(r));
     json_str(&j, "client", conn_client(r->conn));
+    json_str(&j, "user", r->user);
     json_str(&j, "method", known ? h->method_text : (cs_str){0});
     json_str(&j, "host", known ? request_host(r) : (cs_str){0});
     json_str(&j, "path", known ? h->target_path : (cs_str){0});

@@ -10,6 +10,13 @@
 const cs_req_info *api_info(cs_req *pub);
 const void *api_conf(cs_req *pub, const void *mod);
 cs_str api_header(cs_req *pub, const char *name);
+int api_header_each(cs_req *pub, int (*each)(cs_str name, cs_str value, void *arg), void *arg);
+void **api_ctx(cs_req *pub, const void *mod);
+cs_str api_query(cs_req *pub, const char *name);
+cs_str api_cookie(cs_req *pub, const char *name);
+cs_str api_escape(cs_req *pub, int where, cs_str text);
+int api_set_user(cs_req *pub, cs_str name);
+cs_str api_user(cs_req *pub);
 cs_str api_body(cs_req *pub);
 int api_body_stream(cs_req *pub, int (*on_data)(cs_req *, cs_str, int, void *), void *arg);
 int api_body_resume(cs_req *pub);
@@ -18,6 +25,7 @@ cs_str api_format(cs_req *pub, const char *fmt, ...) __attribute__((format(print
 int api_on_close(cs_req *pub, cs_cb cb, void *arg);
 cs_token api_token(cs_req *pub);
 int api_req_timer(cs_req *pub, int64_t ms, cs_req_cb cb, void *arg);
+int api_proceed(cs_req *pub);
 int api_root_open(cs_req *pub, cs_str path);
 
 /* ---- api_response.c ---- */
@@ -35,6 +43,12 @@ int api_fail(cs_req *pub, int status, const char *fmt, ...) __attribute__((forma
 int api_start(cs_req *pub, int status, const char *type, int64_t len);
 int api_send(cs_req *pub, cs_str data, int last);
 int api_on_drain(cs_req *pub, cs_req_cb cb, void *arg);
+
+int api_status(cs_req *pub);
+cs_str api_response_header(cs_req *pub, const char *name);
+int api_filter_body(cs_req *pub, const void *mod, int64_t len);
+int64_t api_elapsed_us(cs_req *pub);
+int64_t api_bytes_sent(cs_req *pub);
 
 /* ---- api_stream.c ---- */
 

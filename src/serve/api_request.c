@@ -1,7 +1,8 @@
 /* Every pointer that comes back from a module is checked for what it should be. */
 #include "serve/api_calls.h"
 
-#include "http/mime.h"
+#include "http/escape.h"
+#include "http/query.h"
 #include "module/host.h"
 #include "os/file.h"
 #include "serve/body.h"
@@ -37,19 +38,103 @@ const cs_req_info *api_info(cs_req *pub)
     return i;
 }
 
+/* Where in the chain the module is; nlinks: it takes no part. */
+static size_t place_of(const struct request *r, const void *mod)
+{
+    size_t i = 0;
+    while (i < r->route->nlinks && (const void *)r->route->chain[i].module->desc->api != mod)
+        i++;
+    return i;
+}
+
 const void *api_conf(cs_req *pub, const void *mod)
 {
     const struct request *r = request_of(pub);
-    for (size_t i = 0; i < r->route->nlinks; i++)
-        if ((const void *)r->route->chain[i].module->desc->api == mod)
-            return r->route->chain[i].conf;
-    return host_conf_of(mod);
+    size_t i = place_of(r, mod);
+    return i < r->route->nlinks ? r->route->chain[i].conf : host_conf_of(mod);
 }
 
 cs_str api_header(cs_req *pub, const char *name)
 {
     const struct http_header *h = http_head_find(&request_of(pub)->head, str_of(name));
     return h ? h->value : (cs_str){0};
+}
+
+int api_header_each(cs_req *pub, int (*each)(cs_str name, cs_str value, void *arg), void *arg)
+{
+    const struct http_head *h = &request_of(pub)->head;
+    int rc = 0;
+    for (size_t i = 0; i < h->nheaders && !rc; i++)
+        rc = each(h->headers[i].name, h->headers[i].value, arg);
+    return rc;
+}
+
+void **api_ctx(cs_req *pub, const void *mod)
+{
+    struct request *r = request_of(pub);
+    size_t i = place_of(r, mod);
+    if (i == r->route->nlinks)
+        return NULL;
+    if (!r->ctx)
+        r->ctx = arena_zalloc(&r->arena, r->route->nlinks * sizeof *r->ctx);
+    return &r->ctx[i];
+}
+
+static bool has_room(const struct request *r, size_t n)
+{
+    return n <= REQUEST_MEMORY_MAX && r->arena.total + n <= REQUEST_MEMORY_MAX;
+}
+
+cs_str api_query(cs_req *pub, const char *name)
+{
+    struct request *r = request_of(pub);
+    cs_str value = http_query_find(r->head.target_query, str_of(name));
+    if (!http_query_is_coded(value))
+        return value;
+    if (!has_room(r, value.n))
+        return (cs_str){0};
+    char *p = arena_alloc(&r->arena, value.n);
+    return (cs_str){p, http_query_decode(value, p)};
+}
+
+/* A client may send several Cookie fields. */
+cs_str api_cookie(cs_req *pub, const char *name)
+{
+    const struct http_head *h = &request_of(pub)->head;
+    for (size_t i = 0; i < h->nheaders; i++) {
+        cs_str value = {0};
+        if (str_eq_nocase(h->headers[i].name, CS_S("Cookie")))
+            value = http_cookie_find(h->headers[i].value, str_of(name));
+        if (value.p)
+            return value;
+    }
+    return (cs_str){0};
+}
+
+cs_str api_escape(cs_req *pub, int where, cs_str text)
+{
+    struct request *r = request_of(pub);
+    long n = text.n <= REQUEST_MEMORY_MAX ? http_escape(where, text, NULL) : -1;
+    if (n < 0 || !has_room(r, (size_t)n + 1))
+        return (cs_str){0};
+    char *p = arena_alloc(&r->arena, (size_t)n + 1);
+    http_escape(where, text, p);
+    p[n] = '\0';
+    return (cs_str){p, (size_t)n};
+}
+
+int api_set_user(cs_req *pub, cs_str name)
+{
+    struct request *r = request_of(pub);
+    if (!has_room(r, name.n + 1))
+        return CS_NOMEM;
+    r->user = name.n ? arena_dup(&r->arena, name) : (cs_str){0};
+    return CS_OK;
+}
+
+cs_str api_user(cs_req *pub)
+{
+    return request_of(pub)->user;
 }
 
 cs_str api_body(cs_req *pub)
@@ -60,10 +145,11 @@ cs_str api_body(cs_req *pub)
 int api_body_stream(cs_req *pub, int (*on_data)(cs_req *, cs_str, int, void *), void *arg)
 {
     struct request *r = request_of(pub);
-    if (r->complete || r->sink != REQUEST_SINK_WAIT)
+    if (!r->passed || r->heading || r->complete || r->sink != REQUEST_SINK_WAIT)
         return CS_ERROR;
     r->on_data = on_data;
     r->on_data_arg = arg;
+    r->on_data_module = crumb_module();
     r->sink = REQUEST_SINK_STREAM;
     if (request_body_over(r))
         return body_deliver_empty(r);
@@ -83,7 +169,7 @@ int api_body_resume(cs_req *pub)
 void *api_alloc(cs_req *pub, size_t n)
 {
     struct request *r = request_of(pub);
-    if (n > REQUEST_MEMORY_MAX || r->arena.total + n > REQUEST_MEMORY_MAX)
+    if (!has_room(r, n))
         return NULL;
     return arena_zalloc(&r->arena, n ? n : 1);
 }
@@ -101,7 +187,8 @@ int api_on_close(cs_req *pub, cs_cb cb, void *arg)
 {
     struct request *r = request_of(pub);
     struct request_closer *c = arena_alloc(&r->arena, sizeof *c);
-    *c = (struct request_closer){.next = r->closers, .cb = cb, .arg = arg};
+    *c =
+        (struct request_closer){.next = r->closers, .cb = cb, .arg = arg, .module = crumb_module()};
     r->closers = c;
     return CS_OK;
 }
@@ -124,8 +211,11 @@ static void on_request_timer(struct timer *t)
     struct request *r = q->request;
     q->next_spare = r->spare_timers;
     r->spare_timers = q;
-    serve_enter_module(r->serve);
+    if (!request_may_call(r, q->module))
+        return;
+    uint32_t was = request_enter(r, q->module, CRUMB_TIMER);
     q->cb(request_public(r), q->arg);
+    crumb_leave(was);
 }
 
 /* One that has fired serves again: a long answer may set one for each of its pieces. */
@@ -150,7 +240,22 @@ int api_req_timer(cs_req *pub, int64_t ms, cs_req_cb cb, void *arg)
     struct request_timer *q = take_timer(r);
     q->cb = cb;
     q->arg = arg;
+    q->module = crumb_module();
     timer_set(&r->serve->loop->timers, &q->timer, ms < 0 ? 0 : (uint64_t)ms);
+    return CS_OK;
+}
+
+/* ---- Going on ---- */
+
+/* A handler that has had some of the body cannot leave it to the next, who would miss that. */
+int api_proceed(cs_req *pub)
+{
+    struct request *r = request_of(pub);
+    if (r->answered || r->heading || r->proceed || !(r->pending || r->working) ||
+        (r->sink == REQUEST_SINK_STREAM && r->body_seen))
+        return CS_ERROR;
+    r->proceed = true;
+    loop_later(r->serve->loop, &r->conn->task);
     return CS_OK;
 }
 

@@ -1,6 +1,9 @@
 #include "serve/api_calls.h"
 
+#include "base/clock.h"
 #include "http/token.h"
+#include "module/crumb.h"
+#include "serve/filter.h"
 #include "serve/request.h"
 #include "serve/respond.h"
 
@@ -56,6 +59,7 @@ int api_reply_ref(cs_req *pub, int status, const char *type, cs_str body, cs_cb 
                                          .len = body.n,
                                          .release = release,
                                          .arg = arg,
+                                         .module = crumb_module(),
                                          .ranges = true});
 }
 
@@ -69,14 +73,14 @@ int api_reply_file(cs_req *pub, int status, const char *type, int fd, int64_t of
                                          .len = (uint64_t)len,
                                          .release = release,
                                          .arg = arg,
+                                         .module = crumb_module(),
                                          .ranges = true});
 }
 
 int api_fail(cs_req *pub, int status, const char *fmt, ...)
 {
     struct request *r = request_of(pub);
-    const char *who =
-        r->link < r->route->nlinks ? r->route->chain[r->link].module->desc->name : NULL;
+    const char *who = request_culprit(r);
     va_list ap;
     va_start(ap, fmt);
     request_vlog(r, CS_ERR, who, fmt, ap);
@@ -86,6 +90,8 @@ int api_fail(cs_req *pub, int status, const char *fmt, ...)
         return CS_ERROR;
     if (r->answered)
         respond_abort(r);
+    else if (r->heading)
+        r->failed = status >= 200 && status <= 599 ? status : 500;
     else
         respond_page(r, status, NULL);
     return CS_OK;
@@ -106,7 +112,42 @@ int api_on_drain(cs_req *pub, cs_req_cb cb, void *arg)
     struct request *r = request_of(pub);
     r->on_drain = cb;
     r->on_drain_arg = arg;
+    r->on_drain_module = crumb_module();
     if (!r->out.queued) /* also when the connection is at work: it may be past looking */
         loop_later(r->serve->loop, &r->conn->task);
     return CS_OK;
+}
+
+/* ---- For filters and on_log ---- */
+
+int api_status(cs_req *pub)
+{
+    const struct request *r = request_of(pub);
+    return r->answered || r->heading ? r->status : 0;
+}
+
+cs_str api_response_header(cs_req *pub, const char *name)
+{
+    const struct request *r = request_of(pub);
+    if (str_eq_nocase(str_of(name), CS_S("Content-Type")))
+        return r->type;
+    for (const struct request_field *f = r->fields; f; f = f->next)
+        if (str_eq_nocase(f->name, str_of(name)))
+            return f->value;
+    return (cs_str){0};
+}
+
+int api_filter_body(cs_req *pub, const void *mod, int64_t len)
+{
+    return filter_want(request_of(pub), mod, len);
+}
+
+int64_t api_elapsed_us(cs_req *pub)
+{
+    return (int64_t)(clock_us_now() - request_of(pub)->started_us);
+}
+
+int64_t api_bytes_sent(cs_req *pub)
+{
+    return (int64_t)request_of(pub)->out.sent;
 }

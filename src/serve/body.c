@@ -57,10 +57,19 @@ static int collect(struct request *r, cs_str data)
     return 0;
 }
 
+static int call_on_data(struct request *r, cs_str data, int last)
+{
+    uint32_t was = request_enter(r, r->on_data_module, CRUMB_ON_DATA);
+    int rc = r->on_data(request_public(r), data, last, r->on_data_arg);
+    crumb_leave(was);
+    return rc;
+}
+
 static int tell(struct request *r, cs_str data, int last)
 {
-    serve_enter_module(r->serve);
-    int rc = r->on_data(request_public(r), data, last, r->on_data_arg);
+    if (!request_may_call(r, r->on_data_module))
+        return CS_ERROR;
+    int rc = call_on_data(r, data, last);
     if (timer_is_set(&r->patience)) /* it is at work */
         timer_set(&r->serve->loop->timers, &r->patience,
                   (uint64_t)r->serve->limits->handler_timeout);
@@ -81,7 +90,7 @@ static int tell(struct request *r, cs_str data, int last)
 /* Turned away, it is like a chunked body of which only the end is still to be told. */
 int body_deliver_empty(struct request *r)
 {
-    int rc = r->on_data(request_public(r), (cs_str){"", 0}, 1, r->on_data_arg);
+    int rc = call_on_data(r, (cs_str){"", 0}, 1);
     if (rc == CS_AGAIN && !r->complete) {
         r->body = REQUEST_BODY_CHUNKED;
         r->body_ended = true;

@@ -6,6 +6,7 @@
 #include "serve/accept.h"
 #include "serve/body.h"
 #include "serve/feed.h"
+#include "serve/handle.h"
 #include "serve/request.h"
 #include "serve/respond.h"
 
@@ -345,6 +346,10 @@ static bool step(struct conn *c)
         if (c->last_one || c->in_off == c->in_len || c->queue > QUEUE_MAX)
             return false;
         return read_head(c);
+    }
+    if (r->proceed) {
+        handle_proceed(r);
+        return true;
     }
     if (body_hungry(r)) {
         size_t left = c->in_len - c->in_off;

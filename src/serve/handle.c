@@ -3,15 +3,20 @@
 #include "serve/feed.h"
 #include "serve/respond.h"
 
-static const cs_module *module_of(const struct request *r)
+static const struct conf_module *module_of(const struct request *r)
 {
-    return r->route->chain[r->link].module->desc;
+    return r->route->chain[r->link].module;
+}
+
+static const char *hook_name(const struct request *r)
+{
+    return r->passed ? "handler" : "access hook";
 }
 
 /* The body is to be whole before this handler runs. True: come back when it is. */
 static bool must_collect(struct request *r)
 {
-    if (module_of(r)->flags & CS_BODY_STREAM || request_body_over(r))
+    if (module_of(r)->desc->flags & CS_BODY_STREAM || request_body_over(r))
         return false;
     r->sink = REQUEST_SINK_COLLECT;
     respond_continue(r);
@@ -26,17 +31,26 @@ static void await_answer(struct request *r)
                   (uint64_t)r->serve->limits->handler_timeout);
 }
 
+/* Out of something that may be there again soon: not the server's fault for long. */
+static int page_for(struct request *r, int rc)
+{
+    if (rc != CS_NOMEM && rc != CS_AGAIN)
+        return 500;
+    respond_set_field(r, CS_S("Retry-After"), CS_S("1"), false);
+    return 503;
+}
+
 static void fail(struct request *r, const char *what, int rc)
 {
     serve_count_one(r->serve, IPC_HANDLER_ERRORS);
-    request_log(r, CS_ERR, module_of(r)->name, "%s (%d)", what, rc);
+    request_log(r, CS_ERR, module_of(r)->desc->name, "the %s %s (%d)", hook_name(r), what, rc);
     if (r->answered)
         respond_abort(r);
     else
-        respond_page(r, 500, NULL);
+        respond_page(r, page_for(r, rc), NULL);
 }
 
-/* What a handler's result means. True: ask the next one. */
+/* What a hook's result means. True: ask the next one. */
 static bool judge(struct request *r, int rc)
 {
     feed_judge(r, rc);
@@ -50,34 +64,83 @@ static bool judge(struct request *r, int rc)
             await_answer(r);
     } else if (rc >= 200 && rc <= 599) {
         if (r->answered)
-            fail(r, "the handler returned a status after it had answered", rc);
+            fail(r, "returned a status after it had answered", rc);
         else
             respond_page(r, rc, NULL);
     } else if (rc == CS_OK) {
         if (!r->answered)
-            fail(r, "the handler returned CS_OK without an answer", rc);
+            fail(r, "returned CS_OK without an answer", rc);
         else if (!r->complete)
             await_answer(r);
     } else {
-        fail(r,
-             rc == CS_DECLINED ? "the handler declined after it had answered"
-                               : "the handler failed",
-             rc);
+        fail(r, rc == CS_DECLINED ? "declined after it had answered" : "failed", rc);
     }
     return false;
 }
 
+/* One hook. True: ask the next one. */
+static bool ask(struct request *r, int (*hook)(cs_req *r), enum crumb_hook where)
+{
+    r->working = true;
+    uint32_t was = request_enter(r, module_of(r)->number, where);
+    int rc = hook(request_public(r));
+    crumb_leave(was);
+    r->working = false;
+    if (r->proceed && rc == CS_PENDING)
+        rc = CS_DECLINED;
+    r->proceed = false;
+    return judge(r, rc);
+}
+
+/* True: all let it pass. */
+static bool run_access(struct request *r)
+{
+    for (; r->link < r->route->nlinks; r->link++) {
+        int (*hook)(cs_req *) = module_of(r)->desc->access;
+        if (hook && !ask(r, hook, CRUMB_ACCESS))
+            return false;
+    }
+    return true;
+}
+
 void handle_run(struct request *r)
 {
-    if (r->link < r->route->first_handler)
+    if (!r->passed) {
+        if (request_hooks(r) & ROUTE_ACCESS && !run_access(r))
+            return;
+        r->passed = true;
         r->link = (unsigned)r->route->first_handler;
+    }
     for (; r->link < r->route->nlinks; r->link++) {
         if (must_collect(r))
             return;
-        serve_enter_module(r->serve);
-        int rc = module_of(r)->handler(request_public(r));
-        if (!judge(r, rc))
+        if (!ask(r, module_of(r)->desc->handler, CRUMB_HANDLER))
             return;
     }
     respond_page(r, r->head.method == HTTP_OTHER ? 501 : 404, NULL);
+}
+
+void handle_begin(struct request *r)
+{
+    for (; r->link < r->route->nlinks; r->link++)
+        if (crumb_is_quarantined(module_of(r)->number)) {
+            r->hookless = true;
+            request_refuse_module(r);
+            return;
+        }
+    r->link = 0;
+    handle_run(r);
+}
+
+void handle_proceed(struct request *r)
+{
+    r->proceed = false;
+    if (r->answered || !r->pending)
+        return;
+    r->pending = false;
+    timer_clear(&r->serve->loop->timers, &r->patience);
+    if (judge(r, CS_DECLINED)) {
+        r->link++;
+        handle_run(r);
+    }
 }

@@ -1,11 +1,17 @@
-/* handle.h - runs the chain of handlers of a request. */
+/* handle.h - runs the access hooks of a request's route and then its handlers, until one has taken the request. */
 #ifndef SERVE_HANDLE_H
 #define SERVE_HANDLE_H
 
 #include "serve/request.h"
 
+/* The request has a route: access hooks, then handlers, as far as they go. */
+void handle_begin(struct request *r);
+
 /* Runs handlers from r->link on, until one has taken the request or the body must be collected
  * first. */
 void handle_run(struct request *r);
+
+/* cs_proceed takes effect: what was pending leaves the request to the next. */
+void handle_proceed(struct request *r);
 
 #endif

@@ -1,6 +1,7 @@
 #include "serve/out.h"
 
 #include "base/check.h"
+#include "module/crumb.h"
 #include "serve/conn.h"
 #include "serve/request.h"
 
@@ -20,10 +21,15 @@ void out_init(struct out *o)
 static void piece_release(struct out_piece *p)
 {
     int fd = p->p ? -1 : p->fd;
-    if (p->release)
+    if (p->release && p->module) {
+        uint32_t was = crumb_enter(p->module, CRUMB_RELEASE);
         p->release(p->arg);
-    else if (fd >= 0)
+        crumb_leave(was);
+    } else if (p->release) {
+        p->release(p->arg);
+    } else if (fd >= 0) {
         close(fd);
+    }
 }
 
 void out_add(struct out *o, struct out_piece *piece)

@@ -12,6 +12,7 @@ struct out_piece {
     uint64_t off;
     cs_cb release; /* called when the piece has been sent or dropped; may be NULL */
     void *arg;
+    unsigned module; /* whose release it is; 0: ours */
 };
 
 struct out {

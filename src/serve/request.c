@@ -6,6 +6,7 @@
 #include "serve/access_log.h"
 #include "serve/body.h"
 #include "serve/feed.h"
+#include "serve/filter.h"
 #include "serve/handle.h"
 #include "serve/offload.h"
 #include "serve/respond.h"
@@ -94,6 +95,46 @@ void request_log(struct request *r, int level, const char *who, const char *fmt,
     va_end(ap);
 }
 
+/* ---- Calling modules ---- */
+
+static void copy_text(char *to, size_t room, cs_str text)
+{
+    size_t n = text.n < room ? text.n : room - 1;
+    if (n)
+        memcpy(to, text.p, n);
+    to[n] = '\0';
+}
+
+/* Others may read it meanwhile: then the id is of no request. */
+void request_crumb(const struct request *r)
+{
+    struct ipc_crumb *c = crumb_here;
+    atomic_store_explicit(&c->request, 0, memory_order_release);
+    copy_text(c->route, sizeof c->route, r->route->label);
+    copy_text(c->path, sizeof c->path, r->path);
+    atomic_store_explicit(&c->request, r->id, memory_order_release);
+}
+
+void request_refuse_module(struct request *r)
+{
+    if (r->answered) {
+        respond_abort(r);
+        return;
+    }
+    respond_set_field(r, CS_S("Retry-After"), CS_S("60"), false);
+    respond_page(r, 503, NULL);
+}
+
+const char *request_culprit(const struct request *r)
+{
+    unsigned number = crumb_module();
+    for (size_t i = 0; number && r->route && i < r->route->nlinks; i++)
+        if (r->route->chain[i].module->number == number)
+            return r->route->chain[i].module->desc->name;
+    return r->route && r->link < r->route->nlinks ? r->route->chain[r->link].module->desc->name
+                                                  : NULL;
+}
+
 /* ---- Its beginning ---- */
 
 static void set_framing(struct request *r)
@@ -172,7 +213,7 @@ void request_begin(struct request *r)
                     (unsigned long long)r->body_left, (long long)most);
         respond_refuse(r, 413);
     } else if (!answer_special(r) && set_path(r) && find_route(r)) {
-        handle_run(r);
+        handle_begin(r);
     }
 }
 
@@ -182,11 +223,15 @@ void request_begin(struct request *r)
 void request_drained(struct request *r)
 {
     cs_req_cb cb = r->on_drain;
+    filter_drained(r);
     if (!cb || r->out.queued || r->complete)
         return;
     r->on_drain = NULL;
-    serve_enter_module(r->serve);
+    if (!request_may_call(r, r->on_drain_module))
+        return;
+    uint32_t was = request_enter(r, r->on_drain_module, CRUMB_ON_DRAIN);
     cb(request_public(r), r->on_drain_arg);
+    crumb_leave(was);
 }
 
 /* While the body arrives it is the client that takes its time, and body_timeout that watches it. */
@@ -199,9 +244,7 @@ static void on_patience(struct timer *t)
         return;
     }
     serve_count_one(r->serve, IPC_TIMEOUT_HANDLER);
-    const char *who =
-        r->link < r->route->nlinks ? r->route->chain[r->link].module->desc->name : NULL;
-    request_log(r, CS_ERR, who, "no answer within [limits] handler_timeout");
+    request_log(r, CS_ERR, request_culprit(r), "no answer within [limits] handler_timeout");
     offload_drop(r);
     respond_page(r, 504, NULL);
     conn_wake(r->conn);
@@ -225,6 +268,21 @@ static void count(struct request *r)
         serve_count_one(s, IPC_CLIENT_GONE);
 }
 
+/* From here on nothing can be changed any more. */
+static void log_hooks(struct request *r)
+{
+    const struct route *route = r->route;
+    r->answered = r->complete = true;
+    for (size_t i = 0; i < route->nlinks; i++) {
+        const struct conf_module *m = route->chain[i].module;
+        if (!m->desc->on_log || crumb_is_quarantined(m->number))
+            continue;
+        uint32_t was = request_enter(r, m->number, CRUMB_LOG);
+        m->desc->on_log(request_public(r));
+        crumb_leave(was);
+    }
+}
+
 void request_end(struct request *r)
 {
     struct timer_wheel *timers = &r->serve->loop->timers;
@@ -235,6 +293,8 @@ void request_end(struct request *r)
         count(r);
         if (r->serve->access)
             access_log_add(r->serve->access, r);
+        if (request_hooks(r) & ROUTE_LOG)
+            log_hooks(r);
     }
     if (r->has_token)
         drop_token(r);
@@ -245,6 +305,7 @@ void request_end(struct request *r)
         timer_clear(timers, &t->timer);
     offload_drop(r);
     out_drop(&r->out);
+    filter_drop(r);
     r->ended = true;
     r->conn = NULL;
     if (list_empty(&r->jobs))
@@ -253,10 +314,13 @@ void request_end(struct request *r)
 
 void request_free(struct request *r)
 {
-    if (r->closers)
-        serve_enter_module(r->serve);
-    for (struct request_closer *c = r->closers; c; c = c->next)
+    for (struct request_closer *c = r->closers; c; c = c->next) {
+        if (crumb_is_quarantined(c->module))
+            continue;
+        uint32_t was = request_enter(r, c->module, CRUMB_ON_CLOSE);
         c->cb(c->arg);
+        crumb_leave(was);
+    }
     inbuf_release(r->serve, r->in);
     free(r->heap);
     r->magic = 0;

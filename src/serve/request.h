@@ -8,6 +8,7 @@
 #include "http/body.h"
 #include "http/cond.h"
 #include "http/head.h"
+#include "module/crumb.h"
 #include "serve/conn.h"
 #include "serve/out.h"
 #include "serve/route.h"
@@ -28,6 +29,7 @@ enum request_sink {       /* where body bytes go */
 };
 
 struct feed;
+struct filter;
 
 struct request_field {
     struct request_field *next;
@@ -38,6 +40,7 @@ struct request_closer {
     struct request_closer *next;
     cs_cb cb;
     void *arg;
+    unsigned module; /* whose cb it is; so below */
 };
 
 struct request_timer {
@@ -46,6 +49,7 @@ struct request_timer {
     struct request_timer *next, *next_spare;
     cs_req_cb cb;
     void *arg;
+    unsigned module;
 };
 
 struct request {
@@ -53,7 +57,12 @@ struct request {
     bool reading;    /* its head is not complete yet */
     bool answered;   /* the answer's head has been made */
     bool complete;   /* ... and all of its body has been queued */
-    bool pending;    /* the handler answers later */
+    bool passed;     /* all access hooks have let it pass */
+    bool working;    /* an access hook or a handler runs */
+    bool pending;    /* it answers later */
+    bool proceed;    /* ... or leaves that to the next, from the next step on */
+    bool hookless;   /* a module of the route is in quarantine: the others are not asked either */
+    bool filtered;   /* the header filters have been called */
     bool keep_alive; /* the connection goes on after it */
     bool no_body;    /* HEAD, 204, 304 ...: body bytes are counted and dropped */
     bool chunked_out;
@@ -79,7 +88,9 @@ struct request {
     cs_req_info *info; /* made when first asked for */
 
     const struct route *route;
-    unsigned link; /* position in route->chain */
+    unsigned link; /* position in route->chain: whose access hook or handler it is at */
+    void **ctx; /* the participants' own pointers, in the order of the chain; NULL until one asks */
+    cs_str user; /* who the client has proved to be */
 
     enum request_body body;
     enum request_sink sink;
@@ -91,17 +102,22 @@ struct request {
     char *heap; /* holds `collected` when that is large */
     int (*on_data)(cs_req *r, cs_str data, int last, void *arg);
     void *on_data_arg;
+    unsigned on_data_module;
 
     int status;
     cs_str type; /* Content-Type; p == NULL: none */
     struct request_field *fields;
     struct http_validators validators;
+    struct filter *heading; /* header filters run: nothing else may answer */
+    int failed;             /* the status of cs_fail from one of them */
+    struct filter *filter;  /* the body goes through filters */
     struct out out;
     struct feed *feed;  /* a stream, while the hook that has made it has not returned */
     uint64_t body_sent; /* body bytes queued; for the log what has left is taken from out */
     int64_t promised;   /* declared length of a piecewise answer; -1 unknown */
     cs_req_cb on_drain;
     void *on_drain_arg;
+    unsigned on_drain_module;
 
     struct request_closer *closers;
     struct request_timer *timers, *spare_timers;
@@ -116,6 +132,35 @@ struct request *request_new(struct conn *c);
 /* The head has been parsed: normalises the path, finds the route, and runs handlers as far as they
  * go. */
 void request_begin(struct request *r);
+
+/* Which hooks of its route it meets: enum route_hook. */
+static inline unsigned request_hooks(const struct request *r)
+{
+    return r->route && !r->hookless ? r->route->hooks : 0;
+}
+
+/* Before and (crumb_leave) after each call into a module for a request. */
+void request_crumb(const struct request *r);
+static inline uint32_t request_enter(const struct request *r, unsigned module, enum crumb_hook hook)
+{
+    serve_enter_module(r->serve);
+    if (atomic_load_explicit(&crumb_here->request, memory_order_relaxed) != r->id)
+        request_crumb(r);
+    return crumb_enter(module, hook);
+}
+
+/* May a callback of that module be called? In quarantine it is not: the request then ends. */
+void request_refuse_module(struct request *r);
+static inline bool request_may_call(struct request *r, unsigned module)
+{
+    bool may = !crumb_is_quarantined(module);
+    if (!may)
+        request_refuse_module(r);
+    return may;
+}
+
+/* The module that runs, or whose answer it waits for; NULL: none. */
+const char *request_culprit(const struct request *r);
 
 /* The whole body has been read (or there is none). */
 static inline bool request_body_over(const struct request *r)

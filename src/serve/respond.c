@@ -5,6 +5,8 @@
 #include "http/range.h"
 #include "http/status.h"
 #include "http/token.h"
+#include "module/crumb.h"
+#include "serve/filter.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,12 +26,15 @@ struct shape {
     cs_str content_range; /* "bytes 0-1/2"; p == NULL: none */
 };
 
-static void body_release(const struct respond_body *b)
+void respond_release(const struct respond_body *b)
 {
-    if (b->release)
+    if (b->release) {
+        uint32_t was = crumb_enter(b->module, CRUMB_RELEASE);
         b->release(b->arg);
-    else if (!b->p && b->fd >= 0)
+        crumb_leave(was);
+    } else if (!b->p && b->fd >= 0) {
         close(b->fd);
+    }
 }
 
 /* Must the connection end, because the worker drains or because of a body that nobody will read?
@@ -194,7 +199,8 @@ static void add_body(struct request *r, const struct respond_body *b)
                                 .fd = b->fd,
                                 .off = b->off,
                                 .release = b->release,
-                                .arg = b->arg};
+                                .arg = b->arg,
+                                .module = b->module};
     out_add(&r->out, piece);
 }
 
@@ -212,8 +218,36 @@ static void emit(struct request *r, const struct shape *s, const struct respond_
     if (with_body && !copy)
         add_body(r, b);
     else
-        body_release(b);
+        respond_release(b);
     complete(r);
+}
+
+/* Head, and the body through the filters. */
+static void emit_filtered(struct request *r, const struct respond_body *b)
+{
+    settle_end(r);
+    timer_clear(&r->serve->loop->timers, &r->patience);
+    struct shape s = {.len = filter_len(r->filter)};
+    char *end;
+    char *start = make_head(r, &s, 0, &end);
+    out_add_mem(&r->out, &r->arena, start, (size_t)(end - start));
+    if (!r->no_body && !http_status_bodiless(r->status)) {
+        filter_source(r, b);
+        return;
+    }
+    respond_release(b);
+    complete(r);
+}
+
+/* The route's header filters, which may make another answer of this one. False: they have. */
+static bool filters_agree(struct request *r)
+{
+    if (r->filtered || !(request_hooks(r) & (ROUTE_HEADER_FILTER | ROUTE_BODY_FILTER)))
+        return true;
+    int status = filter_head(r);
+    if (status)
+        respond_page(r, status, NULL);
+    return !status;
 }
 
 static void keep(void *arg)
@@ -228,8 +262,10 @@ static struct respond_body part_of(const struct respond_body *b, struct http_ran
     part.off = b->off + g.first;
     part.p = b->p ? b->p + g.first : NULL;
     part.len = g.last - g.first + 1;
-    if (!last)
+    if (!last) {
         part.release = keep;
+        part.module = 0;
+    }
     return part;
 }
 
@@ -292,7 +328,7 @@ static bool answer_ranges(struct request *r, const struct respond_body *b)
         emit_many_ranges(r, b, g, n);
     } else {
         cs_str all = arena_printf(&r->arena, "bytes */%llu", (unsigned long long)b->len);
-        body_release(b);
+        respond_release(b);
         respond_set_field(r, CS_S("Content-Range"), all, false);
         respond_page(r, 416, NULL);
     }
@@ -309,23 +345,25 @@ static bool answer_conditions(struct request *r, const struct respond_body *b)
     int code = http_cond_eval(&r->head, &r->validators, true, clock_wall());
     if (!code)
         return false;
-    body_release(b);
+    respond_release(b);
     if (code == 412) {
         respond_page(r, 412, NULL);
         return true;
     }
     r->status = code;
     r->type = (cs_str){0};
-    emit(r, &(struct shape){.len = 0}, &(struct respond_body){.fd = -1});
+    if (filters_agree(r))
+        emit(r, &(struct shape){.len = 0}, &(struct respond_body){.fd = -1});
     return true;
 }
 
 int respond(struct request *r, int status, const char *type, struct respond_body body)
 {
-    if (r->answered || status < 200 || status > 599) {
-        body_release(&body);
+    if (r->answered || r->heading || status < 200 || status > 599) {
+        respond_release(&body);
         request_log(r, CS_ERR, NULL, "an answer with status %d was ignored: %s", status,
-                    r->answered ? "the request has one already" : "not a final status");
+                    r->answered || r->heading ? "the request has one already"
+                                              : "not a final status");
         return CS_ERROR;
     }
     r->status = status;
@@ -334,6 +372,14 @@ int respond(struct request *r, int status, const char *type, struct respond_body
     bool valid = r->validators.etag.p || r->validators.mtime >= 0;
     if (!plain && valid && answer_conditions(r, &body))
         return CS_OK;
+    if (!filters_agree(r)) {
+        respond_release(&body);
+        return CS_OK;
+    }
+    if (r->filter) {
+        emit_filtered(r, &body);
+        return CS_OK;
+    }
     bool ranges = !plain && body.ranges;
     if (ranges && answer_ranges(r, &body))
         return CS_OK;
@@ -354,7 +400,7 @@ static void forget_body(struct request *r)
 
 void respond_page(struct request *r, int status, const char *extra)
 {
-    if (r->answered)
+    if (r->answered || r->heading)
         return;
     if (status < 200 || status > 599)
         status = 500;
@@ -414,12 +460,18 @@ void respond_continue(struct request *r)
 
 int respond_start(struct request *r, int status, const char *type, int64_t len)
 {
-    if (r->answered || status < 200 || status > 599)
+    if (r->answered || r->heading || status < 200 || status > 599)
         return CS_ERROR;
     r->status = status;
     set_type(r, type);
-    r->promised = len;
+    if (!filters_agree(r))
+        return CS_ERROR;
     r->no_body = r->no_body || http_status_bodiless(status);
+    r->promised = len;
+    if (r->filter) {
+        filter_pieces(r, len);
+        len = filter_len(r->filter);
+    }
     settle_end(r);
     timer_clear(&r->serve->loop->timers, &r->patience);
     char *end;
@@ -431,9 +483,11 @@ int respond_start(struct request *r, int status, const char *type, int64_t len)
 
 int respond_detach(struct request *r, int status)
 {
-    if (r->answered)
+    if (r->answered || r->heading)
         return CS_ERROR;
     r->status = status;
+    if (!filters_agree(r))
+        return CS_ERROR;
     r->no_body = r->no_body || http_status_bodiless(status);
     r->keep_alive = false;
     char *end;
@@ -468,32 +522,39 @@ static void queue_copy(struct request *r, cs_str data, bool last)
     out_add(&r->out, piece);
 }
 
+int respond_put(struct request *r, cs_str data, bool last)
+{
+    r->body_sent += data.n;
+    if ((data.n || last) && !r->no_body)
+        queue_copy(r, data, last);
+    if (last) {
+        complete(r);
+        return CS_OK;
+    }
+    conn_wake(r->conn);
+    return r->out.queued >= RESPOND_HIGH_WATER ? CS_AGAIN : CS_OK;
+}
+
 int respond_send(struct request *r, cs_str data, bool last)
 {
     if (!r->answered || r->complete)
         return CS_ERROR;
     if (r->conn->broken || r->conn->closed)
         return CS_CLOSED;
+    if (r->filter && !r->no_body)
+        return filter_send(r, data, last);
     if (r->promised >= 0 && r->body_sent + data.n > (uint64_t)r->promised) {
         request_log(r, CS_ERR, NULL, "more body than the %lld bytes announced",
                     (long long)r->promised);
         respond_abort(r);
         return CS_ERROR;
     }
-    r->body_sent += data.n;
-    if ((data.n || last) && !r->no_body)
-        queue_copy(r, data, last);
-    if (last) {
-        if (r->promised >= 0 && r->body_sent < (uint64_t)r->promised && !r->no_body) {
-            request_log(r, CS_ERR, NULL, "less body than the %lld bytes announced; closing",
-                        (long long)r->promised);
-            r->keep_alive = false;
-        }
-        complete(r);
-        return CS_OK;
+    if (last && r->promised >= 0 && r->body_sent + data.n < (uint64_t)r->promised && !r->no_body) {
+        request_log(r, CS_ERR, NULL, "less body than the %lld bytes announced; closing",
+                    (long long)r->promised);
+        r->keep_alive = false;
     }
-    conn_wake(r->conn);
-    return r->out.queued >= RESPOND_HIGH_WATER ? CS_AGAIN : CS_OK;
+    return respond_put(r, data, last);
 }
 
 /* ---- Fields ---- */

@@ -1,5 +1,5 @@
-/* respond.h - makes the answer: the filters in their one order (validators, ranges, framing), the
- * head, the pieces. */
+/* respond.h - makes the answer: conditions, the route's header filters, then ranges or its body filters, framing, the head,
+ * the pieces. A filter sees the status 304 of an unmodified body, but 200 where only a range of it is sent. */
 #ifndef SERVE_RESPOND_H
 #define SERVE_RESPOND_H
 
@@ -12,7 +12,8 @@ struct respond_body {
     uint64_t off, len;
     cs_cb release; /* NULL: memory stays valid / fd is closed */
     void *arg;
-    bool ranges; /* may be served in parts */
+    unsigned module; /* whose release it is; 0: ours */
+    bool ranges;     /* may be served in parts */
 };
 
 /* A complete answer. type NULL: none. Takes the body over in any case. CS_OK, or CS_ERROR when
@@ -44,6 +45,10 @@ int respond_set_field(struct request *r, cs_str name, cs_str value, bool add);
 
 /* "HTTP/1.1 100 Continue", if the client waits for it. */
 void respond_continue(struct request *r);
+
+/* For filters: a piece as it goes to the client, and a body that is not sent. */
+int respond_put(struct request *r, cs_str data, bool last);
+void respond_release(const struct respond_body *b);
 
 /* Bytes above which respond_send says CS_AGAIN. */
 #define RESPOND_HIGH_WATER (256 * 1024)

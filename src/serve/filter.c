@@ -1,0 +1,313 @@
+#include "serve/filter.h"
+
+#include "base/check.h"
+#include "http/status.h"
+#include "module/crumb.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define PIECE ((size_t)64 * 1024)
+/* Read for one answer before others are looked at: a filter may pass on nothing. */
+#define TURN (16 * PIECE)
+
+/* One body filter of the chain. */
+struct stage {
+    const struct conf_module *module;
+    int64_t len;   /* of what it passes on, as announced; -1: not known */
+    uint64_t sent; /* passed on */
+    bool told;     /* it has been given the last piece */
+    bool ended;    /* ... and has passed on its own */
+};
+
+struct filter {
+    /* While the header filters run: the one that does, and what it has asked for. */
+    const struct route_link *running;
+    bool wanted;
+    int64_t wanted_len;
+
+    size_t n;
+    size_t at;   /* the stage whose body_filter runs, + 1; 0: none */
+    bool pieces; /* the body comes from cs_send */
+    struct respond_body source;
+    bool source_over;  /* all of it has been given to the first stage, or let go */
+    int64_t announced; /* pieces: so many bytes, -1 = not known */
+    uint64_t taken;    /* pieces: so many have come */
+    struct stage stages[];
+};
+
+static bool is_bodiless(const struct request *r)
+{
+    return r->no_body || http_status_bodiless(r->status);
+}
+
+/* ---- Header filters ---- */
+
+static size_t count_body_filters(const struct route *route)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < route->nlinks; i++)
+        n += route->chain[i].module->desc->body_filter != NULL;
+    return n;
+}
+
+static struct filter *new_filter(struct request *r)
+{
+    size_t n = count_body_filters(r->route);
+    return arena_zalloc(&r->arena, sizeof(struct filter) + n * sizeof(struct stage));
+}
+
+static void add_stage(struct filter *f, const struct conf_module *m, int64_t len)
+{
+    f->stages[f->n++] = (struct stage){.module = m, .len = len};
+}
+
+/* 0, or the status of the page that takes the answer's place. */
+static int run_header_filter(struct request *r, const struct conf_module *m)
+{
+    uint32_t was = request_enter(r, m->number, CRUMB_HEADER_FILTER);
+    int rc = m->desc->header_filter(request_public(r));
+    crumb_leave(was);
+    if (r->failed)
+        return r->failed;
+    if (rc == CS_OK || rc == CS_DECLINED)
+        return 0;
+    serve_count_one(r->serve, IPC_HANDLER_ERRORS);
+    request_log(r, CS_ERR, m->desc->name, "the header filter failed (%d)", rc);
+    return 500;
+}
+
+static int run_link(struct request *r, struct filter *f, const struct route_link *link)
+{
+    const cs_module *desc = link->module->desc;
+    f->running = link;
+    f->wanted = !desc->header_filter;
+    f->wanted_len = -1;
+    int status = desc->header_filter ? run_header_filter(r, link->module) : 0;
+    if (desc->body_filter && f->wanted && !status)
+        add_stage(f, link->module, f->wanted_len);
+    return status;
+}
+
+/* Who filters the body does not know what he makes of each byte: no two answers need be the same. */
+static void weaken_etag(struct request *r)
+{
+    cs_str etag = r->validators.etag;
+    if (etag.n && !str_starts(etag, CS_S("W/")))
+        r->validators.etag = arena_printf(&r->arena, "W/%.*s", CS_F(etag));
+}
+
+int filter_head(struct request *r)
+{
+    struct filter *f = new_filter(r);
+    int status = 0;
+    r->filtered = true;
+    r->heading = f;
+    for (size_t i = 0; i < r->route->nlinks && !status; i++)
+        status = run_link(r, f, &r->route->chain[i]);
+    r->heading = NULL;
+    if (status || !f->n)
+        return status;
+    weaken_etag(r);
+    r->filter = f;
+    return 0;
+}
+
+int filter_want(struct request *r, const void *mod, int64_t len)
+{
+    struct filter *f = r->heading;
+    if (!f || len < -1 || (const void *)f->running->module->desc->api != mod ||
+        !f->running->module->desc->body_filter)
+        return CS_ERROR;
+    f->wanted = true;
+    f->wanted_len = len;
+    return is_bodiless(r) ? CS_DECLINED : CS_OK;
+}
+
+int64_t filter_len(const struct filter *f)
+{
+    return f->stages[f->n - 1].len;
+}
+
+/* ---- The chain ---- */
+
+static int pass_on(struct request *r, size_t i, cs_str data, bool last);
+
+/* Cuts the answer; the client's going is nobody's fault. */
+static void cut(struct request *r, const struct stage *s, const char *why, int rc)
+{
+    if (!(rc == CS_CLOSED && r->conn->broken)) {
+        serve_count_one(r->serve, IPC_HANDLER_ERRORS);
+        request_log(r, CS_ERR, s->module->desc->name, "the body filter %s (%d)", why, rc);
+    }
+    respond_abort(r);
+}
+
+/* Gives a piece to stage i, or behind the last one to the connection. */
+static void give(struct request *r, size_t i, cs_str data, bool last)
+{
+    struct filter *f = r->filter;
+    if (i == f->n) {
+        respond_put(r, data, last);
+        return;
+    }
+    struct stage *s = &f->stages[i];
+    size_t at = f->at;
+    s->told = last;
+    f->at = i + 1;
+    uint32_t was = request_enter(r, s->module->number, CRUMB_BODY_FILTER);
+    int rc = s->module->desc->body_filter(request_public(r), data, last);
+    crumb_leave(was);
+    f->at = at;
+    if (r->complete)
+        return;
+    if (rc != CS_OK)
+        cut(r, s, "failed", rc);
+    else if (last && !s->ended)
+        pass_on(r, i, (cs_str){"", 0}, true);
+}
+
+/* Stage i passes a piece on. */
+static int pass_on(struct request *r, size_t i, cs_str data, bool last)
+{
+    struct stage *s = &r->filter->stages[i];
+    uint64_t sent = s->sent + data.n;
+    if (r->complete || s->ended)
+        return CS_ERROR;
+    if (last && !s->told) {
+        cut(r, s, "sent a last piece before it was given one", CS_ERROR);
+        return CS_ERROR;
+    }
+    if (s->len >= 0 && (sent > (uint64_t)s->len || (last && sent < (uint64_t)s->len))) {
+        cut(r, s,
+            last && sent < (uint64_t)s->len ? "sent less than it had announced"
+                                            : "sent more than it had announced",
+            CS_ERROR);
+        return CS_ERROR;
+    }
+    s->sent = sent;
+    s->ended = last;
+    if (data.n || last)
+        give(r, i + 1, data, last);
+    return r->complete && !last ? CS_ERROR : CS_OK;
+}
+
+/* ---- Answers in pieces ---- */
+
+void filter_pieces(struct request *r, int64_t len)
+{
+    struct filter *f = r->filter;
+    f->pieces = true;
+    f->source_over = true;
+    f->announced = len;
+}
+
+static int send_piece(struct request *r, cs_str data, bool last)
+{
+    struct filter *f = r->filter;
+    uint64_t taken = f->taken + data.n;
+    if (!f->pieces)
+        return CS_ERROR;
+    if (f->announced >= 0 &&
+        (taken > (uint64_t)f->announced || (last && taken < (uint64_t)f->announced))) {
+        request_log(r, CS_ERR, NULL, "%s body than the %lld bytes announced",
+                    taken > (uint64_t)f->announced ? "more" : "less", (long long)f->announced);
+        respond_abort(r);
+        return CS_ERROR;
+    }
+    f->taken = taken;
+    if (data.n || last)
+        give(r, 0, data, last);
+    if (r->complete)
+        return last ? CS_OK : CS_ERROR;
+    return r->out.queued >= RESPOND_HIGH_WATER ? CS_AGAIN : CS_OK;
+}
+
+int filter_send(struct request *r, cs_str data, bool last)
+{
+    struct filter *f = r->filter;
+    return f->at ? pass_on(r, f->at - 1, data, last) : send_piece(r, data, last);
+}
+
+/* ---- Complete answers ---- */
+
+static void drop_source(struct filter *f)
+{
+    if (f->source_over)
+        return;
+    f->source_over = true;
+    respond_release(&f->source);
+}
+
+/* The next bytes of the source; p is NULL when there is a file that cannot be read. */
+static cs_str next_piece(struct request *r, char *room)
+{
+    const struct respond_body *b = &r->filter->source;
+    size_t n = b->len < PIECE ? (size_t)b->len : PIECE;
+    if (b->p || !n)
+        return (cs_str){n ? b->p : "", n};
+    ssize_t got;
+    do
+        got = pread(b->fd, room, n, (off_t)b->off);
+    while (got < 0 && errno == EINTR);
+    if (got > 0)
+        return (cs_str){room, (size_t)got};
+    request_log(r, CS_WARN, NULL, "a file that is being sent %s; closing",
+                got ? strerror(errno) : "became shorter");
+    return (cs_str){0};
+}
+
+/* One piece through the chain. Its size, at least 1. */
+static size_t pump_one(struct request *r, char *room)
+{
+    struct respond_body *b = &r->filter->source;
+    cs_str data = next_piece(r, room);
+    if (!data.p) {
+        respond_abort(r);
+        return 1;
+    }
+    b->off += data.n;
+    b->p = b->p ? b->p + data.n : NULL;
+    b->len -= data.n;
+    bool last = !b->len;
+    give(r, 0, data, last);
+    if (last)
+        drop_source(r->filter);
+    return data.n + 1;
+}
+
+static void pump(struct request *r)
+{
+    struct filter *f = r->filter;
+    char *room = f->source.p ? NULL : malloc(PIECE);
+    size_t n = 0;
+    check(f->source.p || room);
+    while (!f->source_over && !r->complete && r->out.queued < RESPOND_HIGH_WATER && n < TURN)
+        n += pump_one(r, room);
+    free(room);
+    if (r->complete)
+        drop_source(f);
+    else if (n >= TURN && !r->out.queued)
+        loop_later(r->serve->loop, &r->conn->task);
+    conn_wake(r->conn);
+}
+
+void filter_source(struct request *r, const struct respond_body *body)
+{
+    struct filter *f = r->filter;
+    f->source = *body;
+    pump(r);
+}
+
+void filter_drained(struct request *r)
+{
+    if (r->filter && !r->filter->source_over && !r->complete && !r->conn->broken)
+        pump(r);
+}
+
+void filter_drop(struct request *r)
+{
+    if (r->filter)
+        drop_source(r->filter);
+}
