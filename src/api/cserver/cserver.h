@@ -460,7 +460,7 @@ typedef struct cs_api {
      * no longer be used, its token gives NULL; memory from alloc is still there during cb. Several: the last one
      * first. Other requests may be used as in any callback. */
     int (*on_close)(cs_req *r, cs_cb cb, void *arg);
-    /* A weak reference: from_token gives NULL once the request has gone. */
+    /* A weak reference, never 0: from_token gives NULL once the request has gone, and for 0. */
     cs_token (*token)(cs_req *r);
     cs_req *(*from_token)(cs_token t);
     /* Calls cb(r, arg) once after ms milliseconds, unless the request ends before. An answer that is
@@ -539,7 +539,7 @@ typedef struct cs_api {
     int (*filter_body)(cs_req *r, const void *mod, int64_t len);
     /* on_log only: microseconds from the first byte of the request. */
     int64_t (*elapsed_us)(cs_req *r);
-    /* on_log only: bytes of the body that have been sent, as in the access log. */
+    /* on_log only: bytes sent, the head of the answer among them. */
     int64_t (*bytes_sent)(cs_req *r);
 
     /* Streams: answers that go on for as long as both sides like (server-sent events), without a request. In the worker
