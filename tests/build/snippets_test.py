@@ -7,10 +7,9 @@ import re
 import shutil
 import socket
 import subprocess
-import threading
 
 import pytest
-from lib.server import BUILD, LIMIT, SOURCE, Server, deadline, free_port, make_value, wait_for
+from lib.server import BUILD, LIMIT, SOURCE, deadline, make_value
 
 PAGES = [os.path.join(SOURCE, "README.md"), *sorted(glob.glob(os.path.join(SOURCE, "docs/*.md")))]
 GUIDE = os.path.join(SOURCE, "docs/modules.md")
@@ -189,7 +188,7 @@ def ask_shout(s):
 def ask_slowlog(s):
     assert s.get("/slowlog?x").status == 200
     s.log_has("/slowlog?x took ")
-    assert re.search(r'took \d+ ms: status 200, 14 bytes, user ""', s.log())
+    assert re.search(r'took \d+ ms: status 200, \d+ bytes, user ""', s.log())
 
 
 def ask_guests(s):
