@@ -240,7 +240,7 @@ void feed_judge(struct request *r, int rc)
 {
     if (!r->feed)
         return;
-    if (rc == CS_OK && !r->answered)
+    if ((rc == CS_OK || rc == CS_PENDING) && !r->answered)
         begin(r->feed);
     else
         feed_end(r->feed);
