@@ -6,6 +6,7 @@
 #include "base/arena.h"
 
 #include "base/check.h"
+#include "base/guard.h"
 #include "base/mem.h"
 
 #include <stdio.h>
@@ -45,9 +46,10 @@ static void chunk_free(struct arena_chunk *c)
     free(c);
 }
 
-static struct arena_chunk *chunk_new(size_t size)
+static struct arena_chunk *chunk_new(struct arena_pool *pool, size_t size)
 {
-    struct arena_chunk *c = mem_resize(NULL, size);
+    bool guarded = pool && pool->guard;
+    struct arena_chunk *c = guarded ? guard_take(pool->guard, &size) : mem_resize(NULL, size);
     c->size = size;
     poison(chunk_start(c), chunk_room(c));
     return c;
@@ -68,6 +70,15 @@ void arena_pool_drain(struct arena_pool *pool)
         chunk_free(c);
     }
     pool->nspare = 0;
+    guard_free(pool->guard);
+    pool->guard = NULL;
+}
+
+void arena_pool_guard(struct arena_pool *pool, unsigned keep)
+{
+    check(!pool->guard && !pool->spare);
+    if (!ARENA_POISONS)
+        pool->guard = guard_new(keep);
 }
 
 void arena_init(struct arena *a, struct arena_pool *pool)
@@ -77,6 +88,10 @@ void arena_init(struct arena *a, struct arena_pool *pool)
 
 static void chunk_give_back(struct arena_pool *pool, struct arena_chunk *c)
 {
+    if (pool && pool->guard) {
+        guard_give_back(pool->guard, c, c->size);
+        return;
+    }
     if (!pool || c->size != pool->chunk_size || pool->nspare >= pool->max_spare) {
         chunk_free(c);
         return;
@@ -94,6 +109,8 @@ void arena_drop(struct arena *a)
         a->chunks = c->next;
         chunk_give_back(a->pool, c);
     }
+    if (a->pool && a->pool->guard)
+        guard_step(a->pool->guard);
     a->next = a->end = NULL;
     a->total = 0;
 }
@@ -103,9 +120,9 @@ static struct arena_chunk *chunk_take(struct arena_pool *pool, size_t need)
 {
     size_t usual = pool ? pool->chunk_size : CHUNK_SIZE_WITHOUT_POOL;
     if (need > usual - sizeof(struct arena_chunk))
-        return chunk_new(need + sizeof(struct arena_chunk));
+        return chunk_new(pool, need + sizeof(struct arena_chunk));
     if (!pool || !pool->spare)
-        return chunk_new(usual);
+        return chunk_new(pool, usual);
     struct arena_chunk *c = pool->spare;
     pool->spare = c->next;
     pool->nspare--;

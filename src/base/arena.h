@@ -22,12 +22,14 @@
 #define ARENA_ALIGN ((size_t)16)
 
 struct arena_chunk;
+struct guard;
 
 /* Spare chunks of one size; zero-initialise, then arena_pool_init. */
 struct arena_pool {
     struct arena_chunk *spare;
     unsigned nspare, max_spare;
     size_t chunk_size;
+    struct guard *guard; /* NULL, or where chunks come from and go to */
 };
 
 struct arena {
@@ -40,6 +42,9 @@ struct arena {
 /* chunk_size in bytes, header included; keeps at most max_spare unused chunks. */
 void arena_pool_init(struct arena_pool *pool, size_t chunk_size, unsigned max_spare);
 void arena_pool_drain(struct arena_pool *pool);
+/* For those who look for mistakes, before the first arena: the memory of an arena that has been dropped faults when it is
+ * touched, until `keep` others have been dropped. Without effect under ASan, which sees it anyway. */
+void arena_pool_guard(struct arena_pool *pool, unsigned keep);
 
 /* An empty arena: takes no memory until the first allocation. pool may be NULL. */
 void arena_init(struct arena *a, struct arena_pool *pool);

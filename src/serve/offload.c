@@ -1,8 +1,5 @@
 #include "serve/offload.h"
 
-#include "module/crumb.h"
-#include "serve/respond.h"
-
 /* In the request's memory. One whose work is over serves again. */
 struct request_job {
     struct job job;
@@ -22,8 +19,9 @@ static void leave(struct request_job *q)
 
 static void call_done(struct request *r, const struct request_job *q)
 {
-    serve_enter_module(r->serve);
-    uint32_t was = crumb_enter(q->job.module, CRUMB_DONE);
+    if (!request_may_call(r, q->job.module))
+        return;
+    uint32_t was = request_enter(r, q->job.module, CRUMB_DONE);
     q->done(request_public(r), q->job.arg);
     crumb_leave(was);
 }
@@ -38,8 +36,6 @@ static void on_over(struct job *job, bool ran)
     if (r->ended) {
         if (list_empty(&r->jobs))
             request_free(r);
-    } else if (ran && copy.done && crumb_is_quarantined(copy.job.module)) {
-        respond_page(r, 503, NULL);
     } else if (ran && copy.done) {
         call_done(r, &copy);
     }
