@@ -202,8 +202,8 @@ static bool body_has_come(const struct request *r)
 
 struct feed *feed_detach(struct request *r, int status)
 {
-    if (r->answered || r->heading || request_hooks(r) & ROUTE_BODY_FILTER || r->feed ||
-        status < 200 || status > 599 || !body_has_come(r))
+    if (r->answered || r->heading || r->hooks & ROUTE_BODY_FILTER || r->feed || status < 200 ||
+        status > 599 || !body_has_come(r))
         return NULL;
     struct feed *f = feed_new(r->serve);
     f->status = (uint16_t)status;

@@ -302,12 +302,11 @@ void filter_source(struct request *r, const struct respond_body *body)
 
 void filter_drained(struct request *r)
 {
-    if (r->filter && !r->filter->source_over && !r->complete && !r->conn->broken)
+    if (!r->filter->source_over && !r->complete && !r->conn->broken)
         pump(r);
 }
 
 void filter_drop(struct request *r)
 {
-    if (r->filter)
-        drop_source(r->filter);
+    drop_source(r->filter);
 }

@@ -28,7 +28,7 @@ void filter_pieces(struct request *r, int64_t len);
 /* cs_send, from a filter that runs, or from who answers in pieces. As respond_send. */
 int filter_send(struct request *r, cs_str data, bool last);
 
-/* Nothing waits for the client any more: goes on with the source. */
+/* Nothing waits for the client any more: goes on with the source. r->filter is set, also below. */
 void filter_drained(struct request *r);
 
 /* The request ends: lets the source go. */

@@ -106,7 +106,7 @@ static bool run_access(struct request *r)
 void handle_run(struct request *r)
 {
     if (!r->passed) {
-        if (request_hooks(r) & ROUTE_ACCESS && !run_access(r))
+        if (r->hooks & ROUTE_ACCESS && !run_access(r))
             return;
         r->passed = true;
         r->link = (unsigned)r->route->first_handler;
@@ -122,13 +122,14 @@ void handle_run(struct request *r)
 
 void handle_begin(struct request *r)
 {
-    for (; r->link < r->route->nlinks; r->link++)
-        if (crumb_is_quarantined(module_of(r)->number)) {
-            r->hookless = true;
+    const struct route *route = r->route;
+    for (unsigned i = 0; i < route->nlinks; i++)
+        if (crumb_is_quarantined(route->chain[i].module->number)) {
+            r->link = i;
             request_refuse_module(r);
             return;
         }
-    r->link = 0;
+    r->hooks = route->hooks;
     handle_run(r);
 }
 

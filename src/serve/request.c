@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "http/uri.h"
 #include "serve/access_log.h"
+#include "serve/api_debug.h"
 #include "serve/body.h"
 #include "serve/feed.h"
 #include "serve/filter.h"
@@ -37,6 +38,8 @@ struct request *request_new(struct conn *c)
     out_init(&r->out);
     list_init(&r->jobs);
     timer_init(&r->patience, on_patience);
+    if (s->debug)
+        api_debug_born(r);
     return r;
 }
 
@@ -97,21 +100,20 @@ void request_log(struct request *r, int level, const char *who, const char *fmt,
 
 /* ---- Calling modules ---- */
 
-static void copy_text(char *to, size_t room, cs_str text)
-{
-    size_t n = text.n < room ? text.n : room - 1;
-    if (n)
-        memcpy(to, text.p, n);
-    to[n] = '\0';
-}
-
 /* Others may read it meanwhile: then the id is of no request. */
 void request_crumb(const struct request *r)
 {
+    static const struct route *last;
     struct ipc_crumb *c = crumb_here;
     atomic_store_explicit(&c->request, 0, memory_order_release);
-    copy_text(c->route, sizeof c->route, r->route->label);
-    copy_text(c->path, sizeof c->path, r->path);
+    if (r->route != last) {
+        size_t n = r->route->label.n < sizeof c->route ? r->route->label.n : sizeof c->route - 1;
+        memcpy(c->route, r->route->label.p, n);
+        c->route[n] = '\0';
+        last = r->route;
+    }
+    memcpy(c->path, r->path.p, sizeof c->path); /* set_path has seen to it that there is so much */
+    c->path[sizeof c->path - 1] = '\0';
     atomic_store_explicit(&c->request, r->id, memory_order_release);
 }
 
@@ -173,10 +175,14 @@ static bool answer_special(struct request *r)
     return true;
 }
 
+/* What a crumb has of the path is copied as a whole. */
+#define CRUMB_PATH sizeof((struct ipc_crumb *)NULL)->path
+
 static bool set_path(struct request *r)
 {
     const char *error = "";
-    char *path = arena_alloc(&r->arena, r->head.target_path.n + 1);
+    size_t room = r->head.target_path.n + 1;
+    char *path = arena_alloc(&r->arena, room < CRUMB_PATH ? CRUMB_PATH : room);
     long n = http_path_normalise(r->head.target_path, path, &error);
     if (n < 0) {
         request_log(r, CS_INFO, NULL, "request refused with %ld: %s", -n, error);
@@ -223,7 +229,8 @@ void request_begin(struct request *r)
 void request_drained(struct request *r)
 {
     cs_req_cb cb = r->on_drain;
-    filter_drained(r);
+    if (r->filter)
+        filter_drained(r);
     if (!cb || r->out.queued || r->complete)
         return;
     r->on_drain = NULL;
@@ -293,9 +300,11 @@ void request_end(struct request *r)
         count(r);
         if (r->serve->access)
             access_log_add(r->serve->access, r);
-        if (request_hooks(r) & ROUTE_LOG)
+        if (r->hooks & ROUTE_LOG)
             log_hooks(r);
     }
+    if (r->serve->debug)
+        api_debug_gone(r);
     if (r->has_token)
         drop_token(r);
     if (r->feed)
@@ -305,7 +314,8 @@ void request_end(struct request *r)
         timer_clear(timers, &t->timer);
     offload_drop(r);
     out_drop(&r->out);
-    filter_drop(r);
+    if (r->filter)
+        filter_drop(r);
     r->ended = true;
     r->conn = NULL;
     if (list_empty(&r->jobs))

@@ -61,7 +61,6 @@ struct request {
     bool working;    /* an access hook or a handler runs */
     bool pending;    /* it answers later */
     bool proceed;    /* ... or leaves that to the next, from the next step on */
-    bool hookless;   /* a module of the route is in quarantine: the others are not asked either */
     bool filtered;   /* the header filters have been called */
     bool keep_alive; /* the connection goes on after it */
     bool no_body;    /* HEAD, 204, 304 ...: body bytes are counted and dropped */
@@ -80,6 +79,7 @@ struct request {
     struct inbuf *in;    /* holds the head */
     uint64_t started_us; /* monotonic */
     uint64_t id;
+    struct request *debug_next; /* api_debug.c's */
     struct request *token_next; /* in the worker's table of those that gave out a token */
     bool has_token;
 
@@ -88,6 +88,7 @@ struct request {
     cs_req_info *info; /* made when first asked for */
 
     const struct route *route;
+    unsigned hooks; /* those of its route that it meets: enum route_hook */
     unsigned link; /* position in route->chain: whose access hook or handler it is at */
     void **ctx; /* the participants' own pointers, in the order of the chain; NULL until one asks */
     cs_str user; /* who the client has proved to be */
@@ -132,12 +133,6 @@ struct request *request_new(struct conn *c);
 /* The head has been parsed: normalises the path, finds the route, and runs handlers as far as they
  * go. */
 void request_begin(struct request *r);
-
-/* Which hooks of its route it meets: enum route_hook. */
-static inline unsigned request_hooks(const struct request *r)
-{
-    return r->route && !r->hookless ? r->route->hooks : 0;
-}
 
 /* Before and (crumb_leave) after each call into a module for a request. */
 void request_crumb(const struct request *r);

@@ -26,13 +26,13 @@ struct shape {
     cs_str content_range; /* "bytes 0-1/2"; p == NULL: none */
 };
 
-void respond_release(const struct respond_body *b)
+void respond_release_foreign(const struct respond_body *b)
 {
     if (b->release) {
         uint32_t was = crumb_enter(b->module, CRUMB_RELEASE);
         b->release(b->arg);
         crumb_leave(was);
-    } else if (!b->p && b->fd >= 0) {
+    } else {
         close(b->fd);
     }
 }
@@ -240,14 +240,17 @@ static void emit_filtered(struct request *r, const struct respond_body *b)
 }
 
 /* The route's header filters, which may make another answer of this one. False: they have. */
-static bool filters_agree(struct request *r)
+static bool ask_filters(struct request *r)
 {
-    if (r->filtered || !(request_hooks(r) & (ROUTE_HEADER_FILTER | ROUTE_BODY_FILTER)))
-        return true;
     int status = filter_head(r);
     if (status)
         respond_page(r, status, NULL);
     return !status;
+}
+
+static inline bool filters_agree(struct request *r)
+{
+    return r->filtered || !(r->hooks & (ROUTE_HEADER_FILTER | ROUTE_BODY_FILTER)) || ask_filters(r);
 }
 
 static void keep(void *arg)

@@ -48,7 +48,12 @@ void respond_continue(struct request *r);
 
 /* For filters: a piece as it goes to the client, and a body that is not sent. */
 int respond_put(struct request *r, cs_str data, bool last);
-void respond_release(const struct respond_body *b);
+void respond_release_foreign(const struct respond_body *b);
+static inline void respond_release(const struct respond_body *b)
+{
+    if (b->release || (!b->p && b->fd >= 0))
+        respond_release_foreign(b);
+}
 
 /* Bytes above which respond_send says CS_AGAIN. */
 #define RESPOND_HIGH_WATER (256 * 1024)
