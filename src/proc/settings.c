@@ -106,6 +106,7 @@ static void number_modules(struct settings *s, struct region *r)
 
 static void attach_modules(struct settings *s, struct region *r, bool loud)
 {
+    const cs_api *api = s->conf->server.module_debug ? serve_api_debug() : serve_api();
     struct buf error = {0};
 
     check(post_init(r) == 0); /* the first of all topics */
@@ -116,7 +117,7 @@ static void attach_modules(struct settings *s, struct region *r, bool loud)
             post_declare(s->descs[i], r, &error) < 0 || zone_declare(s->descs[i], loud, &error) < 0)
             report_error(&s->report, &s->refs[i].at, (int)s->refs[i].name.n, "%.*s", (int)error.n,
                          error.p);
-        module_attach(&s->modules[i], serve_api());
+        module_attach(&s->modules[i], api);
     }
     buf_free(&error);
 }

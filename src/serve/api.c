@@ -10,6 +10,7 @@
 #include "module/watch.h"
 #include "module/zone.h"
 #include "serve/api_calls.h"
+#include "serve/api_debug.h"
 #include "serve/metrics.h"
 #include "serve/offload.h"
 #include "serve/request.h"
@@ -161,6 +162,11 @@ static const cs_api table = {
 const cs_api *serve_api(void)
 {
     return &table;
+}
+
+const cs_api *serve_api_debug(void)
+{
+    return api_debug_table(&table);
 }
 
 void api_open(struct serve *s)

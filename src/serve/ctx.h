@@ -63,6 +63,7 @@ struct serve {
     uint64_t
         recycle_at; /* number of requests after which a successor may come; 0 = never, or told */
     bool open, draining;
+    bool debug; /* [server] module_debug */
 
     struct list conns; /* all, in no order */
     struct list idle;  /* waiting for a next request, the one that waits longest first */

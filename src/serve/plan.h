@@ -55,5 +55,7 @@ void serve_plan_check_modules(const struct serve_plan *p, struct report *rep);
 
 /* The table of calls that modules are attached to (module_attach), complete. */
 const cs_api *serve_api(void);
+/* The same for [server] module_debug: whose calls are looked at. */
+const cs_api *serve_api_debug(void);
 
 #endif

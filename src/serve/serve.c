@@ -16,6 +16,7 @@
 
 #define ARENA_CHUNK     (8 * 1024)
 #define ARENA_SPARES    256
+#define DEBUG_REQUESTS  256 /* whose memory faults after their end */
 #define FDS_FOR_OURSELF 64 /* epoll, logs, files of modules ... */
 
 /* Before the plan has its sockets, as the settings want them. */
@@ -76,6 +77,9 @@ int serve_new(struct serve **out, struct serve_plan *plan, struct host *host)
     list_init(&s->conns);
     list_init(&s->idle);
     arena_pool_init(&s->arenas, ARENA_CHUNK, ARENA_SPARES);
+    s->debug = plan->conf->server.module_debug;
+    if (s->debug)
+        arena_pool_guard(&s->arenas, DEBUG_REQUESTS);
     s->next_id = random_start();
     s->date_at = -1;
     s->max_conns = serve_connection_limit(plan, s->region->header->max_workers, &nofile);
