@@ -1,0 +1,39 @@
+#include <assert.h>
+#include <cserver/test.h>
+#include <stdio.h>
+
+static void test_locations(void)
+{
+    static const struct {
+        const char *settings, *target, *location;
+        int status;
+    } rows[] = {
+        {"to = /new\n", "/old?x=1", "/new", 302},
+        {"to = /new\nstatus = 301\n", "/old", "/new", 301},
+        {"to = https://example.com/\nkeep_path = on\n", "/a%20b", "https://example.com/a%20b", 302},
+        {"to = https://example.com\nkeep_path = on\n", "/a%2Fb", "https://example.com/a%2Fb", 302},
+        {"to = /new#end\nkeep_query = on\n", "/old?x=1", "/new?x=1#end", 302},
+        {"to = /new?a=1\nkeep_query = on\n", "/old?x=1", "/new?a=1&x=1", 302},
+        {"to = /\nkeep_path = on\n", "//evil.example", "/evil.example", 302},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct cst *t = cst_open("./redirect.so", rows[i].settings);
+        cst_answer a = cst_expect(cst_get(t, rows[i].target), rows[i].status, NULL);
+        cs_str to = cst_field(&a, "Location");
+        if (!cst_is(to, rows[i].location))
+            printf("%s leads to %.*s, not to %s\n", rows[i].target, CS_F(to), rows[i].location);
+        assert(cst_is(to, rows[i].location));
+        cst_close(t);
+    }
+}
+
+int main(void)
+{
+    test_locations();
+    struct cst *t = cst_open("./redirect.so", "to = /new\n");
+    cst_fail(t, "alloc", 1);
+    cst_expect(cst_get(t, "/"), 503, NULL);
+    cst_close(t);
+    assert(strstr(cst_check("./redirect.so", NULL), "\"to\""));
+    assert(strstr(cst_check("./redirect.so", "to = example.com\n"), "https://example.com"));
+}
