@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "config.h"
+#include "module/place.h"
 #include "os/file.h"
 #include "os/sig.h"
 #include "proc/master.h"
@@ -11,20 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-/* A tree that was installed below DESTDIR has its settings there too. */
-static char *installed_conf(void)
-{
-    static const char tail[] = CSERVER_SBINDIR "/cserver";
-    char *self = file_self(), *path;
-    size_t n = self ? strlen(self) : 0, ntail = sizeof tail - 1;
-    bool staged = n > ntail && strcmp(self + n - ntail, tail) == 0;
-
-    path =
-        mem_printf("%.*s%s", staged ? (int)(n - ntail) : 0, staged ? self : "", CSERVER_CONF_PATH);
-    free(self);
-    return path;
-}
 
 /* -c, else conf/cserver.ini below -p or here, else the installed one. To be freed. */
 static char *find_conf(const struct options *o)
@@ -37,7 +24,7 @@ static char *find_conf(const struct options *o)
     if (o->prefix || access(path, F_OK) == 0)
         return path;
     free(path);
-    return installed_conf();
+    return place_installed(CSERVER_CONF_PATH);
 }
 
 static char *find_prefix(const struct options *o)
@@ -63,7 +50,7 @@ static int run(const struct options *o, const struct settings_source *src)
 /* All but a server may be interrupted from the terminal. */
 static int act(const struct options *o, const struct settings_source *src)
 {
-    if (o->action != ACTION_RUN)
+    if (o->action != ACTION_RUN && o->action != ACTION_DEV)
         sig_reset();
     switch (o->action) {
     case ACTION_TEST:
@@ -73,22 +60,26 @@ static int act(const struct options *o, const struct settings_source *src)
         return cli_command(o, src);
     case ACTION_MSG:
         return cli_msg(o, src);
+    case ACTION_MODULE:
+        return cli_module(o, src);
     case ACTION_VERSION:
         return cli_version();
     case ACTION_BUILD:
         return cli_build();
     case ACTION_REFERENCE:
         return cli_reference();
+    case ACTION_DEV:
+        return cli_dev(o);
     default:
         return run(o, src);
     }
 }
 
-static int help(bool msg)
+static int help(enum options_of of)
 {
     struct buf text = {0};
 
-    options_help(&text, msg);
+    options_help(&text, of);
     fwrite(text.p, 1, text.n, stdout);
     buf_free(&text);
     return CLI_DONE;
@@ -104,13 +95,15 @@ int cli_main(int argc, char **argv)
 
     if (options_parse(argc, argv, &o, &error) < 0) {
         fprintf(stderr, "cserver: %s\n(cserver %s lists all options)\n", error.p,
-                o.msg ? "msg --help" : "-h");
+                o.msg      ? "msg --help"
+                : o.module ? "module --help"
+                           : "-h");
         buf_free(&error);
         options_free(&o);
         return o.msg ? CLI_MSG_USAGE : CLI_USAGE;
     }
     if (o.action == ACTION_HELP)
-        return help(o.msg);
+        return help(options_which(&o));
     conf = find_conf(&o);
     prefix = find_prefix(&o);
     src = (struct settings_source){

@@ -28,6 +28,14 @@ int cli_test(const struct options *o, const struct settings_source *src);
 int cli_command(const struct options *o, const struct settings_source *src);
 /* msg.c: msg ... */
 int cli_msg(const struct options *o, const struct settings_source *src);
+/* module.c: module ...; check of one file, which build ends with. */
+int cli_module(const struct options *o, const struct settings_source *src);
+int cli_module_check(const char *path, bool json);
+/* new.c, compile.c: module new, module build. */
+int cli_module_new(const struct options *o);
+int cli_module_build(const struct options *o);
+/* dev.c: --dev. */
+int cli_dev(const struct options *o);
 /* about.c: -v, -V, --reference. */
 int cli_version(void);
 int cli_build(void);

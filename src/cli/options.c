@@ -2,93 +2,16 @@
  * and "--config=FILE" are the same, and short ones without a value may be joined: -tq. */
 #include "cli/options.h"
 
-#include "base/check.h"
 #include "base/mem.h"
+#include "cli/option.h"
 #include "proc/msgtext.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-    SERVER = 1, /* without msg */
-    MSG = 2     /* behind msg */
-};
-
-struct option {
-    char letter; /* 0: none */
-    unsigned of;
-    const char *word;
-    const char *value; /* what it takes, for the help; NULL: nothing */
-    const char *help;
-    const char *msg_help; /* where it is another one behind msg; else NULL */
-};
-
-static const struct option table[] = {
-    {'c', SERVER | MSG, "config", "FILE",
-     "settings file; else conf/cserver.ini here, else the installed one", NULL},
-    {'p', SERVER | MSG, "prefix", "DIR", "folder that relative paths in the settings are below",
-     NULL},
-    {'g', SERVER | MSG, "set", "SECTION.KEY=VALUE",
-     "a setting that goes before the file's; may be repeated", NULL},
-    {'e', SERVER, "error-log", "FILE", "error log until the settings are read, or stderr", NULL},
-    {'t', SERVER, "test", NULL, "test the settings and everything they name, change nothing", NULL},
-    {'T', SERVER, "print", NULL, "test, and print all settings in force with where each comes from",
-     NULL},
-    {'q', SERVER | MSG, "quiet", NULL, "print errors only; the error log keeps its level",
-     "print errors only"},
-    {'s', SERVER, "signal", "COMMAND", "tell a running server: stop, quit, reload, reopen, status",
-     NULL},
-    {0, MSG, "to", "WHOM", "all (workers and the primary), workers, primary, or worker:N", NULL},
-    {0, MSG, "wait", "applied", "return when all it is for have handled the message", NULL},
-    {0, SERVER | MSG, "timeout", "TIME", "how long -s waits, such as 30s (0: for ever)",
-     "how long to wait for that, such as 500ms; else 5s (0: for ever)"},
-    {0, SERVER | MSG, "json", NULL, "-s prints the server's answer as it is",
-     "print the server's answer as it is; tail: an object for each message"},
-    {'D', SERVER, "daemon", NULL, "go to the background once the server is ready", NULL},
-    {'v', SERVER, "version", NULL, "print the version", NULL},
-    {'V', SERVER, "build", NULL, "print version, build options, module ABI and libraries", NULL},
-    {0, SERVER, "reference", NULL, "print the manual of all settings, in Markdown", NULL},
-    {'h', SERVER | MSG, "help", NULL, "print this; cserver msg --help tells about messages",
-     "print this"}};
-
-#define NONE      ((const struct option *)0)
-#define MAX_TIME  (24u * 3600 * 1000)
-#define HINT_DIST 2
+#define MAX_TIME (24u * 3600 * 1000)
 
 #define BEHIND_DASHES "; behind -- nothing is an option"
-
-static const struct option *by_letter(char c)
-{
-    for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        if (table[i].letter == c)
-            return &table[i];
-    return NONE;
-}
-
-static const struct option *by_word(cs_str word)
-{
-    for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        if (str_is(word, table[i].word))
-            return &table[i];
-    return NONE;
-}
-
-static const char *nearest(cs_str word)
-{
-    unsigned best = HINT_DIST + 1;
-    const char *found = NULL;
-
-    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-        unsigned d = str_distance(word, str_of(table[i].word), HINT_DIST);
-
-        if (d < best) {
-            best = d;
-            found = table[i].word;
-        }
-    }
-    return found;
-}
 
 /* "30s", "500ms", "2m"; a plain number is seconds. */
 static bool parse_time(const char *text, int64_t *ms)
@@ -184,8 +107,12 @@ static int take_word(struct options *o, const char *word, const char *value, str
                    value);
         return -1;
     }
-    if (strcmp(word, "json") == 0)
+    if (strcmp(word, "dev") == 0)
+        o->dev = value;
+    else if (strcmp(word, "json") == 0)
         o->json = true;
+    else if (strcmp(word, "md") == 0)
+        o->md = true;
     else
         want(o, ACTION_REFERENCE);
     return 0;
@@ -222,8 +149,17 @@ static int take(struct options *o, const struct option *opt, const char *value, 
     case 'D':
         o->daemon = true;
         return 0;
+    case 'l':
+        o->listen = value;
+        return 0;
+    case 'o':
+        o->output = value;
+        return 0;
     case 'v':
-        want(o, ACTION_VERSION);
+        if (opt->of == OF_MODULE)
+            o->verbose = true;
+        else
+            want(o, ACTION_VERSION);
         return 0;
     case 'V':
         want(o, ACTION_BUILD);
@@ -239,17 +175,29 @@ static int take(struct options *o, const struct option *opt, const char *value, 
 struct args {
     int n, at;
     char **v;
-    /* One that was seen and goes only without msg, and one only with it. */
-    const struct option *server, *msg;
+    /* One of each kind that was seen and goes only without msg and module, only with msg, only with module. */
+    const struct option *server, *msg, *module;
 };
+
+enum options_of options_which(const struct options *o)
+{
+    return o->msg ? OPTIONS_MSG : o->module ? OPTIONS_MODULE : OPTIONS_SERVER;
+}
+
+static unsigned mode(const struct options *o)
+{
+    return o->msg ? OF_MSG : o->module ? OF_MODULE : OF_SERVER;
+}
 
 static int take_option(struct args *a, struct options *o, const struct option *opt,
                        const char *value, struct buf *error)
 {
-    if (opt->of == SERVER)
+    if (opt->of == OF_SERVER)
         a->server = opt;
-    if (opt->of == MSG)
+    if (opt->of == OF_MSG)
         a->msg = opt;
+    if (opt->of == OF_MODULE)
+        a->module = opt;
     return take(o, opt, value, error);
 }
 
@@ -271,14 +219,14 @@ static int parse_long(struct args *a, struct options *o, struct buf *error)
 {
     const char *arg = a->v[a->at] + 2, *eq = strchr(arg, '=');
     cs_str word = {arg, eq ? (size_t)(eq - arg) : strlen(arg)};
-    const struct option *opt = by_word(word);
-    const char *value = NULL, *hint = nearest(word);
+    const struct option *opt = option_by_word(word, mode(o));
+    const char *value = NULL, *hint = option_nearest(word);
 
     if (!opt) {
         buf_printf(error, "unknown option --%.*s", CS_F(word));
         if (hint)
             buf_printf(error, "; did you mean --%s?", hint);
-        buf_add_z(error, o->msg ? BEHIND_DASHES : "");
+        buf_add_z(error, mode(o) == OF_SERVER ? "" : BEHIND_DASHES);
         return -1;
     }
     if (eq && !opt->value) {
@@ -298,12 +246,13 @@ static int parse_short(struct args *a, struct options *o, struct buf *error)
     char name[3] = "-?";
 
     for (const char *p = arg + 1; *p; p++) {
-        const struct option *opt = by_letter(*p);
+        const struct option *opt = option_by_letter(*p, mode(o));
         const char *value;
 
         name[1] = *p;
         if (!opt) {
-            buf_printf(error, "unknown option %s%s", name, o->msg ? BEHIND_DASHES : "");
+            buf_printf(error, "unknown option %s%s", name,
+                       mode(o) == OF_SERVER ? "" : BEHIND_DASHES);
             return -1;
         }
         if (!opt->value) {
@@ -330,19 +279,8 @@ static int take_verb(struct options *o, const char *word, struct buf *error)
     return -1;
 }
 
-/* A word that is no option. */
-static int take_plain(struct options *o, const char *word, struct buf *error)
+static int take_msg_word(struct options *o, const char *word, struct buf *error)
 {
-    if (!o->msg && strcmp(word, "msg") == 0) {
-        o->msg = true;
-        return 0;
-    }
-    if (!o->msg) {
-        buf_printf(error, "what is \"%s\"? Options begin with -", word);
-        if (is_command(word))
-            buf_printf(error, "; did you mean -s %s?", word);
-        return -1;
-    }
     if (!o->verb)
         return take_verb(o, word, error);
     if (!o->topic && strcmp(o->verb, "topics") != 0)
@@ -377,6 +315,95 @@ static int check_msg(const struct options *o, struct buf *error)
     return error->n ? -1 : 0;
 }
 
+/* ---- module ---- */
+
+struct verb {
+    const char *word, *takes; /* as its help says it */
+    size_t least, most;       /* words behind it */
+};
+
+static const struct verb verbs[] = {
+    {"new", "a name, and perhaps a folder", 1, 2},
+    {"build", "a folder, or C files", 0, SIZE_MAX},
+    {"check", "module files", 1, SIZE_MAX},
+    {"info", "module files", 1, SIZE_MAX},
+    {"list", "no file: -c FILE names settings", 0, 0},
+};
+
+static const struct verb *verb_of(const char *word)
+{
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (strcmp(verbs[i].word, word) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+static int take_module_word(struct options *o, const char *word, struct buf *error)
+{
+    if (!o->verb) {
+        o->verb = word;
+        if (verb_of(word))
+            return 0;
+        buf_printf(error, "module takes new, build, check, info or list, not \"%s\"", word);
+        return -1;
+    }
+    o->words = mem_resize(o->words, (o->nwords + 1) * sizeof *o->words);
+    o->words[o->nwords++] = word;
+    return 0;
+}
+
+/* The first option that is there and belongs to other verbs. */
+static const char *stray(const struct options *o)
+{
+    bool build = strcmp(o->verb, "build") == 0, list = strcmp(o->verb, "list") == 0;
+    bool info = strcmp(o->verb, "info") == 0, json = info || list || strcmp(o->verb, "check") == 0;
+
+    if (o->output && !build)
+        return "-o goes with module build";
+    if (o->verbose && !build)
+        return "-v goes with module build";
+    if (o->nextra && !build)
+        return "-- goes with module build";
+    if (o->md && !info)
+        return "--md goes with module info";
+    if (o->json && !json)
+        return "--json goes with module check, info and list";
+    if ((o->conf || o->prefix || o->noverrides) && !list)
+        return "-c, -p and -g go with module list";
+    return o->md && o->json ? "--md or --json: not both" : NULL;
+}
+
+static int check_module(const struct options *o, struct buf *error)
+{
+    const struct verb *v = o->verb ? verb_of(o->verb) : NULL;
+    const char *wrong = v ? stray(o) : NULL;
+
+    if (!v)
+        buf_add_z(error, "module needs one of: new NAME, build, check FILE, info FILE, list");
+    else if (wrong)
+        buf_printf(error, "%s, not with module %s", wrong, v->word);
+    else if (o->nwords < v->least || o->nwords > v->most)
+        buf_printf(error, "module %s takes %s", v->word, v->takes);
+    return error->n ? -1 : 0;
+}
+
+/* A word that is no option. */
+static int take_plain(struct options *o, const char *word, struct buf *error)
+{
+    if (o->msg)
+        return take_msg_word(o, word, error);
+    if (o->module)
+        return take_module_word(o, word, error);
+    o->msg = strcmp(word, "msg") == 0;
+    o->module = strcmp(word, "module") == 0;
+    if (o->msg || o->module)
+        return 0;
+    buf_printf(error, "what is \"%s\"? Options begin with -", word);
+    if (is_command(word))
+        buf_printf(error, "; did you mean -s %s?", word);
+    return -1;
+}
+
 /* ---- What does not go together ---- */
 
 static int misplace(const struct option *opt, const char *how, struct buf *error)
@@ -388,20 +415,66 @@ static int misplace(const struct option *opt, const char *how, struct buf *error
     return -1;
 }
 
+static int check_dev(const struct options *o, struct buf *error)
+{
+    if (!o->dev && o->listen)
+        buf_add_z(error, "-l goes with --dev; else settings say what to listen on");
+    if (o->dev && (o->conf || o->prefix || o->command || o->testing || o->daemon))
+        buf_printf(
+            error,
+            "--dev makes its own settings and runs in the foreground: -%s does not go with it",
+            o->conf      ? "c"
+            : o->prefix  ? "p"
+            : o->command ? "s"
+            : o->daemon  ? "D"
+                         : "t");
+    return error->n ? -1 : 0;
+}
+
 /* -t promises to change nothing, so it must not ride along with a command that does. */
 static int check_mix(const struct options *o, const struct args *a, struct buf *error)
 {
-    if (o->msg && a->server)
-        return misplace(a->server, "does not go with msg", error);
-    if (o->msg)
-        return o->action == ACTION_HELP ? 0 : check_msg(o, error);
-    if (a->msg)
+    if ((o->msg || o->module) && a->server)
+        return misplace(a->server, o->msg ? "does not go with msg" : "does not go with module",
+                        error);
+    if (a->msg && !o->msg)
         return misplace(a->msg, "goes with cserver msg send", error);
+    if (a->module && !o->module)
+        return misplace(a->module, "goes with cserver module", error);
+    if (o->action == ACTION_HELP)
+        return 0;
+    if (o->msg)
+        return check_msg(o, error);
+    if (o->module)
+        return check_module(o, error);
+    if (check_dev(o, error) < 0)
+        return -1;
     if (!o->command || !(o->testing || o->daemon))
         return 0;
     buf_printf(error, "-s %s tells a running server; -t, -T and -D are about a new one: not both",
                o->command);
     return -1;
+}
+
+/* What msg, module and --dev are, unless something else was asked for that is more urgent. */
+static void settle(struct options *o)
+{
+    if (o->action == ACTION_HELP)
+        return;
+    if (o->msg)
+        o->action = ACTION_MSG;
+    else if (o->module)
+        o->action = ACTION_MODULE;
+    else if (o->dev && o->action == ACTION_RUN)
+        o->action = ACTION_DEV;
+}
+
+/* module build hands them to the compiler. */
+static void take_rest(struct options *o, struct args *a)
+{
+    o->extra = a->v + a->at + 1;
+    o->nextra = (size_t)(a->n - a->at - 1);
+    a->at = a->n;
 }
 
 int options_parse(int argc, char **argv, struct options *o, struct buf *error)
@@ -420,63 +493,21 @@ int options_parse(int argc, char **argv, struct options *o, struct buf *error)
             rc = parse_short(&a, o, error);
         else if (o->msg && strcmp(arg, "--") == 0 && !plain)
             plain = true;
+        else if (o->module && strcmp(arg, "--") == 0)
+            take_rest(o, &a);
         else
             rc = take_plain(o, arg, error);
     }
     rc = rc == 0 ? check_mix(o, &a, error) : rc;
-    if (rc == 0 && o->msg && o->action != ACTION_HELP)
-        o->action = ACTION_MSG;
+    if (rc == 0)
+        settle(o);
     return rc;
 }
 
 void options_free(struct options *o)
 {
     free(o->overrides);
+    free(o->words);
     o->overrides = NULL;
-}
-
-static void put_help(const struct option *opt, bool msg, struct buf *out)
-{
-    char head[64];
-    int n = snprintf(head, sizeof head, "--%s%s%s", opt->word, opt->value ? " " : "",
-                     opt->value ? opt->value : "");
-
-    if (opt->letter)
-        buf_printf(out, "  -%c, %-24s", opt->letter, head);
-    else
-        buf_printf(out, "      %-24s", head);
-    buf_printf(out, "%s%s\n", n >= 24 ? "\n                              " : "",
-               msg && opt->msg_help ? opt->msg_help : opt->help);
-}
-
-static const char server_head[] =
-    "cserver serves web sites by modules. Without options it runs in the foreground.\n\n"
-    "usage: cserver [options]\n"
-    "       cserver msg send TOPIC DATA | tail TOPIC | topics    messages; see cserver msg "
-    "--help\n\n";
-
-static const char server_tail[] =
-    "\nexit status: 0 done, 1 failed, 2 usage, 3 status: not running, 4 no permission,\n"
-    "  7 not running, 70 new settings did not start and were rolled back,\n"
-    "  75 no answer in time, 78 settings refused; of msg: 64 usage\n";
-
-static const char msg_head[] =
-    "Messages to and between the processes of a running server.\n\n"
-    "usage: cserver msg send TOPIC DATA [options]    send DATA; - reads it from standard input\n"
-    "       cserver msg tail TOPIC [options]         show messages as they go, until interrupted:\n"
-    "                                                sender, number, hops, data\n"
-    "       cserver msg topics [options]             the topics, and what has gone through "
-    "them\n\n";
-
-static const char msg_tail[] =
-    "\nexit status: 0 sent, or applied; 1 failed; 4 no permission; 7 not running; 64 usage;\n"
-    "  75 not applied in time (it says by whom), or no answer\n";
-
-void options_help(struct buf *out, bool msg)
-{
-    buf_add_z(out, msg ? msg_head : server_head);
-    for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        if (table[i].of & (msg ? MSG : SERVER))
-            put_help(&table[i], msg, out);
-    buf_add_z(out, msg ? msg_tail : server_tail);
+    o->words = NULL;
 }

@@ -14,7 +14,9 @@ enum action {
     ACTION_BUILD,     /* -V */
     ACTION_HELP,      /* -h */
     ACTION_REFERENCE, /* --reference */
-    ACTION_MSG        /* msg ... */
+    ACTION_MSG,       /* msg ... */
+    ACTION_MODULE,    /* module ... */
+    ACTION_DEV        /* --dev */
 };
 
 struct options {
@@ -26,11 +28,20 @@ struct options {
     bool daemon, quiet, json;
     bool testing;       /* -t or -T was among them */
     int64_t timeout_ms; /* --timeout; -1: not given */
-    bool msg;           /* the word msg was there, also where the rest is wrong */
-    const char *verb;   /* msg: send, tail, topics */
+    bool msg, module;   /* that word was there, also where the rest is wrong */
+    const char *verb;   /* msg: send, tail, topics; module: new, build, check, info, list */
     const char *topic, *data;
     const char *to; /* --to; NULL: not given */
     bool applied;   /* --wait=applied */
+    size_t nwords;  /* module: what stands behind the verb */
+    const char **words;
+    size_t nextra; /* module build: what stands behind -- */
+    char **extra;
+    const char *output; /* -o */
+    bool verbose;       /* -v of module build */
+    bool md;            /* --md */
+    const char *dev;    /* --dev; NULL: not given */
+    const char *listen; /* -l */
     size_t noverrides;
     struct conf_override *overrides; /* -g */
 };
@@ -38,7 +49,14 @@ struct options {
 /* 0, or -1 with *error a sentence and a hint. Strings point into argv. */
 int options_parse(int argc, char **argv, struct options *o, struct buf *error);
 void options_free(struct options *o);
-/* One line for each option: of `cserver`, or of `cserver msg`. */
-void options_help(struct buf *out, bool msg);
+enum options_of {
+    OPTIONS_SERVER,
+    OPTIONS_MSG,
+    OPTIONS_MODULE
+};
+/* Which of them is this command line about? */
+enum options_of options_which(const struct options *o);
+/* One line for each option: of `cserver`, of `cserver msg`, of `cserver module`. */
+void options_help(struct buf *out, enum options_of of);
 
 #endif

@@ -216,6 +216,25 @@ static void print_primary(cs_str p)
     putchar('\n');
 }
 
+/* Those that are well are not worth a line. */
+static void print_modules(cs_str list)
+{
+    cs_str m;
+
+    while (client_next(&list, &m)) {
+        bool out = str_is(remote_field(m, "quarantined"), "true");
+
+        if (!out && str_is(remote_field(m, "crashes"), "0"))
+            continue;
+        printf("module ");
+        remote_print(stdout, remote_field(m, "name"));
+        putchar(' ');
+        remote_print(stdout, remote_field(m, "version"));
+        printf(": crashes: %.*s%s\n", CS_F(remote_field(m, "crashes")),
+               out ? ", in quarantine until a reload succeeds" : "");
+    }
+}
+
 static void print_reload(const struct remote *r)
 {
     cs_str last = remote_answer(r, "last_reload");
@@ -242,6 +261,7 @@ static void print_status(const struct remote *r)
            CS_F(remote_answer(r, "wanted")), CS_F(remote_answer(r, "draining")));
     print_workers(remote_answer(r, "workers"));
     print_primary(remote_answer(r, "primary"));
+    print_modules(remote_answer(r, "modules"));
     printf("connections: %.*s now, requests: %.*s in all, crashes: %.*s\n",
            CS_F(remote_answer(r, "connections")), CS_F(remote_answer(r, "requests")),
            CS_F(remote_answer(r, "crashes")));

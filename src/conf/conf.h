@@ -58,6 +58,8 @@ struct conf_server {
     int64_t recycle_after; /* requests of one worker; 0 = never */
     int64_t mailbox_stall; /* ms */
     int64_t threads;       /* most for jobs of modules, in each process */
+    int64_t quarantine;    /* crashes of a module; 0 = never */
+    int64_t quarantine_window, block_warn, block_kill; /* ms; 0 = never */
     _Bool module_debug;
 };
 
@@ -185,6 +187,8 @@ void conf_print_plain(const struct conf *c, struct buf *out);
 
 /* Reference of all core keys (and of the given modules' keys), in Markdown: docs/cserver.ini.md. */
 void conf_reference(const cs_module *const *modules, size_t n, struct buf *out);
+/* The part about one module. */
+void conf_reference_module(const cs_module *m, struct buf *out);
 
 /* Checks one directive table (names, defaults parse, offsets within size): 0, or -1 with *error a
  * sentence. For loading. */

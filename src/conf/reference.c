@@ -118,7 +118,7 @@ static void add_kind(const struct conf_kind *k, struct buf *out)
     add_table(k->table, out);
 }
 
-static void add_module(const cs_module *m, struct buf *out)
+void conf_reference_module(const cs_module *m, struct buf *out)
 {
     buf_printf(out, "\n## [module:%s]\n\n", m->name);
     add_escaped(out, m->help ? m->help : "");
@@ -135,5 +135,5 @@ void conf_reference(const cs_module *const *modules, size_t n, struct buf *out)
     for (const struct conf_kind *k = conf_kinds; k->name; k++)
         add_kind(k, out);
     for (size_t i = 0; i < n; i++)
-        add_module(modules[i], out);
+        conf_reference_module(modules[i], out);
 }

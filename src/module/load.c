@@ -9,6 +9,7 @@
 #include "config.h"
 #include "ipc/layout.h"
 #include "module/foreign.h"
+#include "module/place.h"
 #include "os/dl.h"
 #include "os/fd.h"
 #include "os/file.h"
@@ -35,47 +36,14 @@ char *module_path(const char *name, cs_str file, const char *folder, const char 
     return path;
 }
 
-static bool is_folder(const char *path)
-{
-    int fd = file_open_dir(path);
-    bool yes = fd >= 0;
-    fd_close(&fd);
-    return yes;
-}
-
-/* What stands before the installed place of the program: "" where it was installed, DESTDIR where
- * it was staged. NULL: this program does not run from an installed place. To be freed. */
-static char *staging_root(const char *self)
-{
-    static const char tail[] = CSERVER_SBINDIR "/cserver";
-    size_t n = strlen(self), ntail = sizeof(tail) - 1;
-    if (n < ntail || strcmp(self + n - ntail, tail) != 0)
-        return NULL;
-    return mem_strndup(self, n - ntail);
-}
-
-static char *folder_beside(const char *self)
-{
-    char *dir = file_dirname(self), *folder = file_join(dir, "modules");
-    free(dir);
-    if (!is_folder(folder)) {
-        free(folder);
-        return NULL;
-    }
-    return folder;
-}
-
 char *module_default_folder(void)
 {
-    char *self = file_self(), *root = self ? staging_root(self) : NULL;
-    char *folder = NULL;
-    if (root)
-        folder = mem_printf("%s%s", root, CSERVER_MODULE_DIR);
-    else if (self)
-        folder = folder_beside(self);
-    free(root);
-    free(self);
-    return folder ? folder : mem_strdup(CSERVER_MODULE_DIR);
+    char *build = place_build(), *folder;
+    if (!build)
+        return place_installed(CSERVER_MODULE_DIR);
+    folder = file_join(build, "modules");
+    free(build);
+    return folder;
 }
 
 /* ---- Checks ------------------------------------------------------------------------------------
@@ -172,7 +140,7 @@ static bool is_name(const char *z)
     return n > 0 && z[n] == '\0' && z[0] >= 'a' && z[0] <= 'z';
 }
 
-static int check_names(const struct module *m, struct buf *error)
+static int check_names(struct module *m, struct buf *error)
 {
     const cs_module *d = m->desc;
     if (!d->api)
@@ -183,6 +151,8 @@ static int check_names(const struct module *m, struct buf *error)
                       "0-9 and \"_\"",
                       d->name ? d->name : "", NAME_MAX_LEN - 1);
     }
+    if (!m->name)
+        m->name = mem_strdup(d->name);
     if (strcmp(d->name, m->name) != 0) {
         return refuse(m, error,
                       "this is the module \"%s\", not \"%s\": name the section [module:%s]",
@@ -350,11 +320,12 @@ static void copy_error(const struct module *m, int err, struct buf *error)
 {
     switch (err) {
     case ENOENT:
-        refuse(m, error,
-               "there is no such file: build or install the module, or say where it lies with "
-               "\"file\" in "
-               "[module:%s] or \"modules\" in [server]",
-               m->name);
+        refuse(m, error, "there is no such file");
+        if (m->name)
+            buf_printf(error,
+                       ": build or install the module, or say where it lies with \"file\" in "
+                       "[module:%s] or \"modules\" in [server]",
+                       m->name);
         break;
     case EISDIR:
         refuse(m, error, "this is a folder: name the .so file in it");
@@ -366,7 +337,9 @@ static void copy_error(const struct module *m, int err, struct buf *error)
 
 int module_copy(struct module *m, const char *name, const char *path, struct buf *error)
 {
-    *m = (struct module){.name = mem_strdup(name), .path = mem_strdup(path), .fd = dl_copy(path)};
+    *m = (struct module){.name = name ? mem_strdup(name) : NULL,
+                         .path = mem_strdup(path),
+                         .fd = dl_copy(path)};
     if (m->fd >= 0)
         return 0;
     copy_error(m, -m->fd, error);

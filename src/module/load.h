@@ -6,7 +6,7 @@
 #include "base/buf.h"
 
 struct module {
-    char *name;   /* of [module:NAME] */
+    char *name;   /* of [module:NAME]; NULL: any, until it is loaded */
     char *path;   /* the file it was copied from */
     int fd;       /* the copy, a memfd: kept open as long as the module */
     void *handle; /* NULL while only copied */
@@ -20,7 +20,7 @@ char *module_path(const char *name, cs_str file, const char *folder, const char 
  * build folder, else the installed one, found relative to the program (so a DESTDIR tree works). To be freed. */
 char *module_default_folder(void);
 
-/* Copies the file: 0, or -1 with a sentence in *error. */
+/* Copies the file: 0, or -1 with a sentence in *error. name NULL: it may be called as it likes. */
 int module_copy(struct module *m, const char *name, const char *path, struct buf *error);
 /* Loads the copy and checks the descriptor (magic, ABI, size, name, tables). 0, or -1 with a sentence that says what
  * differs and what to do. Sets no pointer in the module yet. */

@@ -64,7 +64,8 @@ struct settings *settings_read(const struct settings_source *src)
         .prefix = prefix, .overrides = src->overrides, .noverrides = src->noverrides};
 
     report_init(&s->report);
-    s->text = conf_read(src->path, &opts, &s->report);
+    s->text = src->text.p ? conf_read_bytes(src->path, src->text, &opts, &s->report)
+                          : conf_read(src->path, &opts, &s->report);
     if (s->text)
         copy_modules(s);
     free(prefix);

@@ -311,7 +311,7 @@ void master_start(struct master *m, const struct master_opts *opts)
     log_set_name("master");
     open_early_log(opts->error_log);
     listen_inherit(&inherited);
-    m->path = absolute(opts->source.path);
+    m->path = opts->source.text.p ? mem_strdup(opts->source.path) : absolute(opts->source.path);
     m->source = opts->source;
     m->source.path = m->path;
     m->quiet = opts->quiet;

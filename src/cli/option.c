@@ -1,0 +1,166 @@
+/* option.c - the table of option.h, and the help texts around it. */
+#include "cli/option.h"
+
+#include "base/check.h"
+#include "cli/options.h"
+
+#include <stdio.h>
+
+static const struct option table[] = {
+    {'c', OF_SERVER | OF_MSG, "config", "FILE",
+     "settings file; else conf/cserver.ini here, else the installed one", NULL},
+    {'c', OF_MODULE, "config", "FILE", "list: settings that name more; else as for cserver itself",
+     NULL},
+    {'p', OF_SERVER | OF_MSG, "prefix", "DIR",
+     "folder that relative paths in the settings are below", NULL},
+    {'g', OF_SERVER | OF_MSG, "set", "SECTION.KEY=VALUE",
+     "a setting that goes before the file's; may be repeated", NULL},
+    {'e', OF_SERVER, "error-log", "FILE", "error log until the settings are read, or stderr", NULL},
+    {'t', OF_SERVER, "test", NULL, "test the settings and everything they name, change nothing",
+     NULL},
+    {'T', OF_SERVER, "print", NULL,
+     "test, and print all settings in force with where each comes from", NULL},
+    {'q', OF_SERVER | OF_MSG, "quiet", NULL, "print errors only; the error log keeps its level",
+     "print errors only"},
+    {'s', OF_SERVER, "signal", "COMMAND",
+     "tell a running server: stop, quit, reload, reopen, status", NULL},
+    {0, OF_MSG, "to", "WHOM", "all (workers and the primary), workers, primary, or worker:N", NULL},
+    {0, OF_MSG, "wait", "applied", "return when all it is for have handled the message", NULL},
+    {0, OF_SERVER | OF_MSG, "timeout", "TIME", "how long -s waits, such as 30s (0: for ever)",
+     "how long to wait for that, such as 500ms; else 5s (0: for ever)"},
+    {0, OF_SERVER | OF_MSG, "json", NULL, "-s prints the server's answer as it is",
+     "print the server's answer as it is; tail: an object for each message"},
+    {'D', OF_SERVER, "daemon", NULL, "go to the background once the server is ready", NULL},
+    {0, OF_SERVER, "dev", "FILE.so",
+     "try a module: one worker, every path, debug log on stderr; Ctrl-C ends it", NULL},
+    {'l', OF_SERVER, "listen", "ADDRESS",
+     "--dev: a port, an address with one, or unix:PATH; else 127.0.0.1:8080", NULL},
+    {'v', OF_SERVER, "version", NULL, "print the version", NULL},
+    {'V', OF_SERVER, "build", NULL, "print version, build options, module ABI and libraries", NULL},
+    {0, OF_SERVER, "reference", NULL, "print the manual of all settings, in Markdown", NULL},
+    {'o', OF_MODULE, "output", "FILE.so", "build: what to make; else NAME.so in the folder", NULL},
+    {'v', OF_MODULE, "verbose", NULL, "build: print the compiler's command line", NULL},
+    {0, OF_MODULE, "json", NULL, "check, info, list: print JSON", NULL},
+    {0, OF_MODULE, "md", NULL, "info: print Markdown, as in the manual of the settings", NULL},
+    {'h', OF_SERVER | OF_MSG | OF_MODULE, "help", NULL,
+     "print this; also cserver msg --help, cserver module --help", "print this"}};
+
+#define HINT_DIST 2
+
+const struct option *option_by_letter(char c, unsigned mode)
+{
+    const struct option *other = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        if (table[i].letter == c && table[i].of & mode)
+            return &table[i];
+        if (table[i].letter == c && !other)
+            other = &table[i];
+    }
+    return other;
+}
+
+const struct option *option_by_word(cs_str word, unsigned mode)
+{
+    const struct option *other = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        if (str_is(word, table[i].word) && table[i].of & mode)
+            return &table[i];
+        if (str_is(word, table[i].word) && !other)
+            other = &table[i];
+    }
+    return other;
+}
+
+const char *option_nearest(cs_str word)
+{
+    unsigned best = HINT_DIST + 1;
+    const char *found = NULL;
+
+    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+        unsigned d = str_distance(word, str_of(table[i].word), HINT_DIST);
+
+        if (d < best) {
+            best = d;
+            found = table[i].word;
+        }
+    }
+    return found;
+}
+
+/* ---- Help ---- */
+
+static void put_help(const struct option *opt, bool plain, struct buf *out)
+{
+    char head[64];
+    int n = snprintf(head, sizeof head, "--%s%s%s", opt->word, opt->value ? " " : "",
+                     opt->value ? opt->value : "");
+
+    if (opt->letter)
+        buf_printf(out, "  -%c, %-24s", opt->letter, head);
+    else
+        buf_printf(out, "      %-24s", head);
+    buf_printf(out, "%s%s\n", n >= 24 ? "\n                              " : "",
+               plain && opt->msg_help ? opt->msg_help : opt->help);
+}
+
+static const char server_head[] =
+    "cserver serves web sites by modules. Without options it runs in the foreground.\n\n"
+    "usage: cserver [options]\n"
+    "       cserver msg send TOPIC DATA | tail TOPIC | topics    messages; see cserver msg "
+    "--help\n"
+    "       cserver module new | build | check | info | list     writing modules; see cserver "
+    "module --help\n\n";
+
+static const char server_tail[] =
+    "\nexit status: 0 done, 1 failed, 2 usage, 3 status: not running, 4 no permission,\n"
+    "  7 not running, 70 new settings did not start and were rolled back,\n"
+    "  75 no answer in time, 78 settings refused; of msg: 64 usage\n";
+
+static const char msg_head[] =
+    "Messages to and between the processes of a running server.\n\n"
+    "usage: cserver msg send TOPIC DATA [options]    send DATA; - reads it from standard input\n"
+    "       cserver msg tail TOPIC [options]         show messages as they go, until interrupted:\n"
+    "                                                sender, number, hops, data\n"
+    "       cserver msg topics [options]             the topics, and what has gone through "
+    "them\n\n";
+
+static const char msg_tail[] =
+    "\nexit status: 0 sent, or applied; 1 failed; 4 no permission; 7 not running; 64 usage;\n"
+    "  75 not applied in time (it says by whom), or no answer\n";
+
+static const char module_head[] =
+    "Handler modules: from nothing to a tested one, and a look at those that are there.\n\n"
+    "usage: cserver module new NAME [FOLDER]         a module with test, Makefile and README in "
+    "FOLDER (else\n"
+    "                                                ./NAME), which must not be there yet\n"
+    "       cserver module build [FOLDER | FILES.c]  compile it with $CC and check it; what stands "
+    "behind --\n"
+    "                                                is for the compiler\n"
+    "       cserver module check FILE.so...          would this cserver take it, and is it made "
+    "well?\n"
+    "       cserver module info FILE.so...           hooks, settings, counters, zones, topics\n"
+    "       cserver module list                      the modules of the module folder and of the "
+    "settings\n\n"
+    "Then try it: cserver --dev NAME.so\n\n";
+
+static const char module_tail[] =
+    "\nenvironment of build: CC, CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS\n"
+    "exit status: 0 done, and good; 1 failed, or would be refused; 2 usage\n";
+
+void options_help(struct buf *out, enum options_of of)
+{
+    static const struct {
+        unsigned of;
+        const char *head, *tail;
+    } pages[] = {{OF_SERVER, server_head, server_tail},
+                 {OF_MSG, msg_head, msg_tail},
+                 {OF_MODULE, module_head, module_tail}};
+
+    buf_add_z(out, pages[of].head);
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (table[i].of & pages[of].of)
+            put_help(&table[i], of != OPTIONS_SERVER, out);
+    buf_add_z(out, pages[of].tail);
+}
