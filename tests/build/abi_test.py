@@ -3,6 +3,7 @@
 tests/abi/MAJOR.MINOR holds what tests/abi/freeze has kept of a release. The other half of the tests shows that the guard
 sees what it is for, on copies of today's header with one change each.
 """
+import base64
 import glob
 import os
 import re
@@ -10,14 +11,41 @@ import subprocess
 
 import pytest
 from lib import interface
-from lib.server import SOURCE, Server, make_value
+from lib.server import SOURCE, build_module, make_value, wait_for
 
 ABI = os.path.join(SOURCE, "tests/abi")
 HEADER = os.path.join(SOURCE, "src/api/cserver/cserver.h")
 RELEASES = sorted((d for d in os.listdir(ABI) if re.fullmatch(r"\d+\.\d+", d)),
                   key=lambda d: [int(n) for n in d.split(".")])
 
-# Settings of [module:NAME] and its route, and what is asked: (method, body, status, text in the answer).
+def ask_sse(s):
+    with s.connect() as client:
+        client.send(b"GET /sse HTTP/1.1\r\nHost: x\r\n\r\n").until(b"\r\n\r\n")
+        assert s.post("/sse", b"for all").status < 300
+        client.until(b"for all")
+
+
+def ask_mailbox(s):
+    assert s.post("/mailbox", b"from anybody").status == 403
+    with s.connect() as client:
+        head = client.send(b"GET /mailbox HTTP/1.1\r\nHost: x\r\n\r\n").until(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200 ") and b"text/event-stream" in head
+
+
+def ask_heartbeat(s):
+    wait_for(lambda: s.get("/heartbeat").status == 200)
+
+
+def ask_auth(s):
+    ann = "Basic " + base64.b64encode(b"ann:secret").decode()
+    assert [s.get("/auth").status, s.get("/auth", {"Authorization": ann}).status] == [401, 200]
+
+
+def ask_ratelimit(s):
+    assert [s.get("/ratelimit").status for _ in range(3)] == [200, 200, 429]
+
+
+# Settings of [module:NAME] and its route, and what is asked: (method, body, status, text in the answer), or a function.
 # A module without a line here must load, and answer GET with anything but an error of the server.
 ASKS = {
     "hello": ("", "greeting = Old but well", ("GET", None, 200, "Old but well\n")),
@@ -27,38 +55,74 @@ ASKS = {
     "maintenance": ("", "", ("GET", None, 404, "")),
     "redirect": ("", "to = /elsewhere", ("GET", None, 302, "")),
     "slow": ("", "delay = 1ms", ("GET", None, 200, "")),
+    "headers": ("", "add = X-Old: yes", ("GET", None, 200, "greeting")),
+    "upper": ("", "", ("GET", None, 200, "GREETING")),
+    "metrics": ("", "", ("GET", None, 200, "hello_")),
+    "status": ("", "", ("GET", None, 200, "")),
+    "heartbeat": ("interval = 10ms", "", ask_heartbeat),
+    "sse": ("", "", ask_sse),
+    "mailbox": ("", "", ask_mailbox),
+    "auth": ("", "users = ann:secret", ask_auth),
+    "ratelimit": ("", "requests = 2\nper = 1h", ask_ratelimit),
 }
 
 
-def compile_frozen(release, path, folder):
-    name = os.path.basename(path)[:-2]
+def compile_frozen(release, place, folder):
+    name = os.path.basename(place)
     so = os.path.join(folder, name + ".so")
     done = subprocess.run([*make_value("CC").split(), "-std=c11", "-D_GNU_SOURCE", "-shared", "-fPIC", "-pthread",
-                           "-I" + os.path.join(ABI, release), "-o", so, path], text=True, stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+                           "-I" + os.path.join(ABI, release), "-o", so, *glob.glob(place + "/*.c")], text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     assert done.returncode == 0, done.stdout
-    return name, so
+    return so
 
 
-def settings(name, so):
+def answers_itself(place):
+    """Has it a handler? Else it takes part in what `greet` answers."""
+    for path in glob.glob(place + "/*.c"):
+        with open(path, encoding="utf-8") as f:
+            if re.search(r"\.handler\s*=", f.read()):
+                return True
+    return False
+
+
+GREET = """
+#include <cserver/cserver.h>
+static int handler(cs_req *r)
+{
+    return cs_text(r, 200, "greeting");
+}
+CS_MODULE(.name = "greet", .version = "1.0", .handler = handler);
+"""
+
+
+def settings(place, so):
+    name = os.path.basename(place)
     of_module, of_route, _ = ASKS.get(name, ("", "", None))
-    return f"[module:{name}]\nfile = {so}\n{of_module}\n[route:{name}]\nmatch = = /{name}\nhandler = {name}\n{of_route}\n"
+    part = f"handler = {name}" if answers_itself(place) else f"use = {name}\nhandler = greet"
+    return f"[module:{name}]\nfile = {so}\n{of_module}\n[route:{name}]\nmatch = = /{name}\n{part}\n{of_route}\n"
+
+
+def ask(s, name):
+    question = ASKS.get(name, ("", "", ("GET", None, None, "")))[2]
+    if callable(question):
+        question(s)
+        return
+    method, body, status, text = question
+    r = s.request(method, "/" + name, body=body)
+    assert r.status == status if status else r.status < 500, (name, r)
+    assert text in r.text, (name, r)
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_modules_of_the_release_work(folder, release):
-    modules = [compile_frozen(release, path, folder) for path in sorted(glob.glob(f"{ABI}/{release}/modules/*.c"))]
-    assert len(modules) >= 5
-    server = Server("\n".join(settings(*m) for m in modules)).start()
-    try:
-        for name, _ in modules:
-            method, body, status, text = ASKS.get(name, ("", "", ("GET", None, None, "")))[2]
-            r = server.request(method, "/" + name, body=body)
-            assert r.status == status if status else r.status < 500, (name, r)
-            assert text in r.text, (name, r)
-    finally:
-        faults = server.end()
-    assert not faults, "\n".join(faults)
+def test_modules_of_the_release_work(serve, folder, release):
+    places = sorted(glob.glob(f"{ABI}/{release}/modules/*"))
+    assert len(places) >= 5
+    conf = f"[module:greet]\nfile = {build_module(folder, 'greet', GREET)}\n"
+    conf += "".join(settings(place, compile_frozen(release, place, folder)) for place in places)
+    server = serve(conf)
+    for place in places:
+        ask(server, os.path.basename(place))
 
 
 def frozen(release):
@@ -184,7 +248,7 @@ def test_a_member_in_what_was_padding_is_refused(folder, header):
     assert found and "cs_req_info.still_more lies at" in found[0], found
 
 
-def test_another_major_is_refused_with_a_sentence(folder, header):
+def test_another_major_is_refused_with_a_sentence(serve, folder, header):
     """A module of a next major, and one that needs a later minor, against this server."""
     for change, words in ((("#define CS_ABI_MAJOR 1", "#define CS_ABI_MAJOR 2"), "ABI 2"),
                           (("#define CS_ABI_MINOR 1", "#define CS_ABI_MINOR 99"), "1.99")):
@@ -195,9 +259,6 @@ def test_another_major_is_refused_with_a_sentence(folder, header):
         so = os.path.join(folder, "hello.so")
         subprocess.run([*make_value("CC").split(), "-shared", "-fPIC", "-I" + os.path.dirname(include), "-o", so,
                         os.path.join(SOURCE, "modules/hello/hello.c")], check=True)
-        server = Server(f"[module:hello]\nfile = {so}\n")
-        try:
-            done = server.run("-c", server.conf, "-t")
-            assert done.returncode == 78 and words in done.stderr, done.stderr
-        finally:
-            server.end()
+        server = serve(f"[module:hello]\nfile = {so}\n", start=False)
+        done = server.run("-c", server.conf, "-t")
+        assert done.returncode == 78 and words in done.stderr, done.stderr

@@ -230,6 +230,26 @@ def test_every_module_of_the_guide_is_asked():
     assert {n[4:] for n in globals() if n.startswith("ask_")} == set(MODULES)
 
 
+TESTS = [text for page, _, text in PROGRAMS if page == "modules.md" and "<cserver/test.h>" in text]
+
+
+@pytest.mark.parametrize("text", TESTS, ids=[re.search(r"/(\w+)\.so", t).group(1) for t in TESTS])
+def test_tests_of_the_guide_pass(folder, modules, text):
+    """Where the module lies, as its author would run it."""
+    source, program = os.path.join(folder, "a_test.c"), os.path.join(folder, "a_test")
+    with open(source, "w", encoding="utf-8") as f:
+        f.write(text)
+    with open(os.path.join(BUILD, "config.flags"), encoding="utf-8") as f:
+        flags = re.findall(r"-fsanitize=[\w,]+", f.read())[:1]
+    done = subprocess.run([*make_value("CC").split(), "-std=c11", "-I" + os.path.join(SOURCE, "src/api"), *flags, "-o",
+                           program, source, "-L" + BUILD, "-lcstest", "-lpthread", "-ldl"], text=True,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+    assert done.returncode == 0, done.stdout
+    done = subprocess.run([program], cwd=modules, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, timeout=LIMIT, check=False)
+    assert done.returncode == 0, done.stdout
+
+
 # ---- Settings and links -------------------------------------------------------------------------
 
 INIS = [text for language, text in blocks(GUIDE) if language == "ini"]

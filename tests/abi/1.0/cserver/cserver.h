@@ -460,7 +460,7 @@ typedef struct cs_api {
      * no longer be used, its token gives NULL; memory from alloc is still there during cb. Several: the last one
      * first. Other requests may be used as in any callback. */
     int (*on_close)(cs_req *r, cs_cb cb, void *arg);
-    /* A weak reference: from_token gives NULL once the request has gone. */
+    /* A weak reference, never 0: from_token gives NULL once the request has gone, and for 0. */
     cs_token (*token)(cs_req *r);
     cs_req *(*from_token)(cs_token t);
     /* Calls cb(r, arg) once after ms milliseconds, unless the request ends before. An answer that is
@@ -539,7 +539,7 @@ typedef struct cs_api {
     int (*filter_body)(cs_req *r, const void *mod, int64_t len);
     /* on_log only: microseconds from the first byte of the request. */
     int64_t (*elapsed_us)(cs_req *r);
-    /* on_log only: bytes of the body that have been sent, as in the access log. */
+    /* on_log only: bytes sent, the head of the answer among them. */
     int64_t (*bytes_sent)(cs_req *r);
 
     /* Streams: answers that go on for as long as both sides like (server-sent events), without a request. In the worker
@@ -547,12 +547,14 @@ typedef struct cs_api {
 
     /* Makes the answer a stream: the head goes out (with the fields that have been set; the end of the connection is
      * the end of the body) at the end of the current callback, and the request ends, with its line in the access log.
-     * A handler returns CS_OK then; with any other result the stream is gone again, and that result is the answer. Until
-     * then it can be sent to and put into a group. NULL: there is an answer already, or a body filter is at work on
-     * this route. The body of the request has to be over: CS_BODY_STREAM handlers take it first. */
+     * A handler returns CS_OK then, or CS_PENDING; with any other result, or an answer made meanwhile, the stream ends
+     * (stream_on_close comes), and that is the answer. Until then it can be sent to and put into a group. NULL: there is
+     * an answer already, or a body filter is at work on this route. The body of the request has to be over:
+     * CS_BODY_STREAM handlers take it first. What the client sends later is dropped. For HEAD the head goes out, and the
+     * stream ends. */
     cs_stream *(*detach)(cs_req *r, int status);
     /* Sends a piece (copied). CS_AGAIN: taken, but more than 256 KiB wait for this client. CS_CLOSED: it has gone, or the
-     * stream is closed; the stream is still there, until the callback of stream_on_close comes. */
+     * stream is closed; the stream is still there, until the callback of stream_on_close comes. CS_NOMEM. */
     int (*stream_send)(cs_stream *s, cs_str data);
     /* Bytes that have not left yet. */
     size_t (*stream_queued)(const cs_stream *s);
@@ -565,8 +567,8 @@ typedef struct cs_api {
     int (*stream_on_close)(cs_stream *s, void (*cb)(cs_stream *s, void *arg), void *arg);
     /* A set of streams of this process that get the same; NULL: out of memory. */
     cs_group *(*group)(cs_proc *p, const cs_group_opts *opts);
-    /* A stream is in one group at most, and leaves it when it ends. CS_OK; 503, which a handler may return as it is: the
-     * group has max_streams. */
+    /* A stream is in one group at most: it leaves the one it was in, behind what that has been sent, and any when it is
+     * closed. CS_OK; 503, which a handler may return as it is: the group has max_streams; CS_CLOSED. */
     int (*group_join)(cs_group *g, cs_stream *s);
     /* Sends to all that are in it now: one copy, in slices of a few hundred streams for each turn of the loop, each
      * stream in order. group_sendf formats it first. CS_OK, CS_NOMEM. */

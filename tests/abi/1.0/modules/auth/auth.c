@@ -1,0 +1,93 @@
+/* auth.c - asks for a name and a password before a request goes on (HTTP Basic). A hash is computed on a thread, while the
+ * worker serves others. */
+#include "secret.h"
+
+struct conf {
+    cs_list users; /* name:password */
+    cs_str realm;
+};
+
+static size_t name_length(cs_str user)
+{
+    return (size_t)(strchrnul(user.p, ':') - user.p);
+}
+
+static int refuse(cs_req *r)
+{
+    const struct conf *c = cs_conf(r);
+    cs_set_header(r, "WWW-Authenticate",
+                  cs_format(r, "Basic realm=\"%.*s\", charset=\"UTF-8\"", CS_F(c->realm)));
+    return cs_text(r, 401, "Name and password, please.\n");
+}
+
+/* Who is not known is measured too, so that it takes as long; and never fits. */
+static void find(const struct conf *c, struct secret *s)
+{
+    cs_str user = c->users.v[0];
+    _Bool known = 0;
+    for (size_t i = 0; i < c->users.n && !known; i++)
+        if ((known = name_length(c->users.v[i]) == strlen(s->name) &&
+                     memcmp(c->users.v[i].p, s->name, strlen(s->name)) == 0))
+            user = c->users.v[i];
+    s->known = user.p + name_length(user) + 1;
+    s->name = known ? s->name : NULL;
+}
+
+static int judge(cs_req *r, const struct secret *s)
+{
+    if (!s->name || !s->right)
+        return refuse(r);
+    cs_set_user(r, s->name);
+    return CS_DECLINED;
+}
+
+static void on_checked(cs_req *r, void *arg)
+{
+    if (judge(r, arg) == CS_DECLINED)
+        cs_proceed(r);
+}
+
+static int may_pass(cs_req *r)
+{
+    cs_str field = cs_header(r, "Authorization");
+    struct secret *s = cs_alloc(r, sizeof *s);
+    char *room = cs_alloc(r, field.n + 1);
+    if (!s || !room)
+        return CS_NOMEM;
+    if (!secret_read(s, field, room))
+        return refuse(r);
+    find(cs_conf(r), s);
+    if (secret_is_slow(s->known)) {
+        int rc = cs_offload(r, secret_check, on_checked, s);
+        return rc == CS_OK ? CS_PENDING : rc;
+    }
+    secret_check(s);
+    return judge(r, s);
+}
+
+static int on_config(cs_conf *cf, const void *conf)
+{
+    const struct conf *c = conf;
+    for (size_t i = 0; i < c->users.n; i++) {
+        cs_str user = c->users.v[i];
+        size_t n = name_length(user);
+        const char *fault = n && n < user.n ? secret_fault(user.p + n + 1) : "is not name:password";
+        if (fault)
+            return cs_conf_error(cf, "users", "the %zu. one %s", i + 1, fault);
+    }
+    if (memchr(c->realm.p, '"', c->realm.n) || memchr(c->realm.p, '\\', c->realm.n))
+        return cs_conf_error(cf, "realm", "there must be no \" and no \\ in it");
+    return CS_OK;
+}
+
+static const cs_directive directives[] = {
+    CS_LIST(struct conf, users, NULL, 1, 1000, CS_REQUIRED | CS_PER_ROUTE | CS_SECRET,
+            "Who may pass: name:password, or name:$6$..., as `openssl passwd -6` writes it."),
+    CS_STRING(struct conf, realm, "Restricted", 1, 200, CS_PER_ROUTE,
+              "What browsers show to who is asked."),
+    CS_END,
+};
+
+CS_MODULE(.name = "auth", .version = "1.0", .help = "Asks for a name and a password.",
+          .directives = directives, .conf_size = sizeof(struct conf), .on_config = on_config,
+          .access = may_pass);

@@ -1,0 +1,71 @@
+/* secret.c - plain passwords, and hashes of SHA-512-crypt where there is libcrypt. */
+#include "secret.h"
+
+#include <strings.h>
+
+/* Base64, up to its "="; NUL-terminated. What is none ends it. */
+static void decode(cs_str in, char *out)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    unsigned bits = 0;
+    const char *digit;
+    for (size_t i = 0; i < in.n && (digit = memchr(digits, in.p[i], sizeof digits - 1)); i++) {
+        bits = bits << 6 | (unsigned)(digit - digits);
+        if (i % 4)
+            *out++ = (char)(bits >> (6 - i % 4 * 2));
+    }
+    *out = '\0';
+}
+
+_Bool secret_read(struct secret *s, cs_str field, char *room)
+{
+    if (field.n < 6 || strncasecmp(field.p, "Basic ", 6) != 0)
+        return 0;
+    decode((cs_str){field.p + 6, field.n - 6}, room);
+    char *colon = strchr(room, ':');
+    if (!colon || colon == room)
+        return 0;
+    *colon = '\0';
+    s->name = room;
+    s->password = colon + 1;
+    return 1;
+}
+
+_Bool secret_is_slow(const char *known)
+{
+    return known[0] == '$';
+}
+
+const char *secret_fault(const char *known)
+{
+    if (!*known)
+        return "has no password";
+    if (known[0] != '$')
+        return NULL;
+#ifdef AUTH_CRYPT
+    return strncmp(known, "$6$", 3) == 0 ? NULL : "has a hash that is not SHA-512-crypt ($6$...)";
+#else
+    return "has a hash, and this server was built without libcrypt";
+#endif
+}
+
+/* How long it takes says nothing of what is known, only of what was sent. */
+static _Bool same(const char *sent, const char *known)
+{
+    size_t ns = strlen(sent), nk = strlen(known);
+    unsigned differs = 0;
+    for (size_t i = 0; i <= ns; i++)
+        differs |= (unsigned char)sent[i] ^ (unsigned char)known[i < nk ? i : nk];
+    return !differs;
+}
+
+void secret_check(void *arg)
+{
+    struct secret *s = arg;
+    const char *sent = s->password;
+#ifdef AUTH_CRYPT
+    if (secret_is_slow(s->known))
+        sent = crypt_r(sent, s->known, &s->crypt);
+#endif
+    s->right = sent && same(sent, s->known);
+}

@@ -1,0 +1,339 @@
+/* static.c - serves the files of a site: index files, fallbacks, validators; what is not there is
+ * left to the next handler, or to the server's 404.
+ *
+ *   handler: is the file in the cache and fresh? ------------------> answer (no system call)
+ *      |
+ *      look up: file, index of the folder, try_files in order -----> answer, redirect, 403
+ *      |
+ *      nothing there ---------------------------------------------> CS_DECLINED
+ *
+ * Ranges, conditions, HEAD and sending are the server's; opening beneath the site's root is too, so
+ * that neither ".." nor a link leads out. */
+#include "cache.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+struct conf {
+    cs_list index;
+    cs_list try_files;
+    cs_str cache_control;
+    _Bool dotfiles;
+    int64_t cache_valid;
+    int64_t cache_files;
+    int64_t cache_small;
+};
+
+enum {
+    PATH_MOST = 4096
+};
+
+/* One cache for all sites and routes of this worker. */
+static struct cache cache;
+static int64_t small;
+
+static cs_counter *loads;
+
+static int is_read(const cs_req_info *q)
+{
+    return (q->method.n == 3 && !memcmp(q->method.p, "GET", 3)) ||
+           (q->method.n == 4 && !memcmp(q->method.p, "HEAD", 4));
+}
+
+/* There is a file, but not for this method. A method that HTTP does not know is left to whoever
+ * does. */
+static int not_allowed(cs_req *r)
+{
+    const int options = cs_is(r, "OPTIONS");
+    if (!options && !cs_is(r, "POST") && !cs_is(r, "PUT") && !cs_is(r, "DELETE") &&
+        !cs_is(r, "PATCH"))
+        return CS_DECLINED;
+    cs_set_header(r, "Allow", CS_S("GET, HEAD, OPTIONS"));
+    return options ? cs_reply(r, 204, NULL, CS_S("")) : 405;
+}
+
+/* Takes over one reference to f. */
+static int answer(cs_req *r, const struct conf *c, struct file *f)
+{
+    if (!is_read(cs_info(r))) {
+        file_unref(f);
+        return not_allowed(r);
+    }
+    if (c->cache_control.n)
+        cs_set_header(r, "Cache-Control", c->cache_control);
+    if (f->etag.n)
+        cs_validators(r, f->etag, f->mtime);
+    const cs_str data = {f->data, (size_t)f->size};
+    if (f->data)
+        return cs_reply_ref(r, 200, f->type, data, file_unref, f);
+    return cs_reply_file(r, 200, f->type, f->fd, 0, f->size, file_unref, f);
+}
+
+/* a + b in `room`; empty when it does not fit. */
+static cs_str joined(char *room, cs_str a, cs_str b)
+{
+    if (a.n + b.n > PATH_MOST)
+        return (cs_str){room, 0};
+    memcpy(room, a.p, a.n);
+    memcpy(room + a.n, b.p, b.n);
+    return (cs_str){room, a.n + b.n};
+}
+
+static int is_folder_name(cs_str path)
+{
+    return path.p[path.n - 1] == '/';
+}
+
+static int is_fresh(const struct conf *c, const struct file *f)
+{
+    return cs_now_ms() - f->checked < c->cache_valid;
+}
+
+/* The way of nearly all requests: the file, or the first index of the folder, is at hand. */
+static struct file *at_hand(const struct conf *c, const cs_req_info *q)
+{
+    char room[PATH_MOST];
+    cs_str path = q->path;
+    if (is_folder_name(path))
+        path = c->index.n ? joined(room, path, c->index.v[0]) : (cs_str){room, 0};
+    if (!path.n)
+        return NULL;
+    struct file *f = cache_find(&cache, cache_hash(q->root, path), q->root, path);
+    return f && is_fresh(c, f) && (c->dotfiles || !f->hidden) ? f : NULL;
+}
+
+/* Is there nothing of that name, as far as a client may know? A link that leads out of the root
+ * (EXDEV, or ELOOP on old kernels) is not there either. */
+static int is_missing(int rc)
+{
+    return rc == -ENOENT || rc == -ENOTDIR || rc == -ENAMETOOLONG || rc == -ELOOP || rc == -EXDEV ||
+           rc == -EINVAL;
+}
+
+/* Opens anew and puts it into the cache. */
+static int load(cs_req *r, cs_str path, uint64_t hash, struct file **out)
+{
+    const uint16_t root = cs_info(r)->root;
+    int rc = file_open(r, root, path, small, out);
+    if ((rc == -EMFILE || rc == -ENFILE) && cache_shed(&cache))
+        rc = file_open(r, root, path, small, out);
+    if (rc < 0)
+        return rc;
+    cs_counter_add(loads, 1);
+    if ((*out)->fleeting || !cache.max)
+        return 0;
+    (*out)->refs++;
+    cache_put(&cache, hash, *out);
+    return 0;
+}
+
+/* One file, from the cache or the disk, with a reference for the caller: 0 or -errno. */
+static int look_file(cs_req *r, const struct conf *c, cs_str path, struct file **out)
+{
+    const uint16_t root = cs_info(r)->root;
+    const uint64_t hash = cache_hash(root, path);
+    struct file *f = cache_find(&cache, hash, root, path);
+    if (f && (is_fresh(c, f) || file_still(r, f))) {
+        f->refs++;
+        *out = f;
+        return 0;
+    }
+    if (f)
+        cache_drop(&cache, f);
+    return load(r, path, hash, out);
+}
+
+/* The index of a folder; -EACCES when the folder has none. */
+static int look_index(cs_req *r, const struct conf *c, cs_str folder, struct file **out)
+{
+    char room[PATH_MOST];
+    for (size_t i = 0; i < c->index.n; i++) {
+        cs_str path = joined(room, folder, c->index.v[i]);
+        int rc = path.n ? look_file(r, c, path, out) : -ENAMETOOLONG;
+        if (!is_missing(rc) && rc != -EISDIR)
+            return rc;
+    }
+    int rc = file_open(r, 0, folder, 0, out);
+    return rc == -EISDIR ? -EACCES : rc;
+}
+
+static int look(cs_req *r, const struct conf *c, cs_str path, struct file **out)
+{
+    return is_folder_name(path) ? look_index(r, c, path, out) : look_file(r, c, path, out);
+}
+
+/* The alternatives of try_files: 0 and a file, -errno, or a status above 0. */
+static int look_alternatives(cs_req *r, const struct conf *c, struct file **out)
+{
+    int rc = -ENOENT;
+    for (size_t i = 0; i < c->try_files.n && is_missing(rc); i++) {
+        cs_str s = c->try_files.v[i];
+        if (s.p[0] == '=')
+            return atoi(s.p + 1);
+        rc = look(r, c, s, out);
+        if (rc == -EISDIR)
+            rc = -ENOENT;
+    }
+    return rc;
+}
+
+/* Escapes a decoded path for Location, with "/" behind it; "%2F" in it was an encoded slash and
+ * stays. */
+static cs_str folder_address(cs_req *r, const cs_req_info *q)
+{
+    static const char hex[] = "0123456789ABCDEF", plain[] = "-._~!$&'()*+,;=:@/";
+    char *p = cs_alloc(r, 3 * q->path.n + q->query.n + 3), *to = p;
+    if (!p)
+        return (cs_str){NULL, 0};
+    for (size_t i = 0; i < q->path.n; i++) {
+        const unsigned char c = (unsigned char)q->path.p[i];
+        const int letter = (c | 32) >= 'a' && (c | 32) <= 'z', digit = c >= '0' && c <= '9';
+        if (letter || digit || memchr(plain, c, sizeof plain - 1) ||
+            (q->path.n - i >= 3 && !memcmp(q->path.p + i, "%2F", 3))) {
+            *to++ = (char)c;
+            continue;
+        }
+        *to++ = '%';
+        *to++ = hex[c >> 4];
+        *to++ = hex[c & 15];
+    }
+    *to++ = '/';
+    if (q->query.n) {
+        *to++ = '?';
+        memcpy(to, q->query.p, q->query.n);
+        to += q->query.n;
+    }
+    return (cs_str){p, (size_t)(to - p)};
+}
+
+/* A folder was asked for without its slash: relative links on its page would go wrong. */
+static int to_folder(cs_req *r, const cs_req_info *q)
+{
+    if (!is_read(q))
+        return not_allowed(r);
+    cs_str address = folder_address(r, q);
+    if (!address.p)
+        return CS_NOMEM;
+    int rc = cs_set_header(r, "Location", address);
+    return rc == CS_OK ? 301 : rc;
+}
+
+static int failed(cs_req *r, int rc)
+{
+    if (rc == -EACCES || rc == -EPERM)
+        return 403;
+    const int busy = rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM || rc == -EAGAIN;
+    return cs_fail(r, busy ? 503 : 500, "cannot open the file: %s", strerror(-rc));
+}
+
+static int search(cs_req *r, const struct conf *c, const cs_req_info *q)
+{
+    struct file *f = NULL;
+    if (!c->dotfiles && path_hidden(q->path))
+        return CS_DECLINED;
+    int rc = look(r, c, q->path, &f);
+    if (rc == -EISDIR)
+        return to_folder(r, q);
+    if (is_missing(rc))
+        rc = look_alternatives(r, c, &f);
+    if (rc == 0)
+        return answer(r, c, f);
+    if (rc > 0)
+        return rc;
+    return is_missing(rc) ? CS_DECLINED : failed(r, rc);
+}
+
+static int handler(cs_req *r)
+{
+    const cs_req_info *q = cs_info(r);
+    const struct conf *c = cs_conf(r);
+    if (!q->root)
+        return CS_DECLINED;
+    struct file *f = at_hand(c, q);
+    if (!f)
+        return search(r, c, q);
+    f->refs++;
+    return answer(r, c, f);
+}
+
+/* Files that stay open must leave most of the descriptors to connections. */
+static size_t open_limit(void)
+{
+    struct rlimit l;
+    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur == RLIM_INFINITY)
+        return 1024;
+    return (size_t)l.rlim_cur / 8;
+}
+
+static int worker_start(cs_proc *p)
+{
+    const struct conf *c = cs_module_conf(p);
+    small = c->cache_small;
+    if (cache_init(&cache, (size_t)c->cache_files, open_limit()) < 0)
+        return CS_NOMEM;
+    return CS_OK;
+}
+
+static int check_alternative(cs_conf *cc, const struct conf *c, size_t i)
+{
+    const cs_str s = c->try_files.v[i];
+    if (s.n && s.p[0] == '/')
+        return CS_OK;
+    if (s.n != 4 || s.p[0] != '=' || strspn(s.p + 1, "0123456789") != 3 || s.p[1] < '4' ||
+        s.p[1] > '5')
+        return cs_conf_error(cc, "try_files",
+                             "\"%.*s\" is neither a path that starts with \"/\" nor a "
+                             "status such as =404",
+                             CS_F(s));
+    if (i + 1 < c->try_files.n)
+        return cs_conf_error(cc, "try_files", "%.*s ends the search: write it last", CS_F(s));
+    return CS_OK;
+}
+
+static int on_config(cs_conf *cc, const void *conf)
+{
+    const struct conf *c = conf;
+    int rc = CS_OK;
+    for (size_t i = 0; i < c->index.n; i++)
+        if (!c->index.v[i].n || memchr(c->index.v[i].p, '/', c->index.v[i].n))
+            rc = cs_conf_error(cc, "index",
+                               "\"%.*s\" is not the name of a file in the folder itself",
+                               CS_F(c->index.v[i]));
+    for (size_t i = 0; i < c->try_files.n; i++)
+        if (check_alternative(cc, c, i) < 0)
+            rc = CS_ERROR;
+    return rc;
+}
+
+static const cs_directive directives[] = {
+    CS_LIST(struct conf, index, "index.html", 0, 16, CS_PER_ROUTE,
+            "Files that stand for a folder, tried in order."),
+    CS_LIST(
+        struct conf, try_files, NULL, 0, 16, CS_PER_ROUTE,
+        "Paths tried in order where the one asked for is not there; =404 or another status may be "
+        "the last."),
+    CS_BOOL(struct conf, dotfiles, "off", CS_PER_ROUTE,
+            "Serve names that start with a dot; .well-known always is."),
+    CS_STRING(struct conf, cache_control, NULL, 0, 1024, CS_PER_ROUTE,
+              "Value of the Cache-Control field; empty: none is sent."),
+    CS_MSEC(
+        struct conf, cache_valid, "1s", 0, 86400000, CS_PER_ROUTE,
+        "How long an opened file is used before the disk is asked whether it has changed; 0: ask "
+        "each time."),
+    CS_INT(struct conf, cache_files, "1024", 0, 1000000, 0,
+           "Most files that a worker keeps opened; 0: none."),
+    CS_SIZE(struct conf, cache_small, "64k", 0, 16777216, 0,
+            "Files up to this size are kept in memory, larger ones as a descriptor."),
+    CS_END,
+};
+
+static const cs_counter_def counters[] = {
+    {&loads, "loads_total", "Files opened or read anew"},
+    {0},
+};
+
+CS_MODULE(.name = "static", .version = "1.0", .flags = CS_BODY_STREAM,
+          .help = "Serves the files of a site.", .directives = directives,
+          .conf_size = sizeof(struct conf), .counters = counters, .on_config = on_config,
+          .worker_start = worker_start, .handler = handler);
