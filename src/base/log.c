@@ -67,6 +67,11 @@ void log_set_name(const char *name)
     snprintf(state.name, sizeof(state.name), "%s", name);
 }
 
+bool log_is_json(void)
+{
+    return state.json;
+}
+
 int log_fd(void)
 {
     return state.fd;
@@ -175,23 +180,38 @@ static struct date date_of(long days)
     }
 }
 
+/* At least `width` digits, by hand for the sake of signal handlers. */
+static void put_digits(struct line *l, unsigned long n, int width, const char *after)
+{
+    char text[24];
+    size_t at = sizeof(text) - 1;
+    text[at] = '\0';
+    for (; at > 0 && (n > 0 || width > 0); n /= 10, width--)
+        text[--at] = (char)('0' + n % 10);
+    put(l, text + at);
+    put(l, after);
+}
+
 static void put_time(struct line *l)
 {
     struct timespec ts;
-    char text[64];
     clock_gettime(CLOCK_REALTIME, &ts);
-    long secs = (long)ts.tv_sec, day = secs % 86400;
+    long secs = (long)ts.tv_sec;
+    unsigned long second = (unsigned long)(secs % 86400);
     struct date d = date_of(secs / 86400);
-    snprintf(text, sizeof(text), "%04d-%02d-%02dT%02ld:%02ld:%02ld.%03ldZ", d.year, d.month, d.day,
-             day / 3600, day / 60 % 60, day % 60, ts.tv_nsec / 1000000);
-    put(l, text);
+    put_digits(l, (unsigned long)d.year, 4, "-");
+    put_digits(l, (unsigned long)d.month, 2, "-");
+    put_digits(l, (unsigned long)d.day, 2, "T");
+    put_digits(l, second / 3600, 2, ":");
+    put_digits(l, second / 60 % 60, 2, ":");
+    put_digits(l, second % 60, 2, ".");
+    put_digits(l, (unsigned long)ts.tv_nsec / 1000000, 3, "Z");
 }
 
 static void put_pid(struct line *l, const char *before, const char *after)
 {
-    char text[32];
-    snprintf(text, sizeof(text), "%s%ld%s", before, (long)getpid(), after);
-    put(l, text);
+    put(l, before);
+    put_digits(l, (unsigned long)getpid(), 1, after);
 }
 
 static bool needs_quotes(cs_str s)
@@ -279,12 +299,24 @@ static bool write_line(const struct line *l)
     return good;
 }
 
+void log_write_plain(enum log_level level, cs_str message, const struct log_pair *pairs,
+                     size_t npairs)
+{
+    struct line l;
+    l.n = 0; /* the rest need not be zeroed */
+    int saved = errno;
+    if (!log_enabled(level))
+        return;
+    build(&l, level, message, pairs, npairs);
+    if (!write_line(&l))
+        state.failed++;
+    errno = saved;
+}
+
 void log_write_with(enum log_level level, const struct log_pair *pairs, size_t npairs,
                     const char *fmt, va_list ap)
 {
     char message[LOG_LINE_MAX];
-    struct line l;
-    l.n = 0; /* the rest need not be zeroed */
     int saved = errno;
     if (!log_enabled(level))
         return;
@@ -292,9 +324,7 @@ void log_write_with(enum log_level level, const struct log_pair *pairs, size_t n
     if (n < 0)
         n = 0;
     size_t len = (size_t)n < sizeof(message) ? (size_t)n : sizeof(message) - 1;
-    build(&l, level, (cs_str){message, len}, pairs, npairs);
-    if (!write_line(&l))
-        state.failed++;
+    log_write_plain(level, (cs_str){message, len}, pairs, npairs);
     errno = saved;
 }
 

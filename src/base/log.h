@@ -29,6 +29,7 @@ bool log_enabled(enum log_level level);
 /* Name of this process in each line, such as "master" or "worker 1"; copied. */
 void log_set_name(const char *name);
 int log_fd(void);
+bool log_is_json(void);
 uint64_t log_failed(void); /* lines that could not be written */
 
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -40,6 +41,9 @@ struct log_pair {
 };
 void log_write_with(enum log_level level, const struct log_pair *pairs, size_t npairs,
                     const char *fmt, va_list ap) __attribute__((format(printf, 4, 0)));
+/* The same with a finished sentence; a signal handler may call it, and those of the getters above. */
+void log_write_plain(enum log_level level, cs_str message, const struct log_pair *pairs,
+                     size_t npairs);
 
 #define log_debug(...)                                                                             \
     (log_enabled(LOG_LEVEL_DEBUG) ? log_write(LOG_LEVEL_DEBUG, __VA_ARGS__) : (void)0)

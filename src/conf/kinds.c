@@ -74,6 +74,20 @@ static const cs_directive server[] = {
         struct conf_server, threads, "4", 1, 64, 0,
         "Most threads of a process for what modules have done apart from the loop. They are made "
         "when they are needed."),
+    CS_INT(struct conf_server, quarantine, "3", 0, 16, 0,
+           "Crashes of a module within quarantine_window after which it is no longer called: its "
+           "requests are answered with 503, its hooks, timers and messages are left out, until a "
+           "reload succeeds. 0 is never."),
+    CS_MSEC(struct conf_server, quarantine_window, "60s", 1000, DAY, 0,
+            "The time in which the crashes of a module are counted for quarantine."),
+    CS_MSEC(struct conf_server, block_warn, "250ms", 0, DAY, 0,
+            "A process that has been in a module's code for so long is told of in the error log, "
+            "with the module, the hook and the request: nothing else of this process goes on "
+            "meanwhile. 0 is never."),
+    CS_MSEC(struct conf_server, block_kill, "30s", 0, DAY, 0,
+            "A process that has been in a module's code for so long is ended with SIGABRT, so that "
+            "it reports where it is, and another is started. Not while it is stopped, or has a "
+            "debugger. 0 is never."),
     CS_BOOL(
         struct conf_server, module_debug, "off", 0,
         "For those who write modules: every call of a module is looked at, one from a wrong thread "

@@ -131,6 +131,20 @@ uint64_t board_module_sum(const struct region *r, unsigned index)
     return sum;
 }
 
+const struct ipc_module *board_module(const struct region *r, unsigned number)
+{
+    if (number == 0 || number >= IPC_MODULES ||
+        !atomic_load_explicit(&r->modules[number].used, memory_order_acquire))
+        return NULL;
+    return &r->modules[number];
+}
+
+bool board_is_quarantined(const struct region *r, const struct ipc_module *m)
+{
+    uint32_t until = atomic_load_explicit(&m->quarantined, memory_order_relaxed);
+    return until > 0 && until >= atomic_load_explicit(&r->header->generation, memory_order_relaxed);
+}
+
 int board_active(const struct region *r)
 {
     int sum = 0;
@@ -155,6 +169,9 @@ const char *board_state_name(enum ipc_state s)
 void board_bury(struct region *r, int slot)
 {
     struct ipc_slot *s = region_slot(r, slot);
+    atomic_store_explicit(&s->crumb.where, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->crumb.request, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->crumb.signal, 0, memory_order_relaxed);
     atomic_store(&s->park, IPC_RUN);
     atomic_store(&s->kick, 0);
     atomic_store_explicit(&s->fit, IPC_UNFIT, memory_order_relaxed);

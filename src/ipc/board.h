@@ -4,6 +4,8 @@
 
 #include "ipc/region.h"
 
+#include <stdbool.h>
+
 /* A name without its "_total" is never that of another metric: OpenMetrics drops the ending. */
 struct board_counter {
     const char *name; /* metric name, "cserver_accepts_total" */
@@ -21,10 +23,14 @@ const struct board_counter *board_counter(enum ipc_counter c);
 uint64_t board_get(const struct region *r, int slot, enum ipc_counter c);
 uint64_t board_sum(const struct region *r, enum ipc_counter c);
 uint64_t board_module_sum(const struct region *r, unsigned index);
+/* What is known of the module of that number; NULL: there is none. */
+const struct ipc_module *board_module(const struct region *r, unsigned number);
+/* By the settings that are live. */
+bool board_is_quarantined(const struct region *r, const struct ipc_module *m);
 int board_active(const struct region *r); /* open connections of all workers */
 const char *board_state_name(enum ipc_state s);
 /* Clears a dead process's state and gauges: state FREE, pid 0, active 0, max 0, fit 0, park RUN,
- * kick 0, lost 0, recycle 0. Master only, and then turn_rescue. */
+ * kick 0, lost 0, recycle 0, no crumb. Master only, and then turn_rescue. */
 void board_bury(struct region *r, int slot);
 
 #endif

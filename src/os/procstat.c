@@ -91,3 +91,15 @@ bool procstat_is_held(char state)
 {
     return state == 'T' || state == 't' || state == PROCSTAT_FROZEN;
 }
+
+bool procstat_is_traced(pid_t pid)
+{
+    char path[64], text[2048];
+    const char *tracer;
+
+    snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+    if (!read_text(path, text, sizeof text))
+        return false;
+    tracer = strstr(text, "\nTracerPid:\t");
+    return tracer && tracer[12] != '0';
+}

@@ -14,4 +14,7 @@ const char *procstat_words(char state);
 /* It does nothing until somebody else lets it: stopped, traced or frozen. */
 bool procstat_is_held(char state);
 
+/* A debugger is attached to it, whether it runs or not. */
+bool procstat_is_traced(pid_t pid);
+
 #endif

@@ -123,6 +123,24 @@ static void put_listeners(const struct master *m, struct json *j)
     json_end_array(j);
 }
 
+/* Of settings that have gone too: their crashes are part of what has happened. */
+static void put_modules(const struct master *m, struct json *j)
+{
+    const struct ipc_module *module;
+
+    json_array(j, "modules");
+    for (unsigned i = 1; (module = board_module(&m->region, i)); i++) {
+        json_object(j, NULL);
+        json_z(j, "name", module->name);
+        json_z(j, "version", module->version);
+        json_int(j, "crashes", (int64_t)atomic_load(&module->crashes));
+        json_int(j, "stalls", (int64_t)atomic_load(&module->stalls));
+        json_bool(j, "quarantined", board_is_quarantined(&m->region, module));
+        json_end_object(j);
+    }
+    json_end_array(j);
+}
+
 static void put_reload(const struct master *m, struct json *j)
 {
     const struct rollout *r = &m->rollout;
@@ -152,6 +170,7 @@ static void run_status(struct master *m, struct control_call *call)
     put_listeners(m, &j);
     put_workers(m, &j);
     put_primary(m, &j);
+    put_modules(m, &j);
     json_int(&j, "connections", board_active(&m->region));
     json_int(&j, "requests", (int64_t)board_sum(&m->region, IPC_REQUESTS));
     json_int(&j, "spawns", (int64_t)atomic_load(&h->spawns));

@@ -4,14 +4,13 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "os/child.h"
+#include "proc/inquest.h"
 #include "proc/master.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #define CALM_MS RESPAWN_YOUNG_MS
 
@@ -158,6 +157,7 @@ void keeper_init(struct master *m)
     timer_init(&m->calm, on_calm);
     timer_init(&m->watch, on_watch);
     patrol_init(m);
+    vigil_init(m);
 }
 
 int keeper_start(struct master *m, struct generation *g)
@@ -180,18 +180,31 @@ int keeper_start(struct master *m, struct generation *g)
 /* ---- Ends and beginnings ---- */
 
 static void replace(struct master *m, struct worker *w, const struct respawn_death *d,
-                    const char *how)
+                    const struct inquest *q)
 {
     if (m->stop || w->told || m->paused) {
         generation_drop(m->live, w);
         return;
     }
     if (!respawn_died(&m->respawn, d)) {
-        start_later(m, w, strchr(how, ')') + 2); /* the pid would make each line another */
+        if (q->by_module)
+            inquest_log(q, "worker %d %s", worker_number(w), q->how);
+        start_later(m, w, q->short_how); /* the pid would make each line another */
         return;
     }
-    log_warn("worker %d %s: starting another", worker_number(w), how);
+    inquest_log(q, "worker %d %s: starting another", worker_number(w), q->how);
     spawn(m, w);
+}
+
+void keeper_hurry(struct master *m)
+{
+    struct worker *w;
+
+    timer_clear(&m->loop.timers, &m->respawn_timer);
+    respawn_calm(&m->respawn);
+    for (w = generation_next(m->live, NULL); w; w = generation_next(m->live, w))
+        if (w->waiting && !m->stop)
+            spawn(m, w);
 }
 
 /* Somebody drains who is not live any more. */
@@ -206,32 +219,37 @@ static void one_less(struct master *m, struct generation *g, struct worker *w)
     log_info("the last worker of generation %u has ended", (unsigned)number);
 }
 
+static void go_on_without(struct master *m, struct generation *g, struct worker *w,
+                          const struct respawn_death *d, const struct inquest *q)
+{
+    if (g == m->live && recycle_ended(m, w, q->how))
+        return;
+    if (g == m->live)
+        replace(m, w, d, q);
+    else if (g == m->rollout.next)
+        rollout_died(m, w, q->how);
+    else
+        one_less(m, g, w);
+}
+
 void keeper_ended(struct master *m, struct worker *w, int status)
 {
     struct generation *g = w->generation;
-    bool wrong = !WIFEXITED(status) || WEXITSTATUS(status) != 0;
-    char end[64], how[96];
-    int pid = (int)w->pid;
-    struct respawn_death d = generation_bury(w, status);
+    struct inquest q;
+    struct respawn_death d;
 
+    inquest_open(&q, &m->region, w->slot, w->pid, status);
+    d = generation_bury(w, status);
     if (d.ready)
         mailroom_left(m, w->slot, !w->ready, d.signal);
     else
         mailroom_failed(m, w->slot, d.signal);
-    child_end_text(status, end, sizeof end);
-    snprintf(how, sizeof how, "(pid %d) %s%s", pid, WIFEXITED(status) ? "" : "was ", end);
-    if (wrong && !w->told)
+    if (q.wrong && !w->told)
         atomic_fetch_add(&m->region.header->crashes, 1);
-    else if (wrong)
-        log_warn("worker %d %s while it was ending", worker_number(w), how);
-    if (g == m->live && recycle_ended(m, w, how))
-        return;
-    if (g == m->live)
-        replace(m, w, &d, how);
-    else if (g == m->rollout.next)
-        rollout_died(m, w, how);
-    else
-        one_less(m, g, w);
+    else if (q.wrong)
+        inquest_log(&q, "worker %d %s while it was ending", worker_number(w), q.how);
+    go_on_without(m, g, w, &d, &q);
+    inquest_judge(m, &q);
 }
 
 void keeper_ready(void *master, struct worker *w)

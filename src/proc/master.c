@@ -8,6 +8,7 @@
 #include "os/child.h"
 #include "os/fd.h"
 #include "os/sig.h"
+#include "proc/inquest.h"
 #include "proc/pidfile.h"
 
 #include <signal.h>
@@ -161,6 +162,7 @@ static void on_bell(struct loop_io *io, uint32_t events)
     rollout_look(m);
     recycle_look(m);
     reopen_look(m);
+    vigil_bell(m);
 }
 
 /* ---- For children ---- */
@@ -222,6 +224,7 @@ void master_switch(struct master *m, struct generation *next)
     respawn_calm(&m->respawn);
     m->workers_fail = false;
     succession_switch(m);
+    inquest_switch(m);
     m->paused = false;
     m->announced = true;
     if (!m->serving) {
@@ -274,6 +277,7 @@ static void free_all(struct master *m)
     msg_end(m);
     control_free(m->control);
     patrol_free(m);
+    vigil_free(m);
     mailroom_close(m);
     while ((node = list_first(&m->draining)))
         generation_free(CONTAINER_OF(node, struct generation, node), NULL);

@@ -8,7 +8,8 @@
  *   keeper.c      workers that die, and new ones            announce.c  what is said when the server is ready
  *   succession.c  the primary, and who comes after it       patrol.c    connections that nobody accepts
  *   recycle.c     workers that have had their share         mailroom.c  the master's part in the mail
- *   command.c     what the control socket is asked          msg.c       messages for the command line */
+ *   command.c     what the control socket is asked          msg.c       messages for the command line
+ *   inquest.c     what a process died of                    vigil.c     processes that do not come out of a module */
 #ifndef PROC_MASTER_H
 #define PROC_MASTER_H
 
@@ -97,6 +98,7 @@ struct primary {
 };
 
 struct patrol;
+struct vigil;
 
 struct master {
     struct loop loop;
@@ -119,6 +121,7 @@ struct master {
     struct timer respawn_timer, calm, watch;
     struct recycling recycling;
     struct patrol *patrol;
+    struct vigil *vigil;
     struct primary primary;
 
     struct mailbox mail; /* as IPC_SLOT_MASTER */
@@ -167,7 +170,8 @@ void keeper_ended(struct master *m, struct worker *w, int status);
 void keeper_ready(void *master, struct worker *w);
 /* Forks one, and watches that it becomes ready. 0 or -errno. */
 int keeper_fork(struct master *m, struct worker *w);
-void keeper_stop(struct master *m);           /* no more spawns */
+void keeper_stop(struct master *m);  /* no more spawns */
+void keeper_hurry(struct master *m); /* what made workers die is out of the way: no more delay */
 void keeper_resize(struct master *m, int by); /* TTIN, TTOU */
 void keeper_pause(struct master *m);          /* WINCH */
 
@@ -223,6 +227,12 @@ void mailroom_failed(struct master *m, int slot, int signal);
 /* patrol.c */
 void patrol_init(struct master *m);
 void patrol_free(struct master *m);
+
+/* vigil.c */
+void vigil_init(struct master *m);
+void vigil_free(struct master *m);
+void vigil_look(struct master *m); /* once a second */
+void vigil_bell(struct master *m); /* somebody may have entered a module's code */
 
 /* rollout.c. A NULL call: a signal asked. */
 void rollout_init(struct master *m);

@@ -331,6 +331,7 @@ static void on_round(struct timer *t)
             p->queues[i].stall = (struct stall){0};
     recycle_look(p->master);
     mailroom_look(p->master);
+    vigil_look(p->master);
 }
 
 void patrol_init(struct master *m)

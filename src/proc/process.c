@@ -7,6 +7,7 @@
 #include "os/child.h"
 #include "os/fd.h"
 #include "os/sig.h"
+#include "proc/whereabouts.h"
 
 #include <errno.h>
 #include <string.h>
@@ -21,6 +22,7 @@ void process_init(struct process *p, const struct heritage *h, const char *name)
     p->error_log = -1;
     log_set_name(name);
     child_title_set("cserver: %s", name);
+    whereabouts_watch(h->region, h->plan->conf);
     clock_update();
 }
 
@@ -127,7 +129,9 @@ int process_open_host(struct process *p, struct host *host)
                              .workers = h->plan->workers,
                              .generation = h->generation};
 
-    return host_open(host, &opts);
+    int rc = host_open(host, &opts);
+    whereabouts_note_objects(h->plan->conf);
+    return rc;
 }
 
 void process_close(struct process *p)

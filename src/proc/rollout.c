@@ -223,7 +223,7 @@ static void clear_the_way(struct master *m)
 
 void rollout_died(struct master *m, const struct worker *w, const char *how)
 {
-    char why[160];
+    char why[480];
 
     snprintf(why, sizeof why, "a worker of the new settings %s %s", how,
              w->ready ? "soon after its start" : "before it was ready; the error log may say why");

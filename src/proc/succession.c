@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "ipc/board.h"
 #include "os/fd.h"
+#include "proc/inquest.h"
 #include "proc/master.h"
 
 #include <errno.h>
@@ -299,39 +300,42 @@ static void bury(struct master *m)
     p->reopen = 0;
 }
 
-static void judge(struct master *m, const struct respawn_death *d, int status, int pid)
+static void judge(struct master *m, const struct respawn_death *d, const struct inquest *q, int pid)
 {
     struct primary *p = &m->primary;
-    char end[64], how[80];
 
-    child_end_text(status, end, sizeof end);
-    snprintf(how, sizeof how, "%s%s", WIFEXITED(status) ? "" : "was ", end);
-    if (p->told && (status == 0 || p->killed))
+    if (p->told && (!q->wrong || p->killed)) {
         log_debug("the primary (pid %d) has ended", pid);
-    else if (p->told)
-        log_warn("the primary (pid %d) %s while it was ending", pid, how);
-    else if (!is_wanted(m) || m->stop == STOP_NOW)
-        log_warn("the primary (pid %d) %s", pid, how);
-    else if (respawn_died(&p->respawn, d))
-        log_warn("the primary (pid %d) %s: starting another", pid, how);
-    else
-        start_later(m, how);
+    } else if (p->told) {
+        inquest_log(q, "the primary %s while it was ending", q->how);
+    } else if (!is_wanted(m) || m->stop == STOP_NOW) {
+        inquest_log(q, "the primary %s", q->how);
+    } else if (respawn_died(&p->respawn, d)) {
+        inquest_log(q, "the primary %s: starting another", q->how);
+    } else {
+        if (q->by_module)
+            inquest_log(q, "the primary %s", q->how);
+        start_later(m, q->short_how);
+    }
 }
 
 bool succession_ended(struct master *m, const struct child_end *end)
 {
     struct primary *p = &m->primary;
     struct respawn_death d;
+    struct inquest q;
 
     if (end->pid != p->pid)
         return false;
     d = death_of(m, end->status);
+    inquest_open(&q, &m->region, SLOT, end->pid, end->status);
     bury(m);
     if (d.ready)
         mailroom_left(m, SLOT, !p->ready, d.signal);
     else if (cursor_of(m) != p->cursor) /* else all that was sent to it waits for the next one */
         mailroom_failed(m, SLOT, d.signal);
-    judge(m, &d, end->status, (int)end->pid);
+    judge(m, &d, &q, (int)end->pid);
+    inquest_judge(m, &q);
     return true;
 }
 

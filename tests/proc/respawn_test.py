@@ -91,7 +91,7 @@ def test_killed_before_they_are_ready(serve, status):
 
 @pytest.mark.parametrize("mode,word", [("crash", "SIGSEGV"), ("fail", "status 1")])
 def test_all_crash_at_their_start(serve, status, bad_start, mode, word):
-    s = serve(bad_start(mode), ready=False, server={"workers": 2})
+    s = serve(bad_start(mode), ready=False, server={"workers": 2, "quarantine": 0})
     wait_for(lambda: os.path.exists(s.control), 10)
     wait_for(lambda: status(s)["state"] == "degraded", 10)
     time.sleep(4)  # the window in which spawns and lines are counted
@@ -108,7 +108,7 @@ def test_all_crash_at_their_start(serve, status, bad_start, mode, word):
 def test_crashes_soon_after_their_start(serve, status, tmp_path):
     from lib.server import build_module
     so = build_module(str(tmp_path), "bang", CRASH_ON_REQUEST)
-    s = serve(f"[module:bang]\nfile = {so}\n[route:bang]\nmatch = /\nhandler = bang\n", server={"workers": 1})
+    s = serve(f"[module:bang]\nfile = {so}\n[route:bang]\nmatch = /\nhandler = bang\n", server={"workers": 1, "quarantine": 0})
     for _ in range(4):
         wait_for(lambda: status(s)["ready"] == 1, 10)
         assert s.raw(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") == b""
@@ -117,13 +117,13 @@ def test_crashes_soon_after_their_start(serve, status, tmp_path):
 
 
 def test_give_up(serve, bad_start):
-    s = serve(bad_start("crash"), server={"give_up": 4}, ready=False)
+    s = serve(bad_start("crash"), server={"give_up": 4, "quarantine": 0}, ready=False)
     assert s.wait(20) == 1
     assert "giving up" in s.log()
 
 
 def test_good_settings_heal_a_degraded_server(serve, status, bad_start):
-    s = serve(bad_start("crash"), ready=False)
+    s = serve(bad_start("crash"), server={"quarantine": 0}, ready=False)
     wait_for(lambda: os.path.exists(s.control), 10)
     wait_for(lambda: status(s)["state"] == "degraded", 10)
     s.configure(HELLO)

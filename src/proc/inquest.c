@@ -1,0 +1,110 @@
+#include "proc/inquest.h"
+
+#include "base/clock.h"
+#include "module/crumb.h"
+#include "os/child.h"
+#include "proc/master.h"
+#include "proc/quarantine.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/wait.h>
+
+/* ---- What is said ---- */
+
+static void say_end(struct inquest *q, const struct region *r, int slot, pid_t pid, int status)
+{
+    char end[64];
+    struct note t = note_on(q->how, sizeof q->how);
+
+    child_end_text(status, end, sizeof end);
+    snprintf(q->short_how, sizeof q->short_how, "%s%s", WIFEXITED(status) ? "" : "was ", end);
+    note_add(&t, "(pid ");
+    note_add_number(&t, (uint64_t)pid);
+    if (slot >= IPC_SLOT_WORKERS) {
+        note_add(&t, ", generation ");
+        note_add_number(&t, q->generation);
+    }
+    note_add(&t, ") ");
+    note_add(&t, q->short_how);
+    if (whereabouts_in_module(&q->at))
+        whereabouts_say(&q->at, &t);
+    if (whereabouts_in_module(&q->at) && WIFEXITED(status))
+        note_add(&t, ", which called exit");
+    whereabouts_say_place(&q->at, &t);
+    int lost = atomic_load(&region_slot(r, slot)->active);
+    if (lost > 0) {
+        note_add(&t, "; ");
+        note_add_number(&t, (uint64_t)lost);
+        note_add(&t, lost == 1 ? " connection lost" : " connections lost");
+    }
+}
+
+void inquest_open(struct inquest *q, const struct region *r, int slot, pid_t pid, int status)
+{
+    const struct ipc_slot *s = region_slot(r, slot);
+    bool in_module;
+
+    *q = (struct inquest){.generation = atomic_load(&s->generation)};
+    whereabouts_read(&q->at, r, &s->crumb);
+    in_module = whereabouts_in_module(&q->at);
+    q->by_module = in_module && quarantine_is_fault(status, q->at.signal != 0);
+    q->wrong = q->by_module || !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+    say_end(q, r, slot, pid, status);
+}
+
+void inquest_log(const struct inquest *q, const char *fmt, ...)
+{
+    struct log_pair pairs[WHEREABOUTS_PAIRS];
+    size_t n = whereabouts_pairs(&q->at, pairs);
+    va_list ap;
+
+    va_start(ap, fmt);
+    log_write_with(q->by_module ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, pairs, n, fmt, ap);
+    va_end(ap);
+}
+
+/* ---- What follows ---- */
+
+static void put_into_quarantine(struct master *m, struct ipc_module *module)
+{
+    const struct conf_server *conf = &m->live->settings->conf->server;
+
+    atomic_store(&module->quarantined, m->live->number);
+    log_error(
+        "the module \"%s\" %s is in quarantine after %u crashes within %u s: its requests are "
+        "answered with 503, its hooks, timers and messages are left out; repair it, and "
+        "`cserver -s reload` (any reload that succeeds) calls it again",
+        module->name, module->version, (unsigned)conf->quarantine,
+        (unsigned)(conf->quarantine_window / 1000));
+    keeper_hurry(m);
+    succession_switch(m);
+}
+
+/* Those that drain, and those that are being started, say nothing of the settings that are live. */
+void inquest_judge(struct master *m, const struct inquest *q)
+{
+    const struct conf_server *conf = &m->live->settings->conf->server;
+    struct ipc_module *module = &m->region.modules[q->at.module < IPC_MODULES ? q->at.module : 0];
+
+    if (!q->by_module || module == m->region.modules)
+        return;
+    if (q->generation != m->live->number)
+        atomic_fetch_add(&module->crashes, 1);
+    else if (quarantine_count(module, clock_ms(), (unsigned)conf->quarantine,
+                              (uint64_t)conf->quarantine_window) &&
+             atomic_load(&module->quarantined) < m->live->number && !m->stop)
+        put_into_quarantine(m, module);
+}
+
+void inquest_switch(struct master *m)
+{
+    for (unsigned i = 1; i < IPC_MODULES; i++) {
+        struct ipc_module *module = &m->region.modules[i];
+        uint32_t until = atomic_load(&module->quarantined);
+
+        quarantine_forget(module);
+        if (until > 0 && until + 1 == m->live->number)
+            log_info("the module \"%s\" is no longer in quarantine", module->name);
+    }
+}

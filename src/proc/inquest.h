@@ -1,0 +1,32 @@
+/* inquest.h - what the master says of a process that has ended, and whether a module is to blame: from the wait status and
+ * the crumb the process has left, so it also knows of deaths that nobody could report himself (SIGKILL, no memory). */
+#ifndef PROC_INQUEST_H
+#define PROC_INQUEST_H
+
+#include "proc/whereabouts.h"
+
+#include <sys/types.h>
+
+struct master;
+
+struct inquest {
+    struct whereabouts at;
+    bool wrong;     /* it should not have ended like that */
+    bool by_module; /* a fault in a module's code, or a call of exit there */
+    uint32_t generation;
+    char short_how[96]; /* "was killed by SIGSEGV": the same for all that die so */
+    char how
+        [400]; /* "(pid 4711, generation 3) was killed by SIGSEGV in module "sse" 1.0, ...; 3 connections lost" */
+};
+
+/* Before its slot is cleared. */
+void inquest_open(struct inquest *q, const struct region *r, int slot, pid_t pid, int status);
+/* Logs a sentence with what the process was doing behind it; as an error where a module is to blame. */
+void inquest_log(const struct inquest *q, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+/* Counts it against the module, which may be one crash too many; when all else that follows from the death is done. */
+void inquest_judge(struct master *m, const struct inquest *q);
+/* Other settings have gone live: all modules may try again. */
+void inquest_switch(struct master *m);
+
+#endif
