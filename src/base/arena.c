@@ -77,8 +77,7 @@ void arena_pool_drain(struct arena_pool *pool)
 void arena_pool_guard(struct arena_pool *pool, unsigned keep)
 {
     check(!pool->guard && !pool->spare);
-    if (!ARENA_POISONS)
-        pool->guard = guard_new(keep);
+    pool->guard = guard_new(keep);
 }
 
 void arena_init(struct arena *a, struct arena_pool *pool)
@@ -89,6 +88,8 @@ void arena_init(struct arena *a, struct arena_pool *pool)
 static void chunk_give_back(struct arena_pool *pool, struct arena_chunk *c)
 {
     if (pool && pool->guard) {
+        unpoison(chunk_start(c),
+                 chunk_room(c)); /* who gets these addresses next knows nothing of it */
         guard_give_back(pool->guard, c, c->size);
         return;
     }

@@ -43,7 +43,7 @@ struct arena {
 void arena_pool_init(struct arena_pool *pool, size_t chunk_size, unsigned max_spare);
 void arena_pool_drain(struct arena_pool *pool);
 /* For those who look for mistakes, before the first arena: the memory of an arena that has been dropped faults when it is
- * touched, until `keep` others have been dropped. Without effect under ASan, which sees it anyway. */
+ * touched, until `keep` others have been dropped. */
 void arena_pool_guard(struct arena_pool *pool, unsigned keep);
 
 /* An empty arena: takes no memory until the first allocation. pool may be NULL. */
