@@ -200,10 +200,21 @@ static bool body_has_come(const struct request *r)
            (r->body == REQUEST_BODY_LENGTH && !r->body_left);
 }
 
+/* One that is not asked takes every body, and there is none that it could be told the end of. */
+static bool is_filtered(const struct request *r)
+{
+    for (size_t i = 0; r->hooks & ROUTE_BODY_FILTER && i < r->route->nlinks; i++) {
+        const cs_module *desc = r->route->chain[i].module->desc;
+        if (desc->body_filter && !desc->header_filter)
+            return true;
+    }
+    return false;
+}
+
 struct feed *feed_detach(struct request *r, int status)
 {
-    if (r->answered || r->heading || r->hooks & ROUTE_BODY_FILTER || r->feed || status < 200 ||
-        status > 599 || !body_has_come(r))
+    if (r->answered || r->heading || r->feed || is_filtered(r) || status < 200 || status > 599 ||
+        !body_has_come(r))
         return NULL;
     struct feed *f = feed_new(r->serve);
     f->status = (uint16_t)status;

@@ -117,7 +117,7 @@ int filter_head(struct request *r)
 int filter_want(struct request *r, const void *mod, int64_t len)
 {
     struct filter *f = r->heading;
-    if (!f || len < -1 || (const void *)f->running->module->desc->api != mod ||
+    if (!f || r->detached || len < -1 || (const void *)f->running->module->desc->api != mod ||
         !f->running->module->desc->body_filter)
         return CS_ERROR;
     f->wanted = true;

@@ -489,6 +489,7 @@ int respond_detach(struct request *r, int status)
     if (r->answered || r->heading)
         return CS_ERROR;
     r->status = status;
+    r->detached = true;
     if (!filters_agree(r))
         return CS_ERROR;
     r->no_body = r->no_body || http_status_bodiless(status);

@@ -234,6 +234,60 @@ def test_a_full_group(one):
     assert facts(one)["refused"] == 1
 
 
+# ---- Filters ----
+
+HEADS = """
+    #include <cserver/cserver.h>
+    static int header_filter(cs_req *r)
+    {
+        cs_set_header(r, "X-Body", cs_filter_body(r, -1) == CS_OK ? "filtered" : "as it is");
+        return cs_info(r)->query.n > 2 && !memcmp(cs_info(r)->query.p, "bad", 3) ? CS_ERROR : CS_OK;
+    }
+    static int body_filter(cs_req *r, cs_str data, int last)
+    {
+        return cs_send(r, data.n ? CS_S("xxx") : data, last);
+    }
+    CS_MODULE(.name = "heads", .version = "1.0", .help = "Filters.", .header_filter = header_filter,
+              .body_filter = body_filter);
+"""
+BODIES = """
+    #include <cserver/cserver.h>
+    static int body_filter(cs_req *r, cs_str data, int last)
+    {
+        return cs_send(r, data, last);
+    }
+    CS_MODULE(.name = "bodies", .version = "1.0", .help = "Filters.", .body_filter = body_filter);
+"""
+
+
+def test_filters(serve, module, folder):
+    build_module(folder, "heads", HEADS)
+    build_module(folder, "bodies", BODIES)
+    s = serve(CONF.format(module, "off") + f"""
+    [module:heads]
+    file = {folder}/heads.so
+    [module:bodies]
+    file = {folder}/bodies.so
+    [route:heads]
+    match = /heads
+    use = heads
+    handler = streams
+    [route:bodies]
+    match = /bodies
+    use = bodies
+    handler = streams
+    """, server={"workers": 1})
+    assert (s.get("/heads/facts")["x-body"], s.get("/heads/facts").text) == ("filtered", "xxx")
+    with s.connect() as c:
+        assert "X-Body: as it is\r\n" in ask(c, "/heads/all")
+        assert c.until(b"\n") == b"hello\n"
+    assert s.get("/heads/replied")["x-body"] == "filtered"
+    r = s.get("/heads/all?bad=1")
+    assert r.status == 500 and "hello" not in r.text
+    assert s.get("/bodies/all").status == 500
+    gone(s)
+
+
 # ---- Order ----
 
 @pytest.mark.parametrize("clients, messages, size", [(1, 5000, 0), (5, 2000, 100)])

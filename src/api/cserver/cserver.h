@@ -549,9 +549,9 @@ typedef struct cs_api {
      * the end of the body) at the end of the current callback, and the request ends, with its line in the access log.
      * A handler returns CS_OK then, or CS_PENDING; with any other result, or an answer made meanwhile, the stream ends
      * (stream_on_close comes), and that is the answer. Until then it can be sent to and put into a group. NULL: there is
-     * an answer already, or a body filter is at work on this route. The body of the request has to be over:
-     * CS_BODY_STREAM handlers take it first. What the client sends later is dropped. For HEAD the head goes out, and the
-     * stream ends. */
+     * an answer already, or the route has a body filter that takes every answer (one without a header_filter; others
+     * are told CS_ERROR by filter_body). The body of the request has to be over: CS_BODY_STREAM handlers take it first.
+     * What the client sends later is dropped. For HEAD the head goes out, and the stream ends. */
     cs_stream *(*detach)(cs_req *r, int status);
     /* Sends a piece (copied). CS_AGAIN: taken, but more than 256 KiB wait for this client. CS_CLOSED: it has gone, or the
      * stream is closed; the stream is still there, until the callback of stream_on_close comes. CS_NOMEM. */
