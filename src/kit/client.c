@@ -1,10 +1,9 @@
 /* client.c - clients: each has its end of a pair of sockets, one request to send, and a reply to read. They move in the
  * order in which they were begun. */
-#include "kit/kit.h"
+#include "kit/client.h"
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "kit/reply.h"
 #include "os/fd.h"
 #include "serve/conn.h"
 #include "serve/ctx.h"
@@ -18,19 +17,6 @@
 
 #define PATIENCE_MS (10 * 60 * 1000)
 #define PIECE       (64 * 1024)
-
-struct cst_req {
-    struct cst_req *next;
-    struct cst *test;
-    int fd;     /* -1: closed, by whichever side */
-    int server; /* the server's end, while nothing has run; then -1 */
-    struct buf out;
-    struct reply reply;
-    bool chunked;  /* the request's body */
-    size_t may;    /* bytes it may still read */
-    size_t end_at; /* goes away when so many have come */
-    bool ended;    /* by the server */
-};
 
 /* ---- Moving ---- */
 
@@ -85,7 +71,7 @@ bool kit_clients_move(struct cst *t)
 {
     bool moved = false;
     for (cst_req *q = t->clients; q; q = q->next) {
-        q->server = -1;
+        q->fresh = false;
         moved |= send_some(q);
         moved |= read_some(q);
     }
@@ -96,7 +82,8 @@ bool kit_clients_move(struct cst *t)
 void kit_clients_end(struct cst *t)
 {
     for (cst_req *q = t->clients; q; q = q->next)
-        fd_close(&q->fd);
+        if (!q->moving)
+            fd_close(&q->fd);
 }
 
 void kit_clients_free(struct cst *t)
@@ -121,17 +108,22 @@ static struct serve *serve_of(struct cst *t)
     return t->serve;
 }
 
-static void connect_to(struct serve *s, cst_req *q)
+struct conn *kit_client_connection(cst_req *q, struct serve *s, int fd)
 {
     struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = htons(50000)};
-    int pair[2];
     peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    q->server = fd;
+    return conn_new(s, fd, 0, (const struct sockaddr *)&peer, sizeof peer);
+}
+
+static void connect_to(struct serve *s, cst_req *q)
+{
+    int pair[2];
     if (fd_pair(SOCK_STREAM, pair) < 0)
         kit_die("no sockets: %s", strerror(errno));
     q->fd = pair[0];
-    q->server = pair[1];
-    struct conn *c = conn_new(s, pair[1], 0, (const struct sockaddr *)&peer, sizeof peer);
-    list_add_tail(&s->fresh, &c->idle_node);
+    list_add_tail(&s->fresh, &kit_client_connection(q, s, pair[1])->idle_node);
+    q->fresh = true;
 }
 
 static cst_req *begin(struct cst *t)
@@ -263,7 +255,7 @@ cst_answer cst_raw_str(struct cst *t, cs_str bytes)
 void cst_slow(cst_req *q)
 {
     int least = 1;
-    if (q->server >= 0)
+    if (q->fresh)
         setsockopt(q->server, SOL_SOCKET, SO_SNDBUF, &least, sizeof least);
     q->may = 0;
 }

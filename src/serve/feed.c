@@ -247,6 +247,18 @@ static void begin(struct feed *f)
         loop_later(f->serve->loop, &f->task);
 }
 
+struct feed *feed_adopt(struct conn *c)
+{
+    struct feed *f = feed_new(c->serve);
+    check(!c->feed && !c->first);
+    c->last_one = true;
+    f->conn = c;
+    c->feed = f;
+    count_open(f->serve, 1);
+    conn_wake(c);
+    return f;
+}
+
 void feed_judge(struct request *r, int rc)
 {
     if (!r->feed)

@@ -69,6 +69,8 @@ void feed_judge(struct request *r, int rc);
 
 /* A stream without a request. */
 struct feed *feed_new(struct serve *s);
+/* One that comes from another worker, on a connection that is new here (conn_new, and nothing else). */
+struct feed *feed_adopt(struct conn *c);
 /* Nothing can reach the client any more: drops what waits, leaves the group; on_close comes. */
 void feed_end(struct feed *f);
 /* Ends it behind what it has been given, and what its group has been given before. */

@@ -81,7 +81,8 @@ const char *cst_check(const char *module, const char *settings);
  * cst_close. */
 int cst_worker(struct cst *t, int number, int workers);
 int cst_primary(struct cst *t);
-/* The worker begins to drain: worker_stop, and each answer ends its connection. Streams that can move do so (cst_moved). */
+/* The worker begins to drain: worker_stop, and from then on each answer ends its connection. Streams stay; cst_move is what
+ * comes next for them. */
 void cst_drain(struct cst *t);
 
 /* ---- Time ----------------------------------------------------------------------------------- */
@@ -210,9 +211,10 @@ unsigned cst_fail(struct cst *t, const char *call, unsigned k);
 
 /* What a detached stream sends is the body of its answer (cst_so_far). */
 
-/* The stream of this client moves to another worker as when this one drains: on_save, then the process ends and starts
- * anew (cst_worker), and on_adopt takes the stream there. CS_OK; CS_DECLINED: it could not move (no stream, something
- * waits to be sent, on_save said no, there is no on_adopt), and nothing has happened. */
+/* The stream of this client moves to another worker: on_save, then its on_close here, then the process ends and starts
+ * anew (as cst_worker does it, with all else that it has), and on_adopt takes the stream there. CS_OK; CS_ERROR: the start
+ * hook has failed; CS_DECLINED: it could not move (no stream, something waits to be sent, on_save said no, a hook is
+ * missing), and nothing has happened. */
 int cst_move(cst_req *q);
 
 /* ---- What has been left behind -------------------------------------------------------------- */

@@ -645,6 +645,30 @@ static void test_streams(void **state)
     assert_text(cst_so_far(a).body, ": hi\n\ndata: 2\n\ndata: 1\n\n");
 }
 
+static void test_move(void **state)
+{
+    (void)state;
+    cst_req *q = cst_begin(t, "GET", "/subscribe", NULL, "");
+    cst_req *other = cst_begin(t, "GET", "/subscribe", NULL, "");
+    cst_req *never = cst_begin(t, "GET", "/never", NULL, "");
+    cst_run(t);
+    assert_int_equal(cst_move(never), CS_DECLINED);
+    assert_int_equal(cst_move(q), CS_OK);
+    assert_logged("adopted: saved");
+    assert_false(cst_so_far(q).closed);
+    assert_text(cst_so_far(q).body, ": hi\n\ndata: moved\n\n");
+    cst_expect(cst_get(t, "/who"), 200, "1 of 1, life 2, seen 1\n");
+    cst_expect(cst_get(t, "/tell"), 200, "0\n");
+    assert_text(cst_so_far(q).body, ": hi\n\ndata: moved\n\ndata: 1\n\n");
+    assert_int_equal(cst_move(q), CS_OK);
+    assert_int_equal(cst_move(other), CS_DECLINED);
+    assert_int_equal(cst_counter(t, "closed_total"),
+                     4); /* all three with the first life, q with the second */
+    cst_abort(q);
+    cst_run(t);
+    assert_int_equal(cst_counter(t, "closed_total"), 5);
+}
+
 /* ---- What ends a test ---- */
 
 static void open_nothing(void)
@@ -822,16 +846,37 @@ static void remove_root(void)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        TEST(test_requests),       TEST(test_raw),      TEST(test_answer),
-        TEST(test_root),           TEST(test_settings), TEST(test_check),
-        TEST(test_chain),          TEST(test_time),     TEST(test_several),
-        TEST(test_slow),           TEST(test_stuck),    TEST(test_abort),
-        TEST(test_body_in_pieces), TEST(test_large),    TEST(test_jobs),
-        TEST(test_processes),      TEST(test_primary),  TEST(test_failed_start),
-        TEST(test_drain),          TEST(test_messages), TEST(test_published),
-        TEST(test_calls),          TEST(test_applied),  TEST(test_members),
-        TEST(test_latest),         TEST(test_faults),   TEST(test_the_kth_fails),
-        TEST(test_streams),        TEST(test_ends),     TEST(test_log),
+        TEST(test_requests),
+        TEST(test_raw),
+        TEST(test_answer),
+        TEST(test_root),
+        TEST(test_settings),
+        TEST(test_check),
+        TEST(test_chain),
+        TEST(test_time),
+        TEST(test_several),
+        TEST(test_slow),
+        TEST(test_stuck),
+        TEST(test_abort),
+        TEST(test_body_in_pieces),
+        TEST(test_large),
+        TEST(test_jobs),
+        TEST(test_processes),
+        TEST(test_primary),
+        TEST(test_failed_start),
+        TEST(test_drain),
+        TEST(test_messages),
+        TEST(test_published),
+        TEST(test_calls),
+        TEST(test_applied),
+        TEST(test_members),
+        TEST(test_latest),
+        TEST(test_faults),
+        TEST(test_the_kth_fails),
+        TEST(test_streams),
+        TEST(test_move),
+        TEST(test_ends),
+        TEST(test_log),
     };
     go_to_own_folder();
     make_root();
