@@ -1,8 +1,10 @@
 /* dev.c - --dev x.so: a server for one module, with settings that no file has. Its pid file and its control socket lie in a
- * folder that goes with it, so any number of such servers may run beside each other and beside a real one. */
+ * folder that goes with it, so any number of such servers may run beside each other and beside a real one. A second --dev
+ * of the same module at the same address has the first take the module's new file. */
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "cli/inspect.h"
+#include "cli/remote.h"
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/sock.h"
@@ -12,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define ADDRESS "127.0.0.1:8080"
@@ -59,8 +62,25 @@ static int check_address(const char *address)
 
 /* ---- The folder ---- */
 
-static char folder[] = "/tmp/cserver-dev-XXXXXX";
-static pid_t owner; /* whoever else ends leaves it alone */
+static char *folder; /* of this module at this address */
+static pid_t owner;  /* whoever else ends leaves it alone */
+
+static uint64_t hash(uint64_t h, const char *z)
+{
+    for (; *z; z++)
+        h = (h ^ (unsigned char)*z) * 1099511628211u;
+    return h;
+}
+
+/* The same for the same module at the same address, so that a second --dev finds the first. */
+static void name_folder(const char *file, const char *address)
+{
+    const char *tmp = getenv("TMPDIR");
+
+    folder = mem_printf(
+        "%s/cserver-dev-%u-%016llx", tmp && *tmp == '/' ? tmp : "/tmp", (unsigned)geteuid(),
+        (unsigned long long)hash(hash(hash(14695981039346656037u, file), "\n"), address));
+}
 
 static void remove_folder(void)
 {
@@ -77,15 +97,40 @@ static void remove_folder(void)
     rmdir(folder);
 }
 
+/* In /tmp anybody may have been there first. */
 static int make_folder(void)
 {
-    if (!mkdtemp(folder)) {
-        fprintf(stderr, "cserver: cannot make a folder in /tmp: %s\n", strerror(errno));
+    struct stat st;
+
+    if (mkdir(folder, 0700) < 0 &&
+        (errno != EEXIST || lstat(folder, &st) < 0 || !S_ISDIR(st.st_mode) ||
+         st.st_uid != geteuid() || st.st_mode & (S_IRWXG | S_IRWXO))) {
+        fprintf(stderr,
+                "cserver: cannot use the folder %s for the pid file: %s; set TMPDIR to another "
+                "place\n",
+                folder, errno == EEXIST ? "it is not this user's alone" : strerror(errno));
         return CLI_FAILED;
     }
     owner = getpid();
     atexit(remove_folder);
     return CLI_DONE;
+}
+
+/* ---- One that runs already ---- */
+
+/* Has it take the new module. False: there is none. */
+static bool reload(const struct options *o, int *code)
+{
+    struct remote r = {.o = o, .what = "reload", .path = file_join(folder, "control")};
+    bool there = client_open(&r.client, r.path) == 0;
+
+    if (there) {
+        *code = remote_ask(&r, r.what, remote_limit(o, REMOTE_LIMIT_MS));
+        if (*code == CLI_DONE && !o->quiet)
+            remote_print_line(stdout, "", remote_answer(&r, "message"));
+    }
+    remote_close(&r);
+    return there;
 }
 
 /* ---- The settings ---- */
@@ -127,60 +172,82 @@ static void write_settings(struct buf *out, const struct inspection *i, const ch
         buf_printf(out, "[route:dev]\nmatch = /\nhandler = %s\n", i->name);
 }
 
-static void greet(const struct inspection *i, const char *address, const char *file)
+static void greet(const struct inspection *i, const char *address)
 {
-    bool tcp = strncmp(address, "unix:", 5) != 0;
+    bool tcp = strncmp(address, "unix:", 5) != 0, any = *address == ':' || *address == '*';
 
-    fprintf(stderr, "cserver: %s %s on %s%s/\n", i->name, i->version, tcp ? "http://" : "",
-            address[0] == ':' ? mem_printf("127.0.0.1%s", address) : address);
+    fprintf(stderr, "cserver: %s %s on %s%s%s%s\n", i->name, i->version, tcp ? "http://" : "",
+            any ? "127.0.0.1" : "", *address == '*' ? address + 1 : address, tcp ? "/" : "");
     if (!i->handles)
         fprintf(stderr, "cserver: it has no handler: what it does is done to the files of this "
                         "folder\n");
     fprintf(stderr,
-            "cserver: Ctrl-C ends it; when %s is built again, kill -HUP %d takes the new one\n",
-            file, (int)getpid());
+            "cserver: Ctrl-C ends it; when the module has been built again, the same command from "
+            "another terminal (or kill -HUP %d) has this one take it\n",
+            (int)getpid());
 }
 
-static int serve(const struct options *o, const struct inspection *i, const char *address)
+static int serve(const struct options *o, const struct inspection *i, const char *file,
+                 const char *address)
 {
-    char *here = getcwd(NULL, 0), *file = file_join(here ? here : "/", o->dev);
+    char *here = getcwd(NULL, 0);
     struct buf text = {0};
     struct master_opts opts = {.quiet = o->quiet, .error_log = o->error_log};
-    int code = make_folder();
+    int code;
 
-    if (code == CLI_DONE) {
-        write_settings(&text, i, file, address, here ? here : "/");
-        opts.source = (struct settings_source){.path = "--dev",
-                                               .text = buf_str(&text),
-                                               .prefix = here ? here : "/",
-                                               .overrides = o->overrides,
-                                               .noverrides = o->noverrides};
-        if (!o->quiet)
-            greet(i, address, file);
-        code = master_run(&opts);
-    }
+    write_settings(&text, i, file, address, here ? here : "/");
+    opts.source = (struct settings_source){.path = "--dev",
+                                           .text = buf_str(&text),
+                                           .prefix = here ? here : "/",
+                                           .overrides = o->overrides,
+                                           .noverrides = o->noverrides};
+    if (!o->quiet)
+        greet(i, address);
+    code = master_run(&opts);
     buf_free(&text);
-    free(file);
     free(here);
     return code;
 }
 
+static int begin(const struct options *o, const char *file, const char *address)
+{
+    struct inspection i;
+    int code = CLI_REFUSED;
+
+    inspect(&i, file);
+    if (i.errors)
+        fprintf(stderr, "cserver: %s: %s\n", file, inspection_error(&i));
+    else
+        code = check_address(address);
+    if (code == CLI_DONE)
+        code = make_folder();
+    if (code == CLI_DONE)
+        code = serve(o, &i, file, address);
+    inspection_free(&i);
+    return code;
+}
+
+/* However the folder is written; a file that is a link stays one, so that a reload sees where it leads by then. */
+static char *absolute(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *dir = file_dirname(path), *whole = realpath(dir, NULL);
+    char *file = whole ? file_join(whole, slash ? slash + 1 : path) : mem_strdup(path);
+
+    free(dir);
+    free(whole);
+    return file;
+}
+
 int cli_dev(const struct options *o)
 {
-    char *address = address_of(o->listen);
-    struct inspection i = {0};
-    int code = check_address(address);
+    char *file = absolute(o->dev), *address = address_of(o->listen);
+    int code;
 
-    if (code == CLI_DONE) {
-        inspect(&i, o->dev);
-        if (i.errors) {
-            fprintf(stderr, "cserver: %s: %s\n", o->dev, inspection_error(&i));
-            code = CLI_REFUSED;
-        }
-    }
-    if (code == CLI_DONE)
-        code = serve(o, &i, address);
-    inspection_free(&i);
+    name_folder(file, address);
+    if (!reload(o, &code))
+        code = begin(o, file, address);
     free(address);
-    return code;
+    free(file);
+    return code; /* the folder goes at exit */
 }

@@ -108,10 +108,9 @@ static void put_help(const struct option *opt, bool plain, struct buf *out)
 static const char server_head[] =
     "cserver serves web sites by modules. Without options it runs in the foreground.\n\n"
     "usage: cserver [options]\n"
-    "       cserver msg send TOPIC DATA | tail TOPIC | topics    messages; see cserver msg "
-    "--help\n"
-    "       cserver module new | build | check | info | list     writing modules; see cserver "
-    "module --help\n\n";
+    "       cserver msg send TOPIC DATA | tail TOPIC | topics    messages: cserver msg --help\n"
+    "       cserver module new | build | check | info | list     modules: cserver module "
+    "--help\n\n";
 
 static const char server_tail[] =
     "\nexit status: 0 done, 1 failed, 2 usage, 3 status: not running, 4 no permission,\n"
@@ -133,8 +132,9 @@ static const char msg_tail[] =
 static const char module_head[] =
     "Handler modules: from nothing to a tested one, and a look at those that are there.\n\n"
     "usage: cserver module new NAME [FOLDER]         a module with test, Makefile and README in "
-    "FOLDER (else\n"
-    "                                                ./NAME), which must not be there yet\n"
+    "FOLDER\n"
+    "                                                (else ./NAME), which must not be there "
+    "yet\n"
     "       cserver module build [FOLDER | FILES.c]  compile it with $CC and check it; what stands "
     "behind --\n"
     "                                                is for the compiler\n"

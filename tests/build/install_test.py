@@ -39,7 +39,8 @@ def files(folder):
 
 def test_files(stage):
     assert os.access(stage.path("sbindir", "cserver"), os.X_OK)
-    assert "cserver.h" in os.listdir(stage.path("includedir", "cserver"))
+    assert {"cserver.h", "test.h"} <= files(stage.path("includedir", "cserver"))
+    assert {"libcstest.a", "pkgconfig/cserver.pc", "pkgconfig/cserver-test.pc"} <= files(stage.path("libdir"))
     assert files(stage.path("moduledir")) == {m + ".so" for m in MODULES}
     assert files(stage.path("datadir", "cserver", "www")) == files(os.path.join(SOURCE, "conf/www"))
     assert {"README.md", "LICENSE", "CHANGELOG.md"} <= files(stage.path("docdir"))
@@ -73,6 +74,7 @@ def test_pkg_config_finds_the_header(stage):
     assert ask("--variable=moduledir") == make_value("moduledir")
     assert ask("--variable=abi").count(".") == 1
     assert make_value("includedir").split()[-1] in ask("--cflags")
+    assert ask("--variable=testlib") == make_value("libdir") + "/libcstest.a"
 
 
 def test_a_staged_server_runs_as_a_plain_user(stage, folder):

@@ -112,6 +112,59 @@ static const struct row msg_rows[] = {
      "!--wait goes with cserver msg send"},
 };
 
+/* "action verb words|extra output conf dev listen flags", or as above. */
+static const struct row module_rows[] = {
+    {"new", {"module", "new", "a"}, "9 new a| - - - - ."},
+    {"new in a folder", {"module", "new", "a", "x/y"}, "9 new a,x/y| - - - - ."},
+    {"build here", {"module", "build"}, "9 build | - - - - ."},
+    {"build files",
+     {"module", "build", "a.c", "b.c", "-o", "x.so"},
+     "9 build a.c,b.c| x.so - - - ."},
+    {"build and say how", {"module", "-v", "build", "."}, "9 build .| - - - - v"},
+    {"build with libraries",
+     {"module", "build", "a.c", "--", "-lz", "-v"},
+     "9 build a.c|-lz,-v - - - - ."},
+    {"check", {"module", "check", "a.so", "b.so"}, "9 check a.so,b.so| - - - - ."},
+    {"check as JSON", {"--json", "module", "check", "a.so"}, "9 check a.so| - - - - j"},
+    {"info as Markdown", {"module", "info", "a.so", "--md"}, "9 info a.so| - - - - m"},
+    {"list", {"module", "list"}, "9 list | - - - - ."},
+    {"list of settings", {"-c", "x", "module", "list"}, "9 list | - x - - ."},
+    {"list of settings, behind", {"module", "list", "-cx", "--json"}, "9 list | - x - - j"},
+    {"help", {"module", "--help"}, "6 - | - - - - ."},
+    {"help for one", {"module", "check", "-h"}, "6 check | - - - - ."},
+    {"dev", {"--dev", "a.so"}, "10 - | - - a.so - ."},
+    {"dev elsewhere", {"--dev=a.so", "-l", "8081"}, "10 - | - - a.so 8081 ."},
+    {"dev with settings", {"--dev", "a.so", "-g", "a.b=1", "-q"}, "10 - | - - a.so - q"},
+    {"dev and help", {"--dev", "a.so", "-h"}, "6 - | - - a.so - ."},
+    {"nothing", {"module"}, "!module needs one of"},
+    {"unknown", {"module", "frob"}, "!new, build, check, info or list, not \"frob\""},
+    {"new without a name", {"module", "new"}, "!module new takes a name"},
+    {"new with too much", {"module", "new", "a", "b", "c"}, "!module new takes a name"},
+    {"check of nothing", {"module", "check"}, "!module check takes module files"},
+    {"list of a file", {"module", "list", "x"}, "!module list takes no file"},
+    {"output of check", {"module", "check", "a.so", "-o", "x"}, "!-o goes with module build"},
+    {"talkative check", {"module", "check", "a.so", "-v"}, "!-v goes with module build"},
+    {"dashes of check", {"module", "check", "a.so", "--", "b"}, "!-- goes with module build"},
+    {"Markdown of check", {"module", "check", "a.so", "--md"}, "!--md goes with module info"},
+    {"both", {"module", "info", "a.so", "--md", "--json"}, "!--md or --json: not both"},
+    {"JSON of new", {"module", "new", "a", "--json"}, "!--json goes with module check"},
+    {"settings of info",
+     {"module", "info", "a.so", "-c", "x"},
+     "!-c, -p and -g go with module list"},
+    {"with a test", {"module", "list", "-t"}, "!-t does not go with module"},
+    {"version before it", {"-v", "module", "build"}, "!-v does not go with module"},
+    {"msg's option", {"module", "list", "--to=all"}, "!--to goes with cserver msg send"},
+    {"unknown option", {"module", "build", "-O3"}, "!behind -- nothing is an option"},
+    {"output without module", {"-o", "x"}, "!-o goes with cserver module"},
+    {"Markdown without module", {"--md"}, "!--md goes with cserver module"},
+    {"dev of nothing", {"--dev"}, "!--dev needs a value"},
+    {"address without dev", {"-l", "8081"}, "!-l goes with --dev"},
+    {"dev with a file", {"--dev", "a.so", "-c", "x"}, "!-c does not go with it"},
+    {"dev in the background", {"--dev", "a.so", "-D"}, "!-D does not go with it"},
+    {"dev as a test", {"--dev", "a.so", "-t"}, "!-t does not go with it"},
+    {"dev behind module", {"module", "list", "--dev", "a.so"}, "!--dev does not go with module"},
+};
+
 static const char *or_dash(const char *z)
 {
     return z ? z : "-";
@@ -136,6 +189,23 @@ static void describe_msg(const struct options *o, struct buf *out)
                o->quiet  ? "q"
                : o->json ? "j"
                          : ".");
+}
+
+static void describe_module(const struct options *o, struct buf *out)
+{
+    buf_printf(out, "%d %s ", (int)o->action, or_dash(o->verb));
+    for (size_t i = 0; i < o->nwords; i++)
+        buf_printf(out, "%s%s", i > 0 ? "," : "", o->words[i]);
+    buf_add_char(out, '|');
+    for (size_t i = 0; i < o->nextra; i++)
+        buf_printf(out, "%s%s", i > 0 ? "," : "", o->extra[i]);
+    buf_printf(out, " %s %s %s %s %s", or_dash(o->output), or_dash(o->conf), or_dash(o->dev),
+               or_dash(o->listen),
+               o->verbose ? "v"
+               : o->md    ? "m"
+               : o->json  ? "j"
+               : o->quiet ? "q"
+                          : ".");
 }
 
 static void try_row(const struct row *row, void (*tell)(const struct options *o, struct buf *out))
@@ -168,16 +238,19 @@ static void test_rows(void **state)
         try_row(&rows[i], describe);
     for (size_t i = 0; i < sizeof msg_rows / sizeof *msg_rows; i++)
         try_row(&msg_rows[i], describe_msg);
-    printf("rows: %zu\n", sizeof rows / sizeof *rows + sizeof msg_rows / sizeof *msg_rows);
+    for (size_t i = 0; i < sizeof module_rows / sizeof *module_rows; i++)
+        try_row(&module_rows[i], describe_module);
+    printf("rows: %zu\n", sizeof rows / sizeof *rows + sizeof msg_rows / sizeof *msg_rows +
+                              sizeof module_rows / sizeof *module_rows);
 }
 
 /* Every option has its line where it belongs, and lines fit a terminal. */
-static void try_help(bool msg, const char *const there[], const char *const elsewhere[])
+static void try_help(enum options_of of, const char *const there[], const char *const elsewhere[])
 {
     struct buf out = {0};
     cs_str rest, line;
 
-    options_help(&out, msg);
+    options_help(&out, of);
     for (; *there; there++)
         if (!strstr(out.p, *there))
             fail_msg("%s is missing", *there);
@@ -193,17 +266,21 @@ static void try_help(bool msg, const char *const there[], const char *const else
 
 static void test_help(void **state)
 {
-    static const char *const server[] = {"--test", "--signal", "--daemon", "--error-log", NULL};
+    static const char *const server[] = {"--test",     "--signal", "--daemon", "--error-log",
+                                         "--dev FILE", "--listen", NULL};
     static const char *const msg[] = {"--to", "--wait", NULL};
+    static const char *const module[] = {"--md",   "--output", "--verbose", "module new NAME",
+                                         "--json", NULL};
     static const char *const both[] = {"--config", "--timeout", "--json",
                                        "--quiet",  "--help",    NULL};
     static const char *const none[] = {NULL};
 
     (void)state;
-    try_help(false, server, msg);
-    try_help(true, msg, server);
-    try_help(false, both, none);
-    try_help(true, both, none);
+    try_help(OPTIONS_SERVER, server, msg);
+    try_help(OPTIONS_MSG, msg, server);
+    try_help(OPTIONS_MODULE, module, msg);
+    try_help(OPTIONS_SERVER, both, none);
+    try_help(OPTIONS_MSG, both, none);
 }
 
 int main(void)
