@@ -57,7 +57,7 @@ ASKS = {
     "slow": ("", "delay = 1ms", ("GET", None, 200, "")),
     "headers": ("", "add = X-Old: yes", ("GET", None, 200, "greeting")),
     "upper": ("", "", ("GET", None, 200, "GREETING")),
-    "metrics": ("", "", ("GET", None, 200, "hello_")),
+    "metrics": ("", "", ("GET", None, 200, "counter_requests_total{")),
     "status": ("", "", ("GET", None, 200, "")),
     "heartbeat": ("interval = 10ms", "", ask_heartbeat),
     "sse": ("", "", ask_sse),
