@@ -5,7 +5,7 @@
 #ifndef KIT_KIT_H
 #define KIT_KIT_H
 
-#include "cserver/test.h"
+#include "api/cserver/test.h"
 #include "kit/others.h"
 #include "kit/settings.h"
 #include "module/host.h"

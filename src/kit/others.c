@@ -1,7 +1,7 @@
 #include "kit/others.h"
 
+#include "api/cserver/cserver.h"
 #include "base/check.h"
-#include "cserver/cserver.h"
 #include "ipc/member.h"
 #include "ipc/postmaster.h"
 #include "ipc/topic.h"
