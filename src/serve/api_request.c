@@ -251,8 +251,7 @@ int api_req_timer(cs_req *pub, int64_t ms, cs_req_cb cb, void *arg)
 int api_proceed(cs_req *pub)
 {
     struct request *r = request_of(pub);
-    if (r->answered || r->heading || r->proceed || !(r->pending || r->working) ||
-        (r->sink == REQUEST_SINK_STREAM && r->body_seen))
+    if (r->answered || r->heading || r->proceed || !(r->pending || r->working) || r->tasted)
         return CS_ERROR;
     r->proceed = true;
     loop_later(r->serve->loop, &r->conn->task);

@@ -59,6 +59,7 @@ static int collect(struct request *r, cs_str data)
 
 static int call_on_data(struct request *r, cs_str data, int last)
 {
+    r->tasted = r->tasted || data.n;
     uint32_t was = request_enter(r, r->on_data_module, CRUMB_ON_DATA);
     int rc = r->on_data(request_public(r), data, last, r->on_data_arg);
     crumb_leave(was);

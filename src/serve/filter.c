@@ -31,7 +31,7 @@ struct filter {
     size_t at;   /* the stage whose body_filter runs, + 1; 0: none */
     bool pieces; /* the body comes from cs_send */
     struct respond_body source;
-    bool source_over;  /* all of it has been given to the first stage, or let go */
+    bool source_over;  /* there is none, or it has been let go */
     int64_t announced; /* pieces: so many bytes, -1 = not known */
     uint64_t taken;    /* pieces: so many have come */
     struct stage stages[];
@@ -55,7 +55,9 @@ static size_t count_body_filters(const struct route *route)
 static struct filter *new_filter(struct request *r)
 {
     size_t n = count_body_filters(r->route);
-    return arena_zalloc(&r->arena, sizeof(struct filter) + n * sizeof(struct stage));
+    struct filter *f = arena_zalloc(&r->arena, sizeof(struct filter) + n * sizeof(struct stage));
+    f->source_over = true;
+    return f;
 }
 
 static void add_stage(struct filter *f, const struct conf_module *m, int64_t len)
@@ -199,7 +201,6 @@ void filter_pieces(struct request *r, int64_t len)
 {
     struct filter *f = r->filter;
     f->pieces = true;
-    f->source_over = true;
     f->announced = len;
 }
 
@@ -297,6 +298,7 @@ void filter_source(struct request *r, const struct respond_body *body)
 {
     struct filter *f = r->filter;
     f->source = *body;
+    f->source_over = false;
     pump(r);
 }
 

@@ -57,6 +57,7 @@ static bool judge(struct request *r, int rc)
     if (rc == CS_DECLINED && !r->answered) {
         if (r->sink == REQUEST_SINK_STREAM)
             r->sink = REQUEST_SINK_WAIT;
+        r->paused = false;
         return true;
     }
     if (rc == CS_PENDING) {

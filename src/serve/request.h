@@ -67,6 +67,7 @@ struct request {
     bool no_body;    /* HEAD, 204, 304 ...: body bytes are counted and dropped */
     bool chunked_out;
     bool expect_continue; /* the client waits for 100 Continue */
+    bool tasted;          /* on_data has been shown some of the body */
     bool paused;          /* on_data said CS_AGAIN */
     bool body_ended;      /* all of it has been read; on_data may still have to be told */
     bool refused;         /* the head was bad: there are no facts in it */
