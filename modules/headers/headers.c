@@ -28,8 +28,6 @@ static int header_filter(cs_req *r)
 {
     const struct conf *c = cs_conf(r);
     int rc = CS_OK;
-    for (size_t i = 0; i < c->remove.n && rc == CS_OK; i++)
-        rc = cs_set_header(r, c->remove.v[i].p, "");
     for (size_t i = 0; c->security && i < sizeof security / sizeof *security && rc == CS_OK; i++)
         if (!cs_response_header(r, security[i][0]).p)
             rc = cs_set_header(r, security[i][0], security[i][1]);
@@ -37,6 +35,8 @@ static int header_filter(cs_req *r)
         rc = put(r, c->set.v[i], cs_api_->set_header);
     for (size_t i = 0; i < c->add.n && rc == CS_OK; i++)
         rc = put(r, c->add.v[i], cs_api_->add_header);
+    for (size_t i = 0; i < c->remove.n && rc == CS_OK; i++)
+        rc = cs_set_header(r, c->remove.v[i].p, "");
     return rc;
 }
 

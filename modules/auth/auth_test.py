@@ -1,0 +1,138 @@
+"""auth: who passes, who does not, and what later hooks and the log know of it."""
+import base64
+import re
+import subprocess
+
+import pytest
+from lib.clients import Clients
+from lib.server import Server, wait_for
+
+CONF = """
+    [module:hello]
+    [module:auth]
+    users = alice:wonder:land, bob:@HASH@
+
+    [route:all]
+    match = = /all
+    use = auth
+    handler = hello
+
+    [route:plain]
+    match = = /plain
+    use = auth
+    handler = hello
+    users = carol:kéy, "dora:a, b"
+    realm = Only for two
+
+    [route:open]
+    match = = /open
+    handler = hello
+"""
+
+
+def openssl_hash(password):
+    done = subprocess.run(["openssl", "passwd", "-6", "-salt", "saltsalt", password], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def basic(user, password):
+    return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
+
+
+@pytest.fixture(scope="module")
+def server():
+    s = Server(CONF.replace("@HASH@", openssl_hash("open sesame"))).start()
+    yield s
+    faults = s.end()
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("path, user, password", [
+    ("/all", "alice", "wonder:land"),
+    ("/all", "bob", "open sesame"),
+    ("/plain", "carol", "kéy"),
+    ("/plain", "dora", "a, b"),
+])
+def test_passes(server, path, user, password):
+    r = server.get(path, basic(user, password))
+    assert (r.status, r.text) == (200, "Hello, world!\n")
+    wait_for(lambda: re.search(rf' {user} \[.*"GET {path} HTTP/1.1" 200 ', server.read("access.log")))
+
+
+@pytest.mark.parametrize("path, user, password", [
+    ("/all", "alice", ""), ("/all", "alice", "wonder"), ("/all", "alice", "wonder:land "), ("/all", "alice", "wonder:lanD"),
+    ("/all", "", "wonder:land"), ("/all", "alic", "wonder:land"), ("/all", "alicee", "wonder:land"),
+    ("/all", "nobody", "wonder:land"), ("/all", "nobody", "open sesame"), ("/all", "bob", "open sesam"),
+    ("/all", "bob", "x" * 5000), ("/all", "carol", "kéy"), ("/all", "bob", ""), ("/plain", "alice", "wonder:land"),
+])
+def test_does_not_pass(server, path, user, password):
+    r = server.get(path, basic(user, password))
+    assert r.status == 401
+    realm = "Only for two" if path == "/plain" else "Restricted"
+    assert r["www-authenticate"] == f'Basic realm="{realm}", charset="UTF-8"'
+
+
+def test_the_hash_itself_is_no_password(server):
+    assert server.get("/all", basic("bob", openssl_hash("open sesame"))).status == 401
+
+
+@pytest.mark.parametrize("field", [
+    None, "", "Basic", "Basic ", "Basic !", "Basic YWxpY2U=", "Bearer YWxpY2U6d29uZGVyOmxhbmQ=", "Basic OndvbmRlcjpsYW5k",
+    "Basic YWxpY2UAOndvbmRlcjpsYW5k", "Basic\tYWxpY2U6d29uZGVyOmxhbmQ=", "YWxpY2U6d29uZGVyOmxhbmQ=", "Basic " + "A" * 4000,
+    "Basic YWxpY2U6d29uZGVyOmxhbmQAAA==", "Basic YWxpY2U6d29uZGVyOmxhbmQ x",
+])
+def test_what_is_no_password(server, field):
+    assert server.get("/all", {"Authorization": field} if field is not None else {}).status in (
+        (200,) if field and field.endswith((" x", "AAA==")) else (401,))
+
+
+@pytest.mark.parametrize("scheme", ["basic", "BASIC", "Basic"])
+def test_the_scheme_in_any_case(server, scheme):
+    assert server.get("/all", {"Authorization": f"{scheme} YWxpY2U6d29uZGVyOmxhbmQ="}).status == 200
+
+
+def test_the_body_is_not_awaited(server):
+    with server.connect() as c:
+        c.send(b"POST /all HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\nExpect: 100-continue\r\n\r\n")
+        assert c.response().status == 401
+
+
+def test_a_route_without_it_is_open(server):
+    assert server.get("/open").status == 200
+    wait_for(lambda: re.search(r' - \[.*"GET /open HTTP/1.1" 200 ', server.read("access.log")))
+
+
+def test_others_are_served_while_hashes_are_computed(server):
+    """More than there are threads; and everybody gets an answer."""
+    with server.connect() as slow:
+        slow.send(("GET /all HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n" % basic("bob", "open sesame")["Authorization"]
+                   * 30).encode())
+        with Clients(server, "/open", limit=300) as c:
+            pass
+        assert [slow.response().status for _ in range(30)] == [200] * 30
+    assert (c.answered, c.broken, c.wrong) == (300, 0, [])
+
+
+def test_who_goes_away_meanwhile_harms_nobody(server):
+    for _ in range(50):
+        with server.connect() as c:
+            c.send(("GET /all HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n" %
+                    basic("bob", "open sesame")["Authorization"]).encode())
+    assert server.get("/all", basic("bob", "open sesame")).status == 200
+
+
+@pytest.mark.parametrize("users, says", [
+    ("alice", "name:password"), ("alice:", "has no password"), (":secret", "name:password"),
+    ("alice:$1$abc$def", "not SHA-512-crypt"), ("bob:x, alice:$2y$10$abc", "2. one"), ("", "users"),
+])
+def test_settings_that_are_refused(serve, users, says):
+    s = serve(CONF.replace("alice:wonder:land, bob:@HASH@", users), start=False)
+    done = s.run("-c", s.conf, "-t")
+    assert done.returncode == 78 and says in done.stderr
+
+
+def test_passwords_are_not_shown(serve):
+    s = serve(CONF.replace("@HASH@", "secret"), start=False)
+    done = s.run("-c", s.conf, "-T")
+    assert done.returncode == 0 and "users" in done.stdout
+    assert not re.search("wonder|secret|kéy", done.stdout + done.stderr)
