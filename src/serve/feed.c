@@ -159,12 +159,19 @@ enum out_result feed_flush(struct feed *f)
     return OUT_DONE;
 }
 
+bool feed_is_closed(const struct feed *f)
+{
+    return f->closing || f->over || (f->group && group_has_ended(f->group));
+}
+
 int feed_send(struct feed *f, cs_str data)
 {
-    if (f->closing || f->over)
+    if (feed_is_closed(f))
         return CS_CLOSED;
     if (f->group)
         group_catch_up(f);
+    if (f->over)
+        return CS_CLOSED;
     if (data.n) {
         struct feed_msg *m = feed_msg_new(data.n);
         if (!m)
@@ -294,10 +301,10 @@ void feed_close(struct feed *f)
 {
     if (f->closing || f->over)
         return;
-    if (f->group) {
+    if (f->group)
         group_catch_up(f);
+    if (f->group)
         group_leave(f);
-    }
     f->closing = true;
     if (f->conn)
         conn_wake(f->conn);

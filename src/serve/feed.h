@@ -76,6 +76,8 @@ void feed_end(struct feed *f);
 /* Ends it behind what it has been given, and what its group has been given before. */
 void feed_close(struct feed *f);
 
+/* Does it take nothing more? */
+bool feed_is_closed(const struct feed *f);
 /* CS_OK, CS_AGAIN (taken), CS_CLOSED, CS_NOMEM. */
 int feed_send(struct feed *f, cs_str data);
 /* Adds a reference to m; does not send. */

@@ -49,6 +49,11 @@ size_t group_size(const struct group *g)
     return g->n;
 }
 
+bool group_has_ended(const struct group *g)
+{
+    return g->ending;
+}
+
 /* ---- One stream ---- */
 
 /* Is it slow? What can leave leaves first. Before its head there is nobody who could be slow. */
@@ -116,7 +121,7 @@ int group_join(struct group *g, struct feed *f)
 {
     if (f->group == g)
         return CS_OK;
-    if (f->over || f->closing)
+    if (feed_is_closed(f))
         return CS_CLOSED;
     if (g->n >= g->most)
         return 503;

@@ -398,6 +398,14 @@ def test_a_slow_member_is_closed(one):
     gone(one, "closing")
 
 
+@pytest.mark.parametrize("how", ["send", "close", "join"])
+def test_a_slow_member_is_spoken_to(one, how):
+    with slow_client(one, "/s/closing") as c:
+        assert one.post(f"/s/nudge?n=300&size=50000&{how}=1").status == 204
+        gone(one, "closing")
+        assert len(c.rest()) < 300 * 50000
+
+
 def test_a_slow_member_skips_whole_messages(one):
     before = metric(one, "cserver_stream_skipped_total")
     with slow_client(one, "/s/skipping") as slow, subscribe(one, "/s/skipping") as quick:

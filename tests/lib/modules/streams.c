@@ -16,6 +16,7 @@ enum {
 static const char *const group_names[GROUPS] = {"all", "few", "closing", "skipping"};
 static cs_group *groups[GROUPS];
 static cs_proc *proc;
+static cs_stream *last; /* the latest one */
 static unsigned long long detached, closed, refused, numbers[GROUPS], drains, wrong;
 static _Bool end_when_stopped;
 
@@ -64,6 +65,8 @@ static void expect(_Bool truth, const char *what)
 static void on_close(cs_stream *s, void *arg)
 {
     closed++;
+    if (s == last)
+        last = NULL;
     expect(cs_stream_send(s, "late") == CS_CLOSED, "send in on_close");
     expect(cs_group_join(groups[ALL], s) == CS_CLOSED, "join in on_close");
     expect(cs_stream_queued(s) == 0, "queued in on_close");
@@ -249,6 +252,22 @@ static int answered(cs_req *r)
     return cs_send(r, CS_S("ok"), 1);
 }
 
+/* It is too slow for what its group has been sent, and that is seen when it is spoken to. */
+static int nudge(cs_req *r)
+{
+    cs_stream *s = last;
+    publish(r, CLOSING);
+    if (number(r, "close"))
+        cs_stream_close(s);
+    else if (number(r, "join"))
+        expect(cs_group_join(groups[ALL], s) == CS_CLOSED, "join of one that was too slow");
+    else
+        expect(cs_stream_send(s, "x") == CS_CLOSED, "send to one that was too slow");
+    expect(cs_stream_send(s, "x") == CS_CLOSED, "send again");
+    expect(cs_group_size(groups[CLOSING]) == 0, "who is too slow has left");
+    return 204;
+}
+
 static int facts(cs_req *r)
 {
     return cs_textf(r, 200,
@@ -269,6 +288,7 @@ static int subscribe(cs_req *r, int i, int status)
     if (!s)
         return 500;
     detached++;
+    last = s;
     cs_stream_on_close(s, on_close, number(r, "bye") ? s : NULL);
     cs_stream_send(s, "hello\n");
     int rc = cs_group_join(groups[i], s);
@@ -317,6 +337,8 @@ static int handler(cs_req *r)
         return flood(r);
     if (ends_in(path, "finite"))
         return finite(r);
+    if (ends_in(path, "nudge"))
+        return nudge(r);
     if (ends_in(path, "moved"))
         return moved(r);
     if (ends_in(path, "not_allowed"))
