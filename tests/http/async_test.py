@@ -1,4 +1,5 @@
 """What modules have done apart from the loop, jobs on threads and descriptors of their own: tests/lib/modules/busy.c."""
+import http.client
 import re
 import shutil
 import signal
@@ -7,6 +8,7 @@ import struct
 import tempfile
 
 import pytest
+from lib.crash import QUIET
 from lib.server import SOURCE, Server, build_module, wait_for
 
 CONF = """
@@ -146,6 +148,19 @@ def test_a_full_queue(busy):
     b.ask("open")
     assert b.ask("once") == "sum 500500"
     assert b.facts()["late"] == 0
+
+
+@pytest.mark.parametrize("case", ["fault", "deep"])
+def test_a_thread_that_crashes(modules, serve, case):
+    """Also one that has used up its stack."""
+    s = serve(CONF.format(modules), server={"workers": 1}, env=QUIET)
+    with pytest.raises((OSError, http.client.HTTPException)):
+        s.get(f"/busy?{case}")
+    where = r'SIGSEGV in module "busy" 1, hook work on a thread'
+    assert s.log_has("was killed by")
+    assert re.search(rf"error worker 1\[\d+\]: {where}", s.log())
+    assert re.search(rf"error master\[\d+\]: worker 1 .* was killed by {where}", s.log())
+    wait_for(lambda: s.get("/busy?once").text == "sum 500500\n")
 
 
 # ---- Requests that end -------------------------------------------------------------------------

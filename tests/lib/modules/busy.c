@@ -75,6 +75,24 @@ static void log_work(void *arg)
     cs_log(CS_WARN, "a line from a thread");
 }
 
+static void fault_work(void *arg)
+{
+    (void)arg;
+    *(volatile int *)8 = 1;
+}
+
+static int sink(int n)
+{
+    volatile char room[1000];
+    room[n % 1000] = (char)n;
+    return n < 0 ? room[0] : sink(n + 1) + room[0];
+}
+
+static void deep_work(void *arg)
+{
+    ((struct task *)arg)->n = sink(0);
+}
+
 static void done(cs_req *r, void *arg)
 {
     struct task *t = arg;
@@ -110,6 +128,16 @@ static int once(cs_req *r)
 static int slow(cs_req *r)
 {
     return begin(r, slow_work, done);
+}
+
+static int fault(cs_req *r)
+{
+    return begin(r, fault_work, done);
+}
+
+static int deep(cs_req *r)
+{
+    return begin(r, deep_work, done);
 }
 
 static int say(cs_req *r)
@@ -421,6 +449,8 @@ static const struct {
 } cases[] = {
     {"once", once},
     {"slow", slow},
+    {"fault", fault},
+    {"deep", deep},
     {"say", say},
     {"chain", chain},
     {"many", many},
