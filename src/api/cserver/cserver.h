@@ -137,7 +137,8 @@ typedef struct cs_req_info {
 enum {
     CS_READ = 1,
     CS_WRITE = 2,
-    CS_HANGUP = 4 /* only told: the other end has closed, or there is an error; told whether asked for or not */
+    CS_HANGUP = 4 /* only told, whether asked for or not: the other end has closed, or there is an error. That it will
+                   * only send no more is told where CS_READ is asked for. */
 };
 
 /* Where a text of cs_escape is going to stand. */
@@ -357,15 +358,15 @@ typedef struct cs_api {
     cs_timer *(*timer)(cs_proc *p, int64_t ms, int repeat, cs_cb cb, void *arg);
     void (*timer_cancel)(cs_timer *t);
     /* Calls cb when fd, which stays the module's and should be non-blocking, is ready for what `events` (CS_READ,
-     * CS_WRITE) says, again and again while it is. NULL: fd cannot be watched. watch_set changes the events, 0 = rests:
-     * CS_OK or CS_ERROR. watch_end comes before fd is closed, also from inside cb; what is left ends with the process. */
+     * CS_WRITE) says, again and again while it is. NULL: fd cannot be watched, as a regular file, or is
+     * already. watch_set changes the events, 0 = rests: CS_OK or CS_ERROR. watch_end comes before fd is closed, also from inside cb; what is left ends with the process. */
     cs_watch *(*watch)(cs_proc *p, int fd, int events, void (*cb)(int fd, int events, void *arg),
                        void *arg);
     int (*watch_set)(cs_watch *w, int events);
     void (*watch_end)(cs_watch *w);
     /* Has work(arg) run on a thread of the process's pool ([server] threads), and then done(arg) on the loop. work may
      * block; it may call nothing here but log, and what it touches besides arg is the module's own care. CS_OK; CS_AGAIN:
-     * too much waits already. done does not come when the process has to end before. */
+     * too much waits already, or there is no thread to be had. done does not come when the process has to end before. */
     int (*job)(cs_proc *p, void (*work)(void *arg), cs_cb done, void *arg);
 
     /* What all processes share. In workers and the primary, from their start hooks on. Only zone_lock can block. */
