@@ -21,7 +21,9 @@ int foreign_check_names(int fd, struct buf *why)
     if (elf_open(&e, fd) < 0)
         return 0;
     for (size_t i = 0; i < e.nsymbols; i++) {
-        const char *definer = elf_symbol(&e, i, &s) && s.defined ? dl_definer(s.name) : NULL;
+        /* C++ has templates and inline functions in every object that uses them, weakly: they are all the same. */
+        bool own = elf_symbol(&e, i, &s) && s.defined && !s.weak;
+        const char *definer = own ? dl_definer(s.name) : NULL;
 
         if (!definer)
             continue;

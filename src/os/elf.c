@@ -233,6 +233,7 @@ bool elf_symbol(const struct elf *e, size_t i, struct elf_symbol *out)
         return false;
     *out = (struct elf_symbol){.name = name,
                                .defined = s.st_shndx != SHN_UNDEF,
-                               .weak = SYMBOL_BIND(s.st_info) == STB_WEAK};
+                               .weak = SYMBOL_BIND(s.st_info) == STB_WEAK ||
+                                       SYMBOL_BIND(s.st_info) == STB_GNU_UNIQUE};
     return true;
 }

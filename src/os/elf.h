@@ -22,7 +22,7 @@ struct elf {
 struct elf_symbol {
     const char *name; /* never empty; lives as long as the elf */
     bool defined;     /* else it is to be found elsewhere */
-    bool weak;
+    bool weak;        /* or unique: where others define it too it is the same */
 };
 
 /* 0; -ENOEXEC where it is no shared object of this machine's kind; another -errno. fd may be closed afterwards. */
