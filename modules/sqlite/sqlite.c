@@ -37,18 +37,22 @@ static void on_close(void *arg)
     free(((struct notes_job *)arg)->json);
 }
 
+static void set_location(cs_req *r, int64_t id)
+{
+    cs_str path = cs_escape(r, CS_ESCAPE_PATH, cs_info(r)->path);
+    const char *slash = path.n && path.p[path.n - 1] == '/' ? "" : "/";
+    cs_set_header(r, "Location", cs_format(r, "%.*s%s%lld", CS_F(path), slash, (long long)id));
+}
+
 static void on_done(cs_req *r, void *arg)
 {
     const struct notes_job *j = arg;
-    cs_str path = cs_escape(r, CS_ESCAPE_PATH, cs_info(r)->path);
     if (j->status >= 500) {
         cs_fail(r, j->status, "%s", j->fault);
         return;
     }
     if (j->status == 201)
-        cs_set_header(r, "Location",
-                      cs_format(r, "%.*s%s%lld", CS_F(path), path.p[path.n - 1] == '/' ? "" : "/",
-                                (long long)j->new_id));
+        set_location(r, j->new_id);
     if (j->status == 404)
         cs_reply(r, 404, "application/json", "{\"error\":\"no such note\"}");
     else
@@ -79,8 +83,9 @@ static int handler(cs_req *r)
         cs_set_header(r, "Allow", id ? "GET, HEAD, DELETE" : "GET, HEAD, POST");
         return 405;
     }
-    cs_on_close(r, on_close, j);
-    int rc = cs_offload(r, notes_do, on_done, j);
+    int rc = cs_on_close(r, on_close, j);
+    if (rc == CS_OK)
+        rc = cs_offload(r, notes_do, on_done, j);
     return rc == CS_OK ? CS_PENDING : rc;
 }
 
