@@ -359,7 +359,8 @@ typedef struct cs_api {
     void (*timer_cancel)(cs_timer *t);
     /* Calls cb when fd, which stays the module's and should be non-blocking, is ready for what `events` (CS_READ,
      * CS_WRITE) says, again and again while it is. NULL: fd cannot be watched, as a regular file, or is
-     * already. watch_set changes the events, 0 = rests: CS_OK or CS_ERROR. watch_end comes before fd is closed, also from inside cb; what is left ends with the process. */
+     * already. watch_set changes the events, 0 = rests: CS_OK or CS_ERROR. watch_end comes before fd is closed, also from
+     * inside cb; what is left ends with the process. */
     cs_watch *(*watch)(cs_proc *p, int fd, int events, void (*cb)(int fd, int events, void *arg),
                        void *arg);
     int (*watch_set)(cs_watch *w, int events);
