@@ -9,6 +9,7 @@
 #include "conf/cpu.h"
 #include "os/child.h"
 #include "os/cpu.h"
+#include "os/crash.h"
 #include "os/fd.h"
 #include "proc/logs.h"
 #include "proc/pidfile.h"
@@ -53,8 +54,17 @@ static void say(const struct speaker *to, char kind, cs_str content)
         fd_write_all(to->fd, content.p, content.n);
 }
 
+/* What it is doing, for its own report. */
+static char current[256] = "beginning";
+
 static void on_crumb(struct settings_crumb *crumb, const char *what)
 {
+    const char *name = strrchr(what, ' ');
+    char object[64];
+
+    snprintf(current, sizeof current, "%s", what);
+    snprintf(object, sizeof object, "%s.so", name ? name + 1 : what);
+    crash_look_late(object);
     say(CONTAINER_OF(crumb, struct speaker, crumb), SAYS_CRUMB, str_of(what));
 }
 
@@ -235,6 +245,12 @@ static void say_report(const struct speaker *to, const struct settings *s)
     buf_free(&line);
 }
 
+static void explain(struct crash *c)
+{
+    note_add(&c->message, " while ");
+    note_add(&c->message, current);
+}
+
 /* Modules are unloaded too before the verdict: the master will do so one day. */
 static _Noreturn void child_main(struct settings *s, const struct probe_ask *ask, int fd)
 {
@@ -246,6 +262,7 @@ static _Noreturn void child_main(struct settings *s, const struct probe_ask *ask
     log_set_name("probe");
     if (ask->in_child)
         ask->in_child(ask->arg);
+    crash_watch(explain);
     try_out(s, ask, &to.crumb);
     say_report(&to, s);
     counts[0] = s->report.errors;

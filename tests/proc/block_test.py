@@ -1,0 +1,137 @@
+"""A module that does not come back: who it is, and the end of it."""
+import json
+import os
+import re
+import signal
+import time
+
+import pytest
+from lib import crash
+from lib.server import deadline, is_alive, wait_for
+
+
+@pytest.fixture(scope="session")
+def so(tmp_path_factory):
+    return crash.build(str(tmp_path_factory.mktemp("crash")))
+
+
+@pytest.fixture
+def blocking(serve, so):
+    def start(**server):
+        return serve(crash.SETTINGS.format(so=so), server=server, env=crash.QUIET)
+    return start
+
+
+def send(s, path):
+    c = s.connect()
+    return c.send(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+
+
+def module(s):
+    return next(m for m in json.loads(s.ctl("status", "--json").stdout)["modules"] if m["name"] == "crash")
+
+
+def switches(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return int(re.search(r"^voluntary_ctxt_switches:\s*(\d+)", f.read(), re.M)[1])
+
+
+def test_told_once(blocking):
+    s = blocking()
+    with send(s, "/crash/here?short") as c:
+        assert c.response().status == 200
+    wait_for(lambda: crash.lines(s, "goes on, after"))
+    told = crash.lines(s, "has been in module")
+    assert len(told) == 1
+    assert re.search(r'warn master\[\d+\]: worker \d \(pid \d+\) has been in module "crash" 1\.7, hook handler, for \d+ ms'
+                     r": all else waits request_id=[0-9a-f]{16} route=crash path=/crash/here$", told[0]), told[0]
+    assert 250 <= int(re.search(r"for (\d+) ms", told[0])[1])
+    assert re.search(r"worker \d \(pid \d+\) goes on, after about \d+ ms$", crash.lines(s, "goes on")[0])
+    assert module(s)["stalls"] == 1 and module(s)["crashes"] == 0
+
+
+def test_in_the_primary(blocking):
+    s = blocking()
+    assert b" 200 " in crash.hit(s, "/crash/primary?short")
+    wait_for(lambda: crash.lines(s, "goes on, after"))
+    assert re.search(r'the primary \(pid \d+\) has been in module "crash" 1\.7, hook on_message, .* topic=crash\.do',
+                     crash.lines(s, "has been in module")[0])
+
+
+def test_ended_and_says_where(blocking):
+    s = blocking(block_kill="600ms")
+    assert crash.hit(s, "/crash/here?block") == b""
+    wait_for(lambda: crash.lines(s, r"was killed by SIGABRT"))
+    assert re.search(r'error master\[\d+\]: worker \d \(pid \d+\) has been in module "crash" 1\.7, hook handler, for \d+ ms: '
+                     r"ending it with SIGABRT, so that it says where \(block_kill = 600 ms\)", s.log())
+    own = crash.lines(s, r"worker \d\[\d+\]: SIGABRT")[0]
+    assert f"SIGABRT, sent by process {s.pid}, in module" in own and "path=/crash/here" in own
+    assert "crash.so+0x" in crash.lines(s, "backtrace of the SIGABRT")[0]
+    assert module(s)["crashes"] == 1
+    wait_for(lambda: len(s.workers()) == 2)
+    assert s.get("/hello").status == 200
+
+
+def test_who_does_not_hear_is_killed(blocking):
+    s = blocking(block_kill="400ms")
+    assert crash.hit(s, "/crash?deaf") == b""
+    wait_for(lambda: crash.lines(s, "was killed by SIGKILL in module"))
+    assert "did not end of SIGABRT: killing it" in s.log()
+    wait_for(lambda: len(s.workers()) == 2)
+
+
+def test_quarantined_for_it(blocking):
+    s = blocking(block_kill="400ms", quarantine=2)
+    for _ in range(2):
+        assert crash.hit(s, "/crash?block") == b""
+    wait_for(lambda: crash.hit(s, "/crash").startswith(b"HTTP/1.1 503 "))
+    assert "in quarantine after 2 crashes" in s.log()
+
+
+def test_who_is_stopped_is_left_alone(blocking, status):
+    """By SIGSTOP, in a module's code, for longer than block_kill: that is not the module's fault."""
+    s = blocking(block_kill="900ms", block_warn="100ms", workers=1)
+    pid = s.workers()[0]
+    with send(s, "/crash/here?short") as c:
+        wait_for(lambda: crash.lines(s, "has been in module"))
+        os.kill(pid, signal.SIGSTOP)
+        looks = switches(s.pid)
+        for _ in deadline(60, "the master does not look any more"):
+            if switches(s.pid) > looks + 40:  # each at least 100 ms after the one before
+                break
+        assert is_alive(pid)
+        os.kill(pid, signal.SIGCONT)
+        assert c.response().status == 200
+    assert "SIGABRT" not in s.log() and s.workers() == [pid]
+
+
+def test_off(blocking):
+    s = blocking(block_warn=0, block_kill=0)
+    with send(s, "/crash/here?short") as c:
+        assert c.response().status == 200
+    assert "has been in module" not in s.log() and module(s)["stalls"] == 0
+
+
+def test_kill_without_warning(blocking):
+    s = blocking(block_warn=0, block_kill="500ms")
+    assert crash.hit(s, "/crash?block") == b""
+    wait_for(lambda: crash.lines(s, r"was killed by SIGABRT"))
+
+
+def test_switched_on_by_a_reload(blocking, so):
+    s = blocking(block_warn=0, block_kill=0)
+    s.configure(crash.SETTINGS.format(so=so), block_warn="100ms")
+    assert s.ctl("reload").returncode == 0
+    wait_for(lambda: crash.hit(s, "/crash/here?short") and crash.lines(s, "has been in module"))
+
+
+def test_an_idle_server_is_not_watched(blocking):
+    """The watch sleeps when nobody is in a module: the master wakes no more often than for its rounds."""
+    s = blocking(block_warn="100ms")
+    for _ in range(20):
+        assert s.get("/hello").status == 200
+    for _ in deadline(60, "the master wakes again and again"):
+        before = switches(s.pid)
+        time.sleep(2.5)  # the time in which they are counted: once a second, and some more
+        if switches(s.pid) - before <= 8:
+            break
