@@ -137,7 +137,8 @@ typedef struct cs_req_info {
 enum {
     CS_READ = 1,
     CS_WRITE = 2,
-    CS_HANGUP = 4 /* only told: the other end has closed, or there is an error; told whether asked for or not */
+    CS_HANGUP = 4 /* only told, whether asked for or not: the other end has closed, or there is an error. That it will
+                   * only send no more is told where CS_READ is asked for. */
 };
 
 /* Where a text of cs_escape is going to stand. */
@@ -357,15 +358,16 @@ typedef struct cs_api {
     cs_timer *(*timer)(cs_proc *p, int64_t ms, int repeat, cs_cb cb, void *arg);
     void (*timer_cancel)(cs_timer *t);
     /* Calls cb when fd, which stays the module's and should be non-blocking, is ready for what `events` (CS_READ,
-     * CS_WRITE) says, again and again while it is. NULL: fd cannot be watched. watch_set changes the events, 0 = rests:
-     * CS_OK or CS_ERROR. watch_end comes before fd is closed, also from inside cb; what is left ends with the process. */
+     * CS_WRITE) says, again and again while it is. NULL: fd cannot be watched, as a regular file, or is
+     * already. watch_set changes the events, 0 = rests: CS_OK or CS_ERROR. watch_end comes before fd is closed, also from
+     * inside cb; what is left ends with the process. */
     cs_watch *(*watch)(cs_proc *p, int fd, int events, void (*cb)(int fd, int events, void *arg),
                        void *arg);
     int (*watch_set)(cs_watch *w, int events);
     void (*watch_end)(cs_watch *w);
     /* Has work(arg) run on a thread of the process's pool ([server] threads), and then done(arg) on the loop. work may
      * block; it may call nothing here but log, and what it touches besides arg is the module's own care. CS_OK; CS_AGAIN:
-     * too much waits already. done does not come when the process has to end before. */
+     * too much waits already, or there is no thread to be had. done does not come when the process has to end before. */
     int (*job)(cs_proc *p, void (*work)(void *arg), cs_cb done, void *arg);
 
     /* What all processes share. In workers and the primary, from their start hooks on. Only zone_lock can block. */
@@ -549,9 +551,9 @@ typedef struct cs_api {
      * the end of the body) at the end of the current callback, and the request ends, with its line in the access log.
      * A handler returns CS_OK then, or CS_PENDING; with any other result, or an answer made meanwhile, the stream ends
      * (stream_on_close comes), and that is the answer. Until then it can be sent to and put into a group. NULL: there is
-     * an answer already, or a body filter is at work on this route. The body of the request has to be over:
-     * CS_BODY_STREAM handlers take it first. What the client sends later is dropped. For HEAD the head goes out, and the
-     * stream ends. */
+     * an answer already, or the route has a body filter that takes every answer (one without a header_filter; others
+     * are told CS_ERROR by filter_body). The body of the request has to be over: CS_BODY_STREAM handlers take it first.
+     * What the client sends later is dropped. For HEAD the head goes out, and the stream ends. */
     cs_stream *(*detach)(cs_req *r, int status);
     /* Sends a piece (copied). CS_AGAIN: taken, but more than 256 KiB wait for this client. CS_CLOSED: it has gone, or the
      * stream is closed; the stream is still there, until the callback of stream_on_close comes. CS_NOMEM. */

@@ -31,6 +31,7 @@ static void beat(void *arg)
 static int primary_start(cs_proc *p)
 {
     conf = cs_module_conf(p);
+    beat(NULL);
     return cs_every(p, conf->interval, beat, NULL) ? CS_OK : CS_ERROR;
 }
 
@@ -43,7 +44,7 @@ static void on_beat(const cs_msg *m)
 static int handler(cs_req *r)
 {
     if (!last.number)
-        return cs_text(r, 503, "no beat yet\n");
+        return cs_text(r, 200, "no beat yet\n");
     cs_set_header(r, "Cache-Control", "no-store");
     return cs_textf(r, 200, "beat %llu, %lld ms ago\n", (unsigned long long)last.number,
                     (long long)(cs_now_ms() - last.at));

@@ -25,43 +25,19 @@ static void put(struct text *t, cs_str s)
     t->n += s.n;
 }
 
-/* May c stand in a path (RFC 3986 section 3.3)? `more` are the bytes beyond it. */
-static int is_plain(char c, const char *more)
-{
-    if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
-        return 1;
-    return c && (strchr("-._~!$&'()*+,;=:@/", c) || strchr(more, c));
-}
-
-/* Needs room for 3 * s.n bytes. */
-static void put_escaped(struct text *t, cs_str s, const char *more)
+/* A query as it came, but for bytes that may not stand in a Location. Needs room for 3 * s.n bytes. */
+static void put_query(struct text *t, cs_str s)
 {
     static const char hex[] = "0123456789ABCDEF";
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
-        if (is_plain(s.p[i], more)) {
+        if (c > 32 && c < 127 && !strchr("\"<>[]\\^`{|}#", c)) {
             t->p[t->n++] = s.p[i];
         } else {
             t->p[t->n++] = '%';
             t->p[t->n++] = hex[c >> 4];
             t->p[t->n++] = hex[c & 15];
         }
-    }
-}
-
-/* A decoded path. What reads "%2F" in it was an encoded slash, which the server does not decode. */
-static void put_path(struct text *t, cs_str path)
-{
-    while (path.n) {
-        size_t n = 0;
-        while (n < path.n && !(path.n - n >= 3 && !memcmp(path.p + n, "%2F", 3)))
-            n++;
-        put_escaped(t, (cs_str){path.p, n}, "");
-        if (n < path.n) {
-            put(t, CS_S("%2F"));
-            n += 3;
-        }
-        path = (cs_str){path.p + n, path.n - n};
     }
 }
 
@@ -80,8 +56,9 @@ static cs_str cut(cs_str *s, char c)
 static cs_str location(cs_req *r, const struct conf *c)
 {
     const cs_req_info *q = cs_info(r);
-    struct text t = {cs_alloc(r, c->to.n + 3 * (q->path.n + q->query.n) + 1), 0};
-    if (!t.p)
+    cs_str path = c->keep_path ? cs_escape(r, CS_ESCAPE_PATH, q->path) : CS_S("");
+    struct text t = {cs_alloc(r, c->to.n + path.n + 3 * q->query.n + 2), 0};
+    if (!t.p || !path.p)
         return (cs_str){NULL, 0};
     cs_str base = c->to;
     cs_str fragment = cut(&base, '#');
@@ -89,12 +66,11 @@ static cs_str location(cs_req *r, const struct conf *c)
     if (c->keep_path && base.n && base.p[base.n - 1] == '/')
         base.n--;
     put(&t, base);
-    if (c->keep_path)
-        put_path(&t, q->path);
+    put(&t, path);
     put(&t, query);
     if (c->keep_query && q->query.n) {
         put(&t, query.n ? CS_S("&") : CS_S("?"));
-        put_escaped(&t, q->query, "%?");
+        put_query(&t, q->query);
     }
     put(&t, fragment);
     return (cs_str){t.p, t.n};

@@ -1,5 +1,13 @@
-/* sse.c - a chat by server-sent events: GET subscribes, POST tells the subscribers of all workers. */
+/* sse.c - a chat by server-sent events: GET subscribes, POST says a line to the subscribers of all workers. */
 #include <cserver/cserver.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define LONGEST 4096
+#define EVENT(m)                                                                                   \
+    "id: %llu\ndata: %.*s\n\n", (unsigned long long)(m)->number, (int)(m)->len,                    \
+        (const char *)(m)->data
 
 struct conf {
     int64_t ping, max_clients;
@@ -12,13 +20,12 @@ static cs_group *clients; /* the subscribers of this worker */
 static void on_news(const cs_msg *m)
 {
     if (m->lost)
-        cs_group_sendf(clients, "event: lost\ndata: %llu\n\n", (unsigned long long)m->lost);
+        cs_group_send(clients, "event: lost\ndata:\n\n");
     else
-        cs_group_sendf(clients, "id: %llu\n%.*s\n", (unsigned long long)m->number, (int)m->len,
-                       (const char *)m->data);
+        cs_group_sendf(clients, EVENT(m));
 }
 
-/* Proxies close what is silent, and clients whose host has vanished are noticed by what they do not take. */
+/* Proxies close what is silent, and a client whose host has vanished is noticed when it takes nothing more. */
 static void ping(void *arg)
 {
     (void)arg;
@@ -32,50 +39,50 @@ static int worker_start(cs_proc *p)
     return clients && cs_every(p, c->ping, ping, NULL) ? CS_OK : CS_ERROR;
 }
 
-/* Each line becomes a field of its own: what a stranger says can neither end the event nor add to it. */
-static cs_str as_fields(cs_req *r, cs_str text)
+static int say_again(const cs_msg *m, void *stream)
 {
-    char *p = cs_alloc(r, text.n * 7 + 7), *to = p;
-    for (size_t i = 0; p && i <= text.n; i++) {
-        const char c = i < text.n ? text.p[i] : '\n';
-        if (i == 0 || text.p[i - 1] == '\n' || text.p[i - 1] == '\r')
-            to = (char *)memcpy(to, "data: ", 6) + 6;
-        *to++ = c == '\r' ? '\n' : c;
-    }
-    return (cs_str){p, (size_t)(to - p)};
+    char text[LONGEST + 64];
+    const int n = snprintf(text, sizeof text, EVENT(m));
+    return cs_stream_send(stream, ((cs_str){text, (size_t)n})) == CS_CLOSED;
 }
 
-static int publish(cs_req *r)
+static int subscribe(cs_req *r)
 {
-    cs_str fields = as_fields(r, cs_body(r));
-    int rc = fields.p ? cs_publish(news, CS_TO_WORKERS, fields.p, fields.n) : CS_NOMEM;
+    cs_str last = cs_header(r, "Last-Event-ID");
+    cs_set_header(r, "Content-Type", "text/event-stream");
+    cs_set_header(r, "Cache-Control", "no-store");
+    cs_stream *s = cs_detach(r, 200);
+    int rc = s ? cs_group_join(clients, s) : 503;
+    if (!rc && last.n && cs_replay(news, strtoull(last.p, NULL, 10), say_again, s) != CS_OK)
+        cs_stream_send(s, "event: lost\ndata:\n\n");
+    return rc;
+}
+
+/* A line end in it would let a stranger write events of his own. */
+static int publish(cs_str line)
+{
+    if (!line.n || memchr(line.p, '\n', line.n) || memchr(line.p, '\r', line.n))
+        return 400;
+    int rc = cs_publish(news, CS_TO_WORKERS, line.p, line.n);
     return rc == CS_OK ? 204 : rc == CS_TOOBIG ? 413 : 503;
 }
 
 static int handler(cs_req *r)
 {
     if (cs_is(r, "POST"))
-        return publish(r);
+        return publish(cs_body(r));
+    if (cs_is(r, "GET") || cs_is(r, "HEAD"))
+        return subscribe(r);
     cs_set_header(r, "Allow", "GET, HEAD, POST");
-    if (!cs_is(r, "GET") && !cs_is(r, "HEAD"))
-        return 405;
-    cs_set_header(r, "Allow", "");
-    cs_set_header(r, "Content-Type", "text/event-stream");
-    cs_set_header(r, "Cache-Control", "no-store");
-    cs_stream *s = cs_detach(r, 200);
-    return s ? cs_group_join(clients, s) : 503;
+    return 405;
 }
 
-static const cs_topic_def topics[] = {
-    {.ref = &news, .name = "sse.news", .on_message = on_news, .max_len = 65536},
-    {0},
-};
+static const cs_topic_def topics[] = {{&news, "sse.news", on_news, LONGEST, 0}, {0}};
 
 static const cs_directive directives[] = {
-    CS_MSEC(struct conf, ping, "15s", 1000, 3600000, 0,
-            "How often subscribers get a comment, so that nobody takes the connection for dead."),
+    CS_MSEC(struct conf, ping, "15s", 10, 3600000, 0, "How often subscribers get a comment."),
     CS_INT(struct conf, max_clients, "10000", 1, 1000000, 0,
-           "Most subscribers of one worker; further ones get 503."),
+           "Most subscribers of one worker; others get 503."),
     CS_END,
 };
 

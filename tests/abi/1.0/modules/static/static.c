@@ -178,33 +178,13 @@ static int look_alternatives(cs_req *r, const struct conf *c, struct file **out)
     return rc;
 }
 
-/* Escapes a decoded path for Location, with "/" behind it; "%2F" in it was an encoded slash and
- * stays. */
+/* With its slash, and the query as it came. */
 static cs_str folder_address(cs_req *r, const cs_req_info *q)
 {
-    static const char hex[] = "0123456789ABCDEF", plain[] = "-._~!$&'()*+,;=:@/";
-    char *p = cs_alloc(r, 3 * q->path.n + q->query.n + 3), *to = p;
-    if (!p)
-        return (cs_str){NULL, 0};
-    for (size_t i = 0; i < q->path.n; i++) {
-        const unsigned char c = (unsigned char)q->path.p[i];
-        const int letter = (c | 32) >= 'a' && (c | 32) <= 'z', digit = c >= '0' && c <= '9';
-        if (letter || digit || memchr(plain, c, sizeof plain - 1) ||
-            (q->path.n - i >= 3 && !memcmp(q->path.p + i, "%2F", 3))) {
-            *to++ = (char)c;
-            continue;
-        }
-        *to++ = '%';
-        *to++ = hex[c >> 4];
-        *to++ = hex[c & 15];
-    }
-    *to++ = '/';
-    if (q->query.n) {
-        *to++ = '?';
-        memcpy(to, q->query.p, q->query.n);
-        to += q->query.n;
-    }
-    return (cs_str){p, (size_t)(to - p)};
+    cs_str path = cs_escape(r, CS_ESCAPE_PATH, q->path);
+    if (!path.p)
+        return path;
+    return cs_format(r, "%.*s/%s%.*s", CS_F(path), q->query.n ? "?" : "", CS_F(q->query));
 }
 
 /* A folder was asked for without its slash: relative links on its page would go wrong. */

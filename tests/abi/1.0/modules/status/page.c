@@ -389,6 +389,12 @@ static void add_rest(struct text *out, const struct table *t, const char *title,
     end_table(out);
 }
 
+/* The crashes of modules that have none. */
+static _Bool is_no_trouble(cs_str name, int64_t value)
+{
+    return !value && name.n > 7 && !memcmp(name.p, "module_", 7);
+}
+
 static void add_modules(struct text *out, const struct table *t)
 {
     if (!t->modules.n)
@@ -399,9 +405,12 @@ static void add_modules(struct text *out, const struct table *t)
     for (size_t i = 0; i < t->modules.n; i++) {
         const struct group *m = &t->modules.v[i];
         for (size_t k = 0; k < m->values.n; k++) {
+            const cs_str name = values_short_name(&m->values, &m->values.v[k]);
+            if (is_no_trouble(name, m->values.v[k].value))
+                continue;
             text_z(out, "<tr>");
             cell(out, m->name);
-            cell(out, values_short_name(&m->values, &m->values.v[k]));
+            cell(out, name);
             text_f(out, "<td>%lld</td></tr>\n", (long long)m->values.v[k].value);
         }
     }

@@ -240,6 +240,7 @@ static void add_listener(struct table *t, cs_str address, cs_str name, const cs_
 static void add_module(struct table *t, cs_str module, cs_str name, const cs_metric *m)
 {
     struct group *g = groups_at(t, &t->modules, module);
+    name = without_prefix(name, CS_S("cserver_")); /* what the server counts for it */
     name = without_prefix(name, module);
     if (g)
         values_add(t, &g->values, without_prefix(name, CS_S("_")), m);
