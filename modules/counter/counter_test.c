@@ -1,4 +1,5 @@
 /* Both sides of the counter: a worker that tells the primary, and the primary that adds up. */
+#undef NDEBUG
 #include <assert.h>
 #include <cserver/test.h>
 

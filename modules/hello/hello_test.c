@@ -1,4 +1,5 @@
 /* The module alone, in this process: hello_test.py asks a server. */
+#undef NDEBUG
 #include <assert.h>
 #include <cserver/test.h>
 

@@ -1,4 +1,5 @@
 /* The switch: who may move it, what moves it not, and that newborn workers know how it stands. */
+#undef NDEBUG
 #include <assert.h>
 #include <cserver/test.h>
 

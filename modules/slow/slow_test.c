@@ -1,4 +1,5 @@
 /* Hours of waiting in no time. */
+#undef NDEBUG
 #include <assert.h>
 #include <cserver/test.h>
 

@@ -1,4 +1,4 @@
-/* calls.c - the server's table of calls, with a detour for those that can be made to fail, and for those that publish: what
+/* calls.c - the server's table of calls, the one that looks whether they may be made, with a detour for those that can be made to fail, and for those that publish: what
  * is not made to fail goes to the server's call as it is. */
 #include "kit/kit.h"
 
@@ -271,7 +271,7 @@ const cs_api *kit_calls(void)
     static cs_api table;
     if (real)
         return &table;
-    real = serve_api();
+    real = serve_api_debug();
     table = *real;
     DETOUR(alloc);
     DETOUR(format);

@@ -36,6 +36,7 @@ struct cst {
     struct kit_published **published;
 
     int log_fd;
+    bool log_shown;
     off_t log_read;
     struct buf log_rest; /* the beginning of a line */
     size_t nlog, cap_log;
@@ -82,5 +83,10 @@ void kit_log_open(struct cst *t);
 /* Takes in what has been written. */
 void kit_log_read(struct cst *t);
 void kit_log_close(struct cst *t);
+
+/* ---- crash.c ---- */
+
+void kit_crash_open(void);
+void kit_crash_close(void);
 
 #endif

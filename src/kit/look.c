@@ -105,6 +105,8 @@ void kit_die(const char *fmt, ...)
     fputs("\n", stderr);
     if (t && t->log_fd >= 0)
         kit_log_read(t);
+    if (t)
+        t->log_shown = true;
     for (size_t i = 0; t && i < t->nlog; i++)
         fprintf(stderr, "  log: %.*s\n", CS_F(t->log[i]));
     abort();

@@ -31,6 +31,7 @@ static bool load(struct cst *t)
     t->settings.plan->generation = 1;
     t->settings.plan->workers = (unsigned)t->wish.workers;
     t->settings.conf->server.threads = 1; /* jobs end in the order in which they began */
+    t->settings.conf->server.module_debug = true;
     return true;
 }
 
@@ -176,6 +177,7 @@ static struct cst *new_test(const cst_opts *opts)
     t->opened_ms = clock_ms();
     kit_here = t;
     kit_log_open(t);
+    kit_crash_open();
     if (region_new(&t->region, OTHERS_WORKERS) < 0)
         kit_die("no shared memory");
     atomic_store(&t->region.header->generation, 1);
@@ -190,6 +192,7 @@ static void end_test(struct cst *t)
     region_free(&t->region);
     kit_wish_free(&t->wish);
     kit_calls_forget();
+    kit_crash_close();
     kit_log_close(t);
     arena_drop(&t->arena);
     free(t->published);

@@ -27,6 +27,9 @@
  * everything: a test under LeakSanitizer or valgrind reports what the module has forgotten. What cannot be (a module
  * that does not load, settings that are refused, a name that is not there) ends the test with a sentence and abort().
  *
+ * As with [server] module_debug each call is looked at: one from another thread, or with a request that has ended, ends the
+ * test with a sentence, and memory of a request that has ended faults when it is touched.
+ *
  * Environment: CST_LOG=1 shows the log on stderr while it is written. */
 #ifndef CSERVER_TEST_H
 #define CSERVER_TEST_H

@@ -29,7 +29,8 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
-    cst_close(t);
+    if (t)
+        cst_close(t);
     return 0;
 }
 
@@ -737,6 +738,21 @@ static void leave_twice(void)
     cst_leave(own, 2, 0);
 }
 
+static void use_what_has_ended(void)
+{
+    struct cst *own = cst_open("./probe.so");
+    cst_get(own, "/keep");
+    cst_get(own, "/use-kept");
+}
+static void call_from_a_thread(void)
+{
+    cst_get(cst_open("./probe.so"), "/elsewhere");
+}
+static void crash(void)
+{
+    cst_get(cst_open("./probe.so"), "/crash");
+}
+
 /* What it says, and whether it aborts. */
 static int run_apart(void (*run)(void), char *said, size_t room)
 {
@@ -786,10 +802,15 @@ static void test_ends(void **state)
         {"no zone", name_no_zone, "has no zone \"nothing\""},
         {"no such call", name_no_call, "\"nothing\" is none of the calls that can fail"},
         {"who is not there", leave_twice, "process 2 is not there"},
+        {"a request that has ended", use_what_has_ended, "with a request that has ended"},
+        {"another thread", call_from_a_thread, "from another thread"},
+        {"a crash", crash, "cst: this was in handler of the module probe"},
+        {"a crash, with the log", crash, "a worker starts as 1"},
     };
     static char said[20000];
     (void)state;
     cst_close(t);
+    t = NULL;
     for (size_t i = 0; i < COUNT(rows); i++)
         if (!run_apart(rows[i].run, said, sizeof said) || !strstr(said, rows[i].says))
             fail_msg("%s: no abort with \"%s\", but: %s", rows[i].label, rows[i].says, said);

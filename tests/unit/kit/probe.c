@@ -274,6 +274,40 @@ static int on_adopt(cs_stream *s, cs_str saved)
 
 /* ---- ---- */
 
+/* ---- Mistakes ---- */
+
+static cs_req *old;
+
+static int keep(cs_req *r)
+{
+    old = r;
+    return cs_text(r, 200, "kept");
+}
+
+static int use_kept(cs_req *r)
+{
+    cs_text(old, 200, "late");
+    return cs_text(r, 200, "used");
+}
+
+static void call_from_thread(void *arg)
+{
+    (void)arg;
+    cs_counter_add(closed, 1);
+}
+
+static int call_elsewhere(cs_req *r)
+{
+    cs_offload(r, call_from_thread, on_done, NULL);
+    return CS_PENDING;
+}
+
+static int crash(cs_req *r)
+{
+    (void)r;
+    abort();
+}
+
 static int file(cs_req *r)
 {
     int fd = cs_root_open(r, cs_info(r)->path);
@@ -293,11 +327,24 @@ static int on_request(cs_req *r)
     static const struct {
         const char *path;
         int (*handler)(cs_req *r);
-    } paths[] = {{"/", greet},          {"/echo", echo},           {"/who", who},
-                 {"/later", later},     {"/never", never},         {"/pieces", in_pieces},
-                 {"/large", large},     {"/work", offload},        {"/lock", locked},
-                 {"/publish", publish}, {"/subscribe", subscribe}, {"/tell", tell},
-                 {"/file.txt", file},   {"/format", format}};
+    } paths[] = {{"/", greet},
+                 {"/echo", echo},
+                 {"/who", who},
+                 {"/later", later},
+                 {"/never", never},
+                 {"/pieces", in_pieces},
+                 {"/large", large},
+                 {"/work", offload},
+                 {"/lock", locked},
+                 {"/publish", publish},
+                 {"/subscribe", subscribe},
+                 {"/tell", tell},
+                 {"/file.txt", file},
+                 {"/format", format},
+                 {"/keep", keep},
+                 {"/use-kept", use_kept},
+                 {"/elsewhere", call_elsewhere},
+                 {"/crash", crash}};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         if (is(r, paths[i].path))
             return paths[i].handler(r);
