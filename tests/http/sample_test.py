@@ -60,7 +60,7 @@ def test_every_module_of_the_tree_is_shown():
     folder = os.path.join(SOURCE, "modules")
     modules = {m for m in os.listdir(folder) if os.path.exists(os.path.join(folder, m, m + ".c"))}
     with open(os.path.join(SOURCE, "conf/cserver.ini"), encoding="utf-8") as f:
-        shown = set(re.findall(r"^\[module:(\w+)\]", f.read(), re.M))
+        shown = set(re.findall(r"^;?\[module:(\w+)\]", f.read(), re.M))
     assert shown == modules and len(modules) >= 6
 
 
