@@ -4,6 +4,7 @@
 #include "conf/conf.h"
 #include "config.h"
 #include "module/load.h"
+#include "module/place.h"
 
 #include <dirent.h>
 #include <gnu/libc-version.h>
@@ -32,7 +33,7 @@ static const char *compiler(void)
 int cli_build(void)
 {
     char pcre2[64] = "";
-    char *modules = module_default_folder();
+    char *modules = module_default_folder(), *include = place_include();
 
     pcre2_config(PCRE2_CONFIG_VERSION, pcre2);
     printf("cserver %s\n", CSERVER_VERSION);
@@ -40,9 +41,12 @@ int cli_build(void)
     printf("configure options: %s\n", CSERVER_BUILD_OPTIONS[0] ? CSERVER_BUILD_OPTIONS : "(none)");
     printf("module ABI: %d.%d\n", CS_ABI_MAJOR, CS_ABI_MINOR);
     printf("module folder: %s\n", modules);
+    printf("module header: %s%s\n", include ? include : "(not installed)",
+           include ? "/cserver/cserver.h" : "");
     printf("settings file: %s\n", CSERVER_CONF_PATH);
     printf("libraries: pcre2 %s, libinih, glibc %s\n", pcre2, gnu_get_libc_version());
     free(modules);
+    free(include);
     return CLI_DONE;
 }
 

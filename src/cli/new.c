@@ -235,9 +235,8 @@ static void print_exports(const struct project *p, const char *self)
     char *root = place_root(), *dir = file_dirname(self);
     char *pc = root ? mem_printf("%s%s/pkgconfig", root, CSERVER_LIBDIR) : NULL;
 
-    if (p->in_path && (p->in_pc || !pc))
-        return;
-    puts("\nlocal.mk there says where cserver is. For your shell that would be:");
+    if (!p->in_path || (!p->in_pc && pc))
+        puts("\nlocal.mk there says where cserver is. For your shell that would be:");
     if (!p->in_path)
         print_export("  export PATH=", dir, ":\"$PATH\"");
     if (!p->in_pc && pc)

@@ -32,7 +32,7 @@ static const struct option table[] = {
      "print the server's answer as it is; tail: an object for each message"},
     {'D', OF_SERVER, "daemon", NULL, "go to the background once the server is ready", NULL},
     {0, OF_SERVER, "dev", "FILE.so",
-     "try a module: one worker, every path, debug log on stderr; Ctrl-C ends it", NULL},
+     "try a module: one worker, all paths, debug log; Ctrl-C ends it", NULL},
     {'l', OF_SERVER, "listen", "ADDRESS",
      "--dev: a port, an address with one, or unix:PATH; else 127.0.0.1:8080", NULL},
     {'v', OF_SERVER, "version", NULL, "print the version", NULL},
