@@ -388,6 +388,10 @@ void crash_watch(void (*explain)(struct crash *c))
         crash_note_objects();
     sigfillset(&action.sa_mask);
     sigdelset(&action.sa_mask, SIGALRM);
-    for (size_t i = 0; i < ARRAY_LEN(signals); i++)
-        sigaction(signals[i], &action, &state.before[i]);
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+        struct sigaction old;
+        sigaction(signals[i], &action, &old);
+        if (!(old.sa_flags & SA_SIGINFO) || old.sa_sigaction != on_crash)
+            state.before[i] = old;
+    }
 }
