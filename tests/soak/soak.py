@@ -99,7 +99,7 @@ WHO = """
 """
 # Everything else of the status page only grows.
 GAUGES = {"connections", "connections_max", "p50_us", "p99_us", "mail_backlog", "mail_lag", "mail_lagging",
-          "mail_outbox_bytes"}
+          "mail_outbox_bytes", "streams"}
 LABELS = {"worker", "pid", "state"}
 
 
