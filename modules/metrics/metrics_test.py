@@ -111,7 +111,7 @@ def test_the_workers_are_the_real_ones(server):
 
 
 GAUGES = {"connections", "connections_max", "mail_backlog", "mail_lag", "mail_lag_peak", "mail_lagging",
-          "mail_outbox_bytes", "mail_outbox_peak_bytes"}
+          "mail_outbox_bytes", "mail_outbox_peak_bytes", "streams"}
 
 
 def flat_status(s):

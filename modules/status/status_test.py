@@ -120,7 +120,8 @@ def test_every_number_of_the_totals_is_on_the_page_once(server):
                "bytes_in", "bytes_out", "accepts", "accept_empty", "turn_takes", "turn_gives", "turn_recovered",
                "turn_kicks_sent", "turn_kicks_received", "turn_kicks_futile", "turn_hold", "turn_give_to_take",
                "wakeups", "wakeups_by_cause", "mail_published", "mail_delivered", "mail_backlog", "mail_lag",
-               "mail_lost", "mail_refused", "mail_latency", "mail_handler"}
+               "mail_lost", "mail_refused", "mail_latency", "mail_handler", "streams", "stream_messages", "stream_bytes",
+               "streams_slow", "stream_skipped"}
     not_shown = {"connections", "connections_max", "mail_lag_peak", "mail_lagging", "mail_outbox_bytes",
                  "mail_outbox_peak_bytes"}
     assert set(lines) | columns | not_shown == set(j["totals"])
