@@ -67,18 +67,25 @@ static bool read_some(cst_req *q)
     return true;
 }
 
+/* Who has closed its connection moves no more, but the test may still look at what it has got. */
 bool kit_clients_move(struct cst *t)
 {
     bool moved = false;
-    for (cst_req *q = t->clients; q; q = q->next) {
+    for (cst_req *q, **at = &t->clients; (q = *at);) {
         q->fresh = false;
         moved |= send_some(q);
         moved |= read_some(q);
+        if (q->fd >= 0) {
+            at = &q->next;
+            continue;
+        }
+        *at = q->next;
+        q->next = t->past;
+        t->past = q;
     }
     return moved;
 }
 
-/* They stay: the test may still look at what they have. */
 void kit_clients_end(struct cst *t)
 {
     for (cst_req *q = t->clients; q; q = q->next)
@@ -86,16 +93,21 @@ void kit_clients_end(struct cst *t)
             fd_close(&q->fd);
 }
 
-void kit_clients_free(struct cst *t)
+static void free_all(cst_req *first)
 {
-    for (cst_req *q = t->clients, *next; q; q = next) {
+    for (cst_req *q = first, *next; q; q = next) {
         next = q->next;
         fd_close(&q->fd);
         buf_free(&q->out);
         reply_free(&q->reply);
         free(q);
     }
-    t->clients = NULL;
+}
+
+void kit_clients_free(struct cst *t)
+{
+    free_all(t->clients);
+    free_all(t->past);
 }
 
 /* ---- Beginning ---- */

@@ -27,9 +27,9 @@ struct cst {
     bool started, failed, draining;
     struct loop loop;
     struct host host;
-    struct serve *serve; /* NULL in the primary */
-    struct loop_io bell; /* of the primary */
-    cst_req *clients;
+    struct serve *serve;     /* NULL in the primary */
+    struct loop_io bell;     /* of the primary */
+    cst_req *clients, *past; /* past: have no connection any more */
 
     uint64_t opened_ms;
     size_t npublished, cap_published;
