@@ -124,12 +124,47 @@ static void test_no_library(void **state)
     assert_null(strstr(error, "/proc"));
 }
 
+/* What a library brings is in the list as long as it is loaded, and what was there before is not taken for new. */
+static void test_list(void **state)
+{
+    struct dl_objects before, now;
+    size_t fresh = 0;
+
+    (void)state;
+    dl_list(&before);
+    assert_true(before.n > 0);
+    dl_list(&now);
+    assert_int_equal(now.n, before.n);
+    for (size_t i = 0; i < now.n; i++) {
+        assert_true(dl_list_has(&before, &now.v[i]));
+        assert_int_equal(now.v[i].path[0], '/');
+    }
+    dl_list_free(&now);
+    void *handle = dlopen("libutil.so.1", RTLD_NOW | RTLD_LOCAL);
+    assert_non_null(handle);
+    dl_list(&now);
+    for (size_t i = 0; i < now.n; i++)
+        fresh += !dl_list_has(&before, &now.v[i]);
+    assert_int_equal(fresh, 1);
+    dlclose(handle);
+    dl_list_free(&now);
+    dl_list_free(&before);
+}
+
+static void test_definer(void **state)
+{
+    (void)state;
+    assert_null(dl_definer("nobody_has_this_name"));
+    assert_non_null(strstr(dl_definer("getpid"), "libc"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_copy),       cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_open),       cmocka_unit_test(test_same_number),
-        cmocka_unit_test(test_no_library),
+        cmocka_unit_test(test_no_library), cmocka_unit_test(test_list),
+        cmocka_unit_test(test_definer),
     };
     return cmocka_run_group_tests(tests, find_library, NULL);
 }
