@@ -92,12 +92,19 @@ static int run_link(struct request *r, struct filter *f, const struct route_link
     return status;
 }
 
+static void weaken(struct request *r, cs_str *etag)
+{
+    if (etag->n && !str_starts(*etag, CS_S("W/")))
+        *etag = arena_printf(&r->arena, "W/%.*s", CS_F(*etag));
+}
+
 /* Who filters the body does not know what he makes of each byte: no two answers need be the same. */
 static void weaken_etag(struct request *r)
 {
-    cs_str etag = r->validators.etag;
-    if (etag.n && !str_starts(etag, CS_S("W/")))
-        r->validators.etag = arena_printf(&r->arena, "W/%.*s", CS_F(etag));
+    weaken(r, &r->validators.etag);
+    for (struct request_field *f = r->fields; f; f = f->next)
+        if (str_eq_nocase(f->name, CS_S("ETag")))
+            weaken(r, &f->value);
 }
 
 int filter_head(struct request *r)

@@ -235,6 +235,8 @@ def test_etag_becomes_weak(server):
     assert r["etag"] == 'W/"v1"'
     assert ask(server, "/app/tagged", filt="wrap", more='If-None-Match: W/"v1"\r\n').status == 304
     assert ask(server, "/app/tagged")["etag"] == '"v1"'
+    assert ask(server, "/app/own_tag", filt="wrap").all("ETag") == ['W/"own"']
+    assert ask(server, "/app/own_tag").all("ETag") == ['"own"']
 
 
 @pytest.mark.parametrize("wanted", ["bytes=0-3", "bytes=5-", "bytes=0-1,4-5", "bytes=9999999-"])

@@ -472,7 +472,9 @@ typedef struct cs_api {
      * alloc has given stays, even if the request has ended meanwhile: put what work needs there. work must not touch r. */
     int (*offload)(cs_req *r, void (*work)(void *arg), cs_req_cb done, void *arg);
     /* Goes on after CS_PENDING as if that hook had returned CS_DECLINED: an access hook lets it pass, a handler leaves it
-     * to the next. Takes effect at the end of the current callback. CS_ERROR: nothing waits for it. */
+     * to the next. Takes effect at the end of the current callback; called in the hook itself, when that returns
+     * CS_PENDING. CS_ERROR: nothing waits for it, the answer has been started, or on_data has been shown some of the body,
+     * which the next would miss. */
     int (*proceed)(cs_req *r);
 
     /* The site's files. */
@@ -522,7 +524,8 @@ typedef struct cs_api {
     /* Sends a piece (copied); last = 1 completes the answer. CS_AGAIN: taken, but the client is slow:
      * wait for on_drain before sending more, since all that is sent meanwhile is kept in memory.
      * CS_CLOSED: the client has gone. CS_ERROR: not started, complete, or longer than announced, which cuts
-     * the answer; so does a last piece that leaves it shorter. In a body_filter: passes data to the next filter. */
+     * the answer; so does a last piece that leaves it shorter. In a body_filter: passes data to the next filter; CS_OK,
+     * never CS_AGAIN, or a negative result when the answer has been cut. */
     int (*send)(cs_req *r, cs_str data, int last);
     /* Calls cb(r, arg) once, when what has been sent has left for the client; soon, when it has already.
      * There is one cb at a time, the latest. It does not come once the answer is complete. */
@@ -639,7 +642,9 @@ typedef struct cs_module {
      * makes a 500 (CS_NOMEM and CS_AGAIN: 503), or cuts an answer that has been started. It must not block. */
     int (*handler)(cs_req *r);
     /* The head of an answer, also of the server's own pages, is about to be made: set_header, add_header, status,
-     * response_header, filter_body. CS_OK; a negative result makes a 500 of it. */
+     * response_header, filter_body. Once for each request. It sees 304 where a condition has decided that, but 200 where
+     * only ranges of the body will be sent. CS_OK; a negative result makes a 500 of it, and cs_fail its page, which are
+     * then not filtered. */
     int (*header_filter)(cs_req *r);
     /* A piece of the body: passes on what it likes with cs_send(r, data, last), with `last` not before it was told so, at
      * the latest when it returns from that call. Every answer with a body comes here, or, where the module has a

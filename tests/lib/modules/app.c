@@ -195,6 +195,10 @@ static int handler(cs_req *r)
     }
     if (is(path, "detach"))
         return cs_text(r, 200, cs_detach(r, 200) ? "a stream" : "no stream");
+    if (is(path, "own_tag")) {
+        cs_set_header(r, "ETag", "\"own\"");
+        return cs_text(r, 200, "tagged");
+    }
     if (is(path, "encoded")) {
         cs_set_header(r, "Content-Encoding", "br");
         return cs_text(r, 200, "encoded");
