@@ -90,6 +90,8 @@ static bool ask(struct request *r, int (*hook)(cs_req *r), enum crumb_hook where
     if (r->proceed && rc == CS_PENDING)
         rc = CS_DECLINED;
     r->proceed = false;
+    if (rc == CS_OK && r->complete && !r->feed)
+        return false;
     return judge(r, rc);
 }
 

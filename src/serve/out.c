@@ -18,22 +18,25 @@ void out_init(struct out *o)
     *o = (struct out){.last = &o->first};
 }
 
-static void release_foreign(struct out_piece *p)
-{
-    uint32_t was = crumb_enter(p->module, CRUMB_RELEASE);
-    p->release(p->arg);
-    crumb_leave(was);
-}
-
-static void piece_release(struct out_piece *p)
+static void let_go(struct out_piece *p)
 {
     int fd = p->p ? -1 : p->fd;
-    if (p->module && p->release)
-        release_foreign(p);
-    else if (p->release)
+    if (p->release && p->module) {
+        uint32_t was = crumb_enter(p->module, CRUMB_RELEASE);
         p->release(p->arg);
-    else if (fd >= 0)
+        crumb_leave(was);
+    } else if (p->release) {
+        p->release(p->arg);
+    } else if (fd >= 0) {
         close(fd);
+    }
+}
+
+/* Most pieces are memory of the request's. */
+static inline void piece_release(struct out_piece *p)
+{
+    if (p->release || !p->p)
+        let_go(p);
 }
 
 void out_add(struct out *o, struct out_piece *piece)
