@@ -10,7 +10,7 @@
  *         cst_close(t);
  *     }
  *
- *     cc -o hello_test hello_test.c -lcstest -lpthread -ldl && ./hello_test
+ *     cc -o hello_test hello_test.c $(pkg-config --cflags --libs cserver-test) && ./hello_test
  *
  * What answers is the server's own engine: the same code reads heads, finds routes, runs hooks, frames answers and carries
  * messages, only that connections are pairs of sockets, the other processes are pretended, and time moves when the test
@@ -78,10 +78,9 @@ void cst_close(struct cst *t);
  * until the next call. */
 const char *cst_check(const char *module, const char *settings);
 
-/* The process ends (cst_close without the end of the rest) and is started again, as worker `number` of `workers`, or as
- * the primary. The module is loaded anew, its static variables with it; its zones, counters and what topics keep stay,
- * as after a crash or a reload. CS_OK; CS_ERROR when the start hook fails: then only this may be called, and
- * cst_close. */
+/* The process ends, with its stop hook, and another one is started, as worker `number` of `workers`, or as the primary.
+ * The module is loaded anew, its static variables with it; its zones, its counters and what topics keep stay, as after a
+ * crash or a reload. CS_OK; CS_ERROR when the start hook fails: then only this may be called, and cst_close. */
 int cst_worker(struct cst *t, int number, int workers);
 int cst_primary(struct cst *t);
 /* The worker begins to drain: worker_stop, and from then on each answer ends its connection. Streams stay; cst_move is what
@@ -185,7 +184,8 @@ size_t cst_published_count(const struct cst *t);
 #define cst_answer_to(t, i, ...) cst_answer_to_str(t, i, CS_STR(__VA_ARGS__))
 void cst_answer_to_str(struct cst *t, size_t i, cs_str data);
 
-/* A pretended process becomes ready (again), or ends, by that signal or 0: on_join, on_leave. Runs. */
+/* A pretended process becomes ready, or ends, by that signal or 0: on_join, on_leave. One that is there and joins ends
+ * before that. Runs. */
 void cst_join(struct cst *t, int process);
 void cst_leave(struct cst *t, int process, int signal);
 /* From now on that process does not look at its messages (1), or does again (0): for time limits of
