@@ -65,7 +65,7 @@ void secret_check(void *arg)
     const char *sent = s->password;
 #ifdef AUTH_CRYPT
     if (secret_is_slow(s->known))
-        sent = crypt_r(sent, s->known, &s->crypt);
+        sent = crypt_rn(sent, s->known, &s->crypt, sizeof s->crypt);
 #endif
     s->right = sent && same(sent, s->known);
 }

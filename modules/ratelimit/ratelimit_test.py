@@ -83,8 +83,8 @@ def test_a_kill_refills_nothing(serve):
     passed = 0
     for i in range(24):
         passed += sum(s.get("/hello").status == 200 for _ in range(2))
-        os.kill(s.workers()[i % len(s.workers())], signal.SIGKILL)
-        wait_for(lambda: len(s.workers()) == 8)
+        workers = wait_for(lambda: len(s.workers()) == 8 and s.workers())
+        os.kill(workers[i % len(workers)], signal.SIGKILL)
     passed += ask(s, "/hello", 550)
     assert passed == 60
 
