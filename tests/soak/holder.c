@@ -82,7 +82,8 @@ static off_t turn_at(void)
 static off_t slot_at(int slot)
 {
     off_t names = round_up(turn_at() + (off_t)sizeof(struct ipc_turn));
-    off_t slots = round_up(names + IPC_MODULE_COUNTERS * (off_t)sizeof(struct ipc_counter_name));
+    off_t modules = round_up(names + IPC_MODULE_COUNTERS * (off_t)sizeof(struct ipc_counter_name));
+    off_t slots = round_up(modules + IPC_MODULES * (off_t)sizeof(struct ipc_module));
     return slots + slot * (off_t)sizeof(struct ipc_slot);
 }
 
