@@ -1,5 +1,6 @@
 /* ring.c - how a message gets into the ring, and what the next holder of the lock does when a process has died with it.
- * tests/model/mailbox.pml is this protocol for the model checker: a change is made there first.
+ * tests/model/mailbox.pml is this protocol for the model checker: a change is made there first. (Reading again, replay.c, is
+ * not in it.)
  *
  * The order of a commit:    payload, head of the record, the latest value    not seen by anybody yet
  *                           journal                                          what else will change
