@@ -56,13 +56,13 @@ bool group_has_ended(const struct group *g)
 
 /* ---- One stream ---- */
 
-/* Is it slow? What can leave leaves first. Before its head there is nobody who could be slow. */
+/* Is it slow? What can leave leaves first. Whoever has not been sent anything yet is not. */
 static bool is_full(const struct group *g, struct feed *f)
 {
     if (f->queued < g->high_water || !f->conn)
         return false;
     conn_push(f->conn);
-    return !f->over && f->queued >= g->high_water;
+    return !f->over && f->queued >= g->high_water && f->conn->blocked;
 }
 
 static void end_slow(struct feed *f)

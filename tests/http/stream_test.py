@@ -180,6 +180,15 @@ def test_from_callbacks(one, method, path, body):
     gone(one)
 
 
+def test_a_burst_before_the_head_has_left(one):
+    """More than the high-water mark in the turn of the loop in which the stream is made: nobody has been slow."""
+    with one.connect() as c:
+        assert "200 OK" in ask(c, "/s/later?burst=10")
+        assert c.until(b"\n") == b"later\n"
+        assert [int(c.until(b"\n")[-9:]) for _ in range(10)] == list(range(10))
+    gone(one)
+
+
 def test_chunked_body_then_stream(one):
     with one.connect() as c:
         c.send(b"POST /s/body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n")

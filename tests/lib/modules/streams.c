@@ -85,12 +85,6 @@ static cs_stream *detach(cs_req *r, void *arg)
     return s;
 }
 
-static _Bool ends_in(cs_str path, const char *word)
-{
-    size_t n = strlen(word);
-    return path.n > n && path.p[path.n - n - 1] == '/' && !memcmp(path.p + path.n - n, word, n);
-}
-
 static long number(cs_req *r, const char *name)
 {
     cs_str q = cs_info(r)->query;
@@ -102,6 +96,12 @@ static long number(cs_req *r, const char *name)
         if (!strncmp(p + 1, name, n) && p[n + 1] == '=')
             return atol(p + n + 2);
     return 0;
+}
+
+static _Bool ends_in(cs_str path, const char *word)
+{
+    size_t n = strlen(word);
+    return path.n > n && path.p[path.n - n - 1] == '/' && !memcmp(path.p + path.n - n, word, n);
 }
 
 static int group_of(cs_req *r)
@@ -134,6 +134,8 @@ static void on_time(cs_req *r, void *arg)
     cs_stream *s = detach(r, NULL);
     expect(s && cs_stream_send(s, "later\n") == CS_OK, "detach in a timer");
     expect(s && cs_group_join(groups[ALL], s) == CS_OK, "join in a timer");
+    for (long i = 0; i < number(r, "burst"); i++)
+        cs_group_sendf(groups[ALL], "%0100000ld\n", i);
 }
 
 static void on_time_answer(cs_req *r, void *arg)
