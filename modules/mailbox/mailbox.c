@@ -47,8 +47,7 @@ static int publish(cs_req *r, const struct conf *c)
     cs_str who = cs_user(r), body = cs_body(r);
     _Bool may = 0;
     for (size_t i = 0; i < c->publishers.n; i++)
-        may |=
-            who.n && who.n == c->publishers.v[i].n && !memcmp(who.p, c->publishers.v[i].p, who.n);
+        may |= who.n && cs_eq(who, c->publishers.v[i]);
     if (!may)
         return 403;
     int rc = cs_publish(topic, CS_TO_WORKERS, body.p, body.n);
