@@ -75,6 +75,20 @@ def test_config_status_repeats_the_arguments(folder):
     assert '"/opt/its not/so simple/sbin"' in before[1] and "-DX='a b'" in before[0]
 
 
+def test_libraries_of_single_modules(folder):
+    """Without its library a module is left out, or does with less; the program is linked with neither."""
+    done = configure(folder, "--without-sqlite", "--without-crypt")
+    assert done.returncode == 0 and "left out: the module sqlite" in done.stdout
+    modules = call(["make", "print-module_files"], folder).stdout.split()
+    assert "modules/auth.so" in modules and "modules/sqlite.so" not in modules
+    assert "AUTH_CRYPT" not in call(["make", "-n", "modules/auth.so"], folder).stdout
+    done = configure(folder, "--with-sqlite", "--with-crypt")
+    assert done.returncode == 0, done.stdout
+    assert "modules/sqlite.so" in call(["make", "print-module_files"], folder).stdout.split()
+    assert "-DAUTH_CRYPT" in call(["make", "-n", "modules/auth.so"], folder).stdout
+    assert "sqlite" not in call(["make", "print-libs"], folder).stdout
+
+
 # ---- A small tree -------------------------------------------------------------------------------
 
 MAIN = '#include "config.h"\n#include "base/two.h"\n\nint main(void)\n{\n    return two() - 2;\n}\n'
