@@ -21,7 +21,7 @@ static void say_end(struct inquest *q, const struct region *r, int slot, pid_t p
     snprintf(q->short_how, sizeof q->short_how, "%s%s", WIFEXITED(status) ? "" : "was ", end);
     note_add(&t, "(pid ");
     note_add_number(&t, (uint64_t)pid);
-    if (slot >= IPC_SLOT_WORKERS) {
+    if (slot >= IPC_SLOT_WORKERS && whereabouts_in_module(&q->at)) {
         note_add(&t, ", generation ");
         note_add_number(&t, q->generation);
     }

@@ -15,8 +15,9 @@ struct inquest {
     bool by_module; /* a fault in a module's code, or a call of exit there */
     uint32_t generation;
     char short_how[96]; /* "was killed by SIGSEGV": the same for all that die so */
-    char how
-        [400]; /* "(pid 4711, generation 3) was killed by SIGSEGV in module "sse" 1.0, ...; 3 connections lost" */
+    /* "(pid 4711) was killed by SIGKILL"; in a module "(pid 4711, generation 3) was killed by SIGSEGV in module "sse" 1.0,
+     * hook on_message, at sse.so+0x1a3c"; both with "; 3 connections lost" */
+    char how[400];
 };
 
 /* Before its slot is cleared. */
