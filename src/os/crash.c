@@ -352,7 +352,8 @@ static void on_crash(int sig, siginfo_t *info, void *context)
 
 /* ---- Beginning ---- */
 
-void crash_watch_thread(void)
+/* A sanitizer may have made one already. */
+static void make_stack(void)
 {
     stack_t now;
     if (sigaltstack(NULL, &now) == 0 && !(now.ss_flags & SS_DISABLE) && now.ss_size >= STACK_ENOUGH)
@@ -365,16 +366,6 @@ void crash_watch_thread(void)
         munmap(p, STACK_SIZE);
 }
 
-/* A sanitizer takes its own away itself. */
-void crash_leave_thread(void)
-{
-    stack_t off = {.ss_flags = SS_DISABLE}, mine;
-    if (sigaltstack(NULL, &mine) < 0 || (mine.ss_flags & SS_DISABLE) || mine.ss_size != STACK_SIZE)
-        return;
-    if (sigaltstack(&off, NULL) == 0)
-        munmap(mine.ss_sp, STACK_SIZE);
-}
-
 void crash_watch(void (*explain)(struct crash *c))
 {
     struct sigaction action = {.sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK};
@@ -383,7 +374,7 @@ void crash_watch(void (*explain)(struct crash *c))
     state.pid = getpid();
     state.busy = 0;
     backtrace(frames, 4); /* loads what it needs */
-    crash_watch_thread();
+    make_stack();
     if (!state.nobjects)
         crash_note_objects();
     sigfillset(&action.sa_mask);

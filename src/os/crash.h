@@ -30,13 +30,10 @@ struct crash {
     size_t npairs;
 };
 
-/* From now on in this process, and not in children that it forks. explain runs in the signal handler, and says in whose
+/* From now on in this process, its later threads included, and not in children that it forks. A thread has a stack for the
+ * handler only if it makes one (sigaltstack). explain runs in the signal handler, and says in whose
  * code and doing what; may be NULL. */
 void crash_watch(void (*explain)(struct crash *c));
-/* Gives the calling thread a stack for the handler, so that one whose stack is used up can be told of too. */
-void crash_watch_thread(void);
-/* Before that thread ends. */
-void crash_leave_thread(void);
 /* Which objects are there now, and where; those that come later are only known by address. */
 void crash_note_objects(void);
 /* What the object around this address is called in reports; after crash_note_objects. */

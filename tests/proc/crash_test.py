@@ -125,6 +125,16 @@ def test_in_the_primary(crashing):
     wait_for(lambda: s.primary() and s.primary() != first)
 
 
+@pytest.mark.parametrize("case,name", [("segv", "SIGSEGV"), ("abort", "SIGABRT"), ("overflow", "SIGSEGV")])
+def test_on_a_thread(crashing, case, name):
+    s = crashing()
+    assert crash.hit(s, f"/crash/thread?{case}") == b""
+    own, master = report(s, r"worker \d")
+    for line in own, master:
+        assert f'{name} in module "crash" 1.7, hook work on a thread, at ' in line
+    assert len(crash.lines(s, "backtrace of")) == 1
+
+
 @pytest.mark.parametrize("case,status", [("exit", 0), ("exit3", 3)])
 def test_exit(crashing, status, case):
     s = crashing()

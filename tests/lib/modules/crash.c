@@ -1,5 +1,6 @@
 /* Ways to die, and to stand still: /crash?CASE does it in the handler, /crash/timer?CASE in a timer, /crash/workers?CASE in
- * on_message of all workers, /crash/primary?CASE in that of the primary. The setting `start` does it in worker_start. */
+ * on_message of all workers, /crash/primary?CASE in that of the primary, /crash/thread?CASE on a thread of the pool. The
+ * setting `start` does it in worker_start. */
 #include <cserver/cserver.h>
 #include <signal.h>
 #include <stdint.h>
@@ -124,6 +125,17 @@ static int on_start(cs_proc *p)
     return CS_OK;
 }
 
+static void work(void *arg)
+{
+    do_it(*(cs_str *)arg);
+}
+
+static void done(cs_req *r, void *arg)
+{
+    (void)arg;
+    cs_text(r, 200, "alive\n");
+}
+
 static int handler(cs_req *r)
 {
     cs_str path = cs_info(r)->path, query = cs_info(r)->query;
@@ -135,6 +147,10 @@ static int handler(cs_req *r)
         cs_publish(topic, CS_TO_WORKERS, query.p, query.n);
     } else if (is(path, "/crash/primary")) {
         cs_publish(topic, CS_TO_PRIMARY, query.p, query.n);
+    } else if (is(path, "/crash/thread")) {
+        cs_str *what = cs_alloc(r, sizeof *what);
+        *what = query;
+        return cs_offload(r, work, done, what) == CS_OK ? CS_PENDING : 500;
     } else {
         do_it(query);
     }
