@@ -211,13 +211,14 @@ void vigil_look(struct master *m)
         look_round(m->vigil);
 }
 
+/* Not at once: who has rung is outside again by now, and each request would ring. */
 void vigil_bell(struct master *m)
 {
     struct stay_limits limits = limits_of(m);
 
     if (is_wanted(&limits) && !timer_is_set(&m->vigil->timer) &&
         !atomic_load(&m->region.header->watch_sleeps))
-        look_round(m->vigil);
+        timer_set(&m->loop.timers, &m->vigil->timer, distance(&limits));
 }
 
 void vigil_init(struct master *m)

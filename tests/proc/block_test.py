@@ -135,3 +135,15 @@ def test_an_idle_server_is_not_watched(blocking):
         time.sleep(2.5)  # the time in which they are counted: once a second, and some more
         if switches(s.pid) - before <= 8:
             break
+
+
+def test_a_busy_server_is_watched_seldom(blocking):
+    """One bell and one look in each 125 ms, however many requests come meanwhile."""
+    s = blocking()
+    before, began = switches(s.pid), time.monotonic()
+    with s.connect() as c:
+        for _ in range(1000):
+            c.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert c.response().status == 200
+    looks = (time.monotonic() - began) / 0.125 + 1
+    assert switches(s.pid) - before <= 20 + 4 * looks
