@@ -126,7 +126,12 @@ def flat_status(s):
         elif name != "wakeups" and name not in GAUGES:
             found[f"cserver_{name}_total", None] = value
     for module, values in j["modules"].items():
-        found.update({(f"{module}_{name}_total", None): n for name, n in values.items()})
+        for name, n in values.items():
+            if name.startswith("module_"):  # what the server counts for it
+                if name != "module_quarantined":
+                    found[f"cserver_{name}_total", ("module", module)] = n
+            else:
+                found[f"{module}_{name}_total", None] = n
     for topic, values in j["topics"].items():
         found.update({(f"cserver_topic_{name}_total", ("topic", topic)): n for name, n in values.items()})
     return found
