@@ -24,11 +24,6 @@ struct state {
 static cs_topic *maintenance;
 static cs_zone *zone;
 
-static _Bool says(const cs_msg *m, const char *word)
-{
-    return m->len == strlen(word) && !memcmp(m->data, word, m->len);
-}
-
 /* True for the one process that does it first. */
 static _Bool raise_to(_Atomic uint64_t *n, uint64_t to)
 {
@@ -42,10 +37,11 @@ static _Bool raise_to(_Atomic uint64_t *n, uint64_t to)
 static void on_message(const cs_msg *m)
 {
     struct state *s = cs_zone_of(zone);
-    _Bool on = says(m, "on");
+    const cs_str said = {m->data, m->len};
+    _Bool on = cs_eq(said, "on");
     if (m->lost && !m->len)
         return; /* what was missed was for this process alone */
-    if (on || says(m, "off")) {
+    if (on || cs_eq(said, "off")) {
         if (raise_to(&s->newest, m->seq * 2 + on))
             cs_log(CS_INFO, "%s", on ? "on: requests get 503" : "off");
     } else if (raise_to(&s->refused, m->seq)) {

@@ -2,7 +2,6 @@
 #include <cserver/cserver.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #define LONGEST 4096
 #define EVENT(m)                                                                                   \
@@ -53,7 +52,9 @@ static int subscribe(cs_req *r)
     cs_set_header(r, "Cache-Control", "no-store");
     cs_stream *s = cs_detach(r, 200);
     int rc = s ? cs_group_join(clients, s) : 503;
-    if (!rc && last.n && cs_replay(news, strtoull(last.p, NULL, 10), say_again, s) != CS_OK)
+    uint64_t seen;
+    if (!rc && last.n &&
+        (cs_u64(last, &seen) != CS_OK || cs_replay(news, seen, say_again, s) != CS_OK))
         cs_stream_send(s, "event: lost\ndata:\n\n");
     return rc;
 }

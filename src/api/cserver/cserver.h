@@ -81,6 +81,40 @@ inline cs_str cs_str_of(const char *z) { return cs_str_z(z); }
     _Generic((__VA_ARGS__), cs_str : cs_str_same, char * : cs_str_z, const char * : cs_str_z)(__VA_ARGS__)
 #endif
 
+/* Are they the same bytes? */
+static inline int cs_str_eq(cs_str a, cs_str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+/* Does it begin, or end, with that? */
+static inline int cs_str_starts(cs_str s, cs_str with)
+{
+    return s.n >= with.n && (with.n == 0 || memcmp(s.p, with.p, with.n) == 0);
+}
+static inline int cs_str_ends(cs_str s, cs_str with)
+{
+    return s.n >= with.n && (with.n == 0 || memcmp(s.p + (s.n - with.n), with.p, with.n) == 0);
+}
+/* The whole text as a decimal number. CS_OK; CS_ERROR: it is none, or larger than 64 bits; *to stays. */
+static inline int cs_str_u64(cs_str s, uint64_t *to)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned digit = (unsigned)(s.p[i] - '0');
+        if (digit > 9 || n > (UINT64_MAX - digit) / 10)
+            return -2; /* CS_ERROR */
+        n = n * 10 + digit;
+    }
+    if (!s.n)
+        return -2;
+    *to = n;
+    return 0; /* CS_OK */
+}
+#define cs_eq(s, ...)     cs_str_eq(s, CS_STR(__VA_ARGS__))     /* is a cs_str the same as that text? */
+#define cs_starts(s, ...) cs_str_starts(s, CS_STR(__VA_ARGS__)) /* does it begin with it? */
+#define cs_ends(s, ...)   cs_str_ends(s, CS_STR(__VA_ARGS__))   /* does it end with it? */
+#define cs_u64(s, to)     cs_str_u64(s, to) /* the decimal number that a cs_str is: CS_OK, else CS_ERROR */
+
 /* Results of calls and of handlers. A handler may also return a status of 200..599: the server then
  * answers with its standard page for that status. Fields set before stay, but for those that describe a
  * body (Content-Encoding and its like) and, for 412, 416 and 5xx, those that let it be cached. */
@@ -408,7 +442,7 @@ typedef struct cs_api {
     /* Calls each(m, arg), in order, for the topic's messages to CS_TO_ALL or CS_TO_WORKERS with a number above `after`
      * that are still in the server's ring and that this process has been given already: what comes later comes to
      * on_message. Stops when `each` returns non-zero, and returns that. CS_OK: none is missing. CS_CLOSED: the oldest were
-     * there no longer; `each` has had the others. CS_ERROR: `after` is higher than any number yet. */
+     * there no longer (or may have been for others only); `each` has had the others. CS_ERROR: `after` is higher than any number yet. */
     int (*replay)(cs_topic *t, uint64_t after, int (*each)(const cs_msg *m, void *arg), void *arg);
 
     /* The request. In workers, from the first hook that gets r until its on_close callbacks. What these calls return lives
@@ -655,8 +689,8 @@ typedef struct cs_module {
 
     /* Streams may move to another worker when theirs drains, while nothing waits to be sent. on_save writes what its
      * successor must know to go on (at most `room` bytes, 256 or more) and returns its length; negative: this one stays.
-     * on_adopt takes the stream there, in the new worker; a negative result closes it. Without on_adopt streams are
-     * closed. */
+     * on_adopt takes the stream there, in the new worker; a negative result closes it. This version moves none: a
+     * stream stays with its worker until worker_stop closes it, its client goes, or the time to drain is over. */
     int (*on_save)(cs_stream *s, void *to, size_t room);
     int (*on_adopt)(cs_stream *s, cs_str saved);
 } cs_module;
@@ -741,8 +775,7 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 
 #define cs_info(r)                       cs_api_->info(r)
 /* Is that the method of the request? */
-#define cs_is(r, lit)                                                                              \
-    (cs_info(r)->method.n == sizeof(lit) - 1 && !memcmp(cs_info(r)->method.p, lit, sizeof(lit) - 1))
+#define cs_is(r, ...)                    cs_eq(cs_info(r)->method, __VA_ARGS__)
 #define cs_conf(r)                       cs_api_->conf(r, &cs_api_)
 #define cs_ctx(r)                        (*cs_api_->ctx(r, &cs_api_))
 #define cs_header(r, name)               cs_api_->header(r, name)
