@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define BUSY_MS 5000
 
@@ -29,13 +30,30 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static sqlite3 *db;
 static sqlite3_stmt *statements[NOTES_ACTIONS];
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The change to WAL does not wait for others by itself: all workers make a new file at once. */
+static int make_schema(void)
+{
+    const int64_t end = now_ms() + BUSY_MS;
+    int rc;
+    while ((rc = sqlite3_exec(db, schema, NULL, NULL, NULL)) == SQLITE_BUSY && now_ms() < end)
+        sqlite3_sleep(10);
+    return rc;
+}
+
 const char *notes_open(const char *path)
 {
     int rc = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_busy_timeout(db, BUSY_MS);
     if (rc == SQLITE_OK)
-        rc = sqlite3_exec(db, schema, NULL, NULL, NULL);
+        rc = make_schema();
     for (int i = 0; i < NOTES_ACTIONS && rc == SQLITE_OK; i++)
         rc = sqlite3_prepare_v3(db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &statements[i], NULL);
     return rc == SQLITE_OK ? NULL : sqlite3_errmsg(db);

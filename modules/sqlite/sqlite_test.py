@@ -1,10 +1,12 @@
 """sqlite: what is added is there, for all workers, whoever is killed; and no text spoils the JSON."""
 import concurrent.futures
+import contextlib
 import getpass
 import json
 import os
 import signal
 import sqlite3
+import time
 
 import pytest
 from lib.server import BUILD, Server, wait_for
@@ -125,6 +127,27 @@ def test_while_somebody_else_has_the_database(serve):
             assert s.get("/hello").status == 200
         db.execute("COMMIT")
         assert c.response().status == 201
+
+
+def has_open(pid, file):
+    try:
+        return file in (os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return False
+
+
+def test_a_new_file_that_somebody_else_makes(serve):
+    """The change to WAL has to wait for that, which SQLite does not do by itself."""
+    s = serve(CONF, server=USER, start=False, ready=False)
+    with contextlib.closing(sqlite3.connect(s.path("notes.db"), isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")
+        s.start()
+        wait_for(lambda: any(has_open(pid, s.path("notes.db")) for pid in s.workers()))
+        time.sleep(0.3)  # time to fail; who needs longer waits all the same
+        db.execute("COMMIT")
+    s.wait_ready()
+    assert add(s, "first")["id"] == 1
+    assert "locked" not in s.log()
 
 
 def test_what_was_added_outlives_its_worker(serve):
