@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 struct conf {
-    cs_str database;
+    cs_str database, path;
 };
 
 static int worker_start(cs_proc *p)
@@ -23,13 +23,21 @@ static int worker_start(cs_proc *p)
 /* 0: it is no number of a note. */
 static int64_t number(cs_str s)
 {
-    int64_t n = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] < '0' || s.p[i] > '9' || n > INT64_MAX / 10 - 1)
-            return 0;
-        n = n * 10 + (s.p[i] - '0');
-    }
-    return n;
+    uint64_t n;
+    return cs_u64(s, &n) == CS_OK && n <= INT64_MAX ? (int64_t)n : 0;
+}
+
+/* The note's number; 0 where all of them are meant, -1 where nothing is. */
+static int64_t note_of(cs_str path, cs_str all)
+{
+    all.n -= cs_ends(all, "/");
+    if (!cs_starts(path, all))
+        return -1;
+    cs_str rest = {path.p + all.n, path.n - all.n};
+    if (!rest.n || cs_eq(rest, "/"))
+        return 0;
+    int64_t id = rest.p[0] == '/' ? number((cs_str){rest.p + 1, rest.n - 1}) : 0;
+    return id ? id : -1;
 }
 
 static void on_close(void *arg)
@@ -44,6 +52,11 @@ static void set_location(cs_req *r, int64_t id)
     cs_set_header(r, "Location", cs_format(r, "%.*s%s%lld", CS_F(path), slash, (long long)id));
 }
 
+static int no_such_note(cs_req *r)
+{
+    return cs_reply(r, 404, "application/json", "{\"error\":\"no such note\"}");
+}
+
 static void on_done(cs_req *r, void *arg)
 {
     const struct notes_job *j = arg;
@@ -54,36 +67,56 @@ static void on_done(cs_req *r, void *arg)
     if (j->status == 201)
         set_location(r, j->new_id);
     if (j->status == 404)
-        cs_reply(r, 404, "application/json", "{\"error\":\"no such note\"}");
+        no_such_note(r);
     else
         cs_reply(r, j->status, j->json ? "application/json" : NULL, j->json ? j->json : "");
 }
 
+static int read_job(cs_req *r, struct notes_job *j)
+{
+    cs_str before = cs_query(r, "before");
+    j->action = j->id ? NOTES_GET : NOTES_LIST;
+    if (!j->id)
+        j->id = before.p ? number(before) : INT64_MAX;
+    return j->id ? CS_OK : 400;
+}
+
+static int add_job(cs_req *r, struct notes_job *j)
+{
+    cs_str body = cs_body(r), text = cs_escape(r, CS_ESCAPE_JSON, body);
+    *j = (struct notes_job){.action = NOTES_ADD, .text = text.p, .len = text.n};
+    if (!text.p)
+        return CS_NOMEM;
+    return body.n && !memchr(body.p, 0, body.n) ? CS_OK : 400;
+}
+
+/* CS_OK; else what the handler answers. */
+static int make_job(cs_req *r, struct notes_job *j)
+{
+    if (cs_is(r, "GET") || cs_is(r, "HEAD"))
+        return read_job(r, j);
+    if (cs_is(r, "POST") && !j->id)
+        return add_job(r, j);
+    j->action = NOTES_DELETE;
+    if (cs_is(r, "DELETE") && j->id)
+        return CS_OK;
+    cs_set_header(r, "Allow", j->id ? "GET, HEAD, DELETE" : "GET, HEAD, POST");
+    return 405;
+}
+
 static int handler(cs_req *r)
 {
-    cs_str path = cs_info(r)->path, body = cs_body(r);
-    const char *slash = memrchr(path.p, '/', path.n);
+    const struct conf *c = cs_conf(r);
+    const int64_t id = note_of(cs_info(r)->path, c->path);
+    if (id < 0)
+        return no_such_note(r);
     struct notes_job *j = cs_alloc(r, sizeof *j);
     if (!j)
         return CS_NOMEM;
-    int64_t id = number((cs_str){slash + 1, (size_t)(path.p + path.n - slash) - 1});
     *j = (struct notes_job){.id = id};
-    if (cs_is(r, "GET") || cs_is(r, "HEAD")) {
-        j->action = id ? NOTES_GET : NOTES_LIST;
-        int64_t before = number(cs_query(r, "before"));
-        j->id = id ? id : before ? before : INT64_MAX;
-    } else if (cs_is(r, "POST") && !id) {
-        cs_str text = cs_escape(r, CS_ESCAPE_JSON, body);
-        *j = (struct notes_job){.action = NOTES_ADD, .text = text.p, .len = text.n};
-        if (!text.p || !body.n || memchr(body.p, 0, body.n))
-            return text.p ? 400 : CS_NOMEM;
-    } else if (cs_is(r, "DELETE") && id) {
-        j->action = NOTES_DELETE;
-    } else {
-        cs_set_header(r, "Allow", id ? "GET, HEAD, DELETE" : "GET, HEAD, POST");
-        return 405;
-    }
-    int rc = cs_on_close(r, on_close, j);
+    int rc = make_job(r, j);
+    if (rc == CS_OK)
+        rc = cs_on_close(r, on_close, j);
     if (rc == CS_OK)
         rc = cs_offload(r, notes_do, on_done, j);
     return rc == CS_OK ? CS_PENDING : rc;
@@ -92,6 +125,8 @@ static int handler(cs_req *r)
 static const cs_directive directives[] = {
     CS_PATH(struct conf, database, NULL, CS_REQUIRED,
             "Its file. The workers' user must be able to write it, and its folder."),
+    CS_STRING(struct conf, path, "/notes", 1, 1000, CS_PER_ROUTE,
+              "Where the notes are: what the route has to match."),
     CS_END,
 };
 

@@ -14,6 +14,9 @@ int main(void)
     snprintf(file, sizeof file, "%s/notes.db", folder);
     snprintf(settings, sizeof settings, "database = %s\n", file);
     struct cst *t = cst_open("./sqlite.so", settings);
+    cst_expect(cst_get(t, "/elsewhere"), 404, NULL);
+    cst_expect(cst_get(t, "/notes1"), 404, NULL);
+    cst_expect(cst_get(t, "/notes?before=x"), 400, NULL);
 
     cst_expect(cst_get(t, "/notes"), 200, "[]");
     cst_answer a =

@@ -80,8 +80,13 @@ def test_what_is_refused(server, data):
 
 
 @pytest.mark.parametrize("method, path, status, allow", [
-    ("GET", "/notes/0", 200, None), ("GET", "/notes/999999", 404, None), ("GET", "/notes/abc", 200, None),
-    ("GET", "/notes/99999999999999999999999", 200, None), ("GET", "/notes/-1", 200, None),
+    ("GET", "/notes/0", 404, None), ("GET", "/notes/999999", 404, None), ("GET", "/notes/abc", 404, None),
+    ("GET", "/notes/99999999999999999999999", 404, None), ("GET", "/notes/-1", 404, None), ("GET", "/notes/", 200, None),
+    ("GET", "/notes/9223372036854775807", 404, None), ("GET", "/notes/9223372036854775808", 404, None),
+    ("GET", "/notes/1/2", 404, None), ("GET", "/notes/1x", 404, None), ("POST", "/notes/abc", 404, None),
+    ("DELETE", "/notes/abc", 404, None), ("PUT", "/notes/0", 404, None), ("GET", "/notes?before=abc", 400, None),
+    ("GET", "/notes?before=", 400, None), ("GET", "/notes?before=0", 400, None), ("GET", "/notes?before=-1", 400, None),
+    ("GET", "/notes?before=18446744073709551616", 400, None), ("GET", "/notes?before=1", 200, None),
     ("PUT", "/notes", 405, "GET, HEAD, POST"), ("DELETE", "/notes", 405, "GET, HEAD, POST"),
     ("POST", "/notes/1", 405, "GET, HEAD, DELETE"), ("PATCH", "/notes/1", 405, "GET, HEAD, DELETE"),
 ])
@@ -94,6 +99,14 @@ def test_head(server):
     note = add(server, "head")
     r = server.head(f"/notes/{note['id']}")
     assert r.status == 200 and int(r["content-length"]) == len(server.get(f"/notes/{note['id']}").body)
+
+
+def test_notes_at_another_place(serve):
+    s = serve(CONF.replace("match = /notes", "match = /a/b\n    path = /a/b/"), server=USER)
+    r = s.post("/a/b", b"there")
+    assert (r.status, r["location"]) == (201, "/a/b/1")
+    assert s.get("/a/b/1").json == r.json and s.get("/a/b").json == [r.json]
+    assert s.get("/a/b/c").status == 404
 
 
 def test_page_by_page(serve):
