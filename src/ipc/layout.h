@@ -19,7 +19,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define IPC_LAYOUT_VERSION 4
+#define IPC_LAYOUT_VERSION 5
 #define IPC_MAGIC          0x43535348u
 #define IPC_CACHE_LINE     64
 
@@ -149,8 +149,9 @@ struct ipc_crumb {
     _Atomic uint64_t seq;
     _Atomic uint32_t topic;
     _Atomic int32_t from; /* slot */
-    /* Of its crash report. */
-    _Atomic uint32_t signal; /* 0: it has not written one */
+    /* Of its crash report, written once; what holds for its place is what does not change any more above. */
+    _Atomic uint32_t signal;      /* 0: it has not written one; the last of these */
+    _Atomic uint32_t crash_where; /* as where, of the thread that crashed: the others may go on */
     _Atomic uint32_t has_address;
     _Atomic uint64_t address; /* that was touched */
     char at[96];              /* where it was: "sse.so+0x1a3c" */

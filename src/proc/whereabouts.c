@@ -6,6 +6,8 @@
 #include "os/crash.h"
 
 #include <stdio.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static uint64_t get(const _Atomic uint64_t *n)
 {
@@ -71,17 +73,19 @@ static void read_message(struct whereabouts *w, const struct region *r, const st
 
 void whereabouts_read(struct whereabouts *w, const struct region *r, const struct ipc_crumb *c)
 {
-    uint32_t where = atomic_load_explicit(&c->where, memory_order_relaxed);
+    uint32_t signal = atomic_load(&c->signal);
+    uint32_t where = atomic_load(signal ? &c->crash_where : &c->where);
 
-    *w = (struct whereabouts){
-        .module = where >> 8, .hook = where & 0xff, .since_ms = get(&c->since_ms)};
+    *w = (struct whereabouts){.module = where >> 8,
+                              .hook = where & 0xff,
+                              .since_ms = get(&c->since_ms),
+                              .signal = signal};
     if (where)
         read_module(w, r);
     if (is_of_request(w->hook))
         read_request(w, c);
     if (w->hook == CRUMB_ON_MESSAGE)
         read_message(w, r, c);
-    w->signal = atomic_load_explicit(&c->signal, memory_order_relaxed);
     if (!w->signal)
         return;
     copy(w->at, sizeof w->at, c->at);
@@ -145,13 +149,16 @@ size_t whereabouts_pairs(const struct whereabouts *w, struct log_pair *out)
 static const struct region *shared;
 static struct whereabouts last; /* the stack of the handler is small */
 
+/* What the loop's thread is doing says nothing of another one. */
+static uint32_t where_of_thread(const struct ipc_crumb *c)
+{
+    return syscall(SYS_gettid) == getpid() ? atomic_load(&c->where) : crumb_thread_where;
+}
+
 /* So that the master knows it too. */
 static void leave_place(struct ipc_crumb *c, const struct crash *crash)
 {
-    uint32_t thread = crumb_thread_where;
-
-    if (thread)
-        atomic_store(&c->where, thread);
+    atomic_store(&c->crash_where, where_of_thread(c));
     atomic_store(&c->address, crash->address);
     atomic_store(&c->has_address, crash->has_address);
     copy(c->at, sizeof c->at, crash->at);

@@ -3,6 +3,7 @@ import json
 import os
 import re
 import signal
+import threading
 
 import pytest
 from lib import crash
@@ -133,6 +134,38 @@ def test_on_a_thread(crashing, case, name):
     for line in own, master:
         assert f'{name} in module "crash" 1.7, hook work on a thread, at ' in line
     assert len(crash.lines(s, "backtrace of")) == 1
+
+
+def test_on_a_thread_of_a_busy_worker(crashing):
+    """The loop goes on until the process is dead, in the code of another module: that one is not to blame."""
+    s = crashing(workers=1)
+    over = threading.Event()
+
+    def load():
+        while not over.is_set():
+            try:
+                with s.connect() as c:
+                    while not over.is_set():
+                        c.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+                        c.response()
+            except (EOFError, OSError):
+                pass
+    threads = [threading.Thread(target=load) for _ in range(4)]
+    for t in threads:
+        t.start()
+    try:
+        for number in range(5):
+            assert crash.hit(s, "/crash/thread?segv") == b""
+            wait_for(lambda n=number: len(crash.lines(s, r"worker 1 \(pid .* was killed by SIGSEGV")) > n)
+            wait_for(s.workers)
+    finally:
+        over.set()
+        for t in threads:
+            t.join()
+    said = crash.lines(s, r"worker 1 \(pid .* was killed by SIGSEGV")
+    assert all('in module "crash" 1.7, hook work on a thread, at crash.so+0x' in line for line in said), said
+    told = {m["name"]: m["crashes"] for m in json.loads(s.ctl("status", "--json").stdout)["modules"]}
+    assert told["crash"] == 5 and not any(n for name, n in told.items() if name != "crash"), told
 
 
 @pytest.mark.parametrize("case,status", [("exit", 0), ("exit3", 3)])

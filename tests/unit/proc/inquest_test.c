@@ -97,6 +97,7 @@ static void fill(const struct row *row)
     atomic_store(&s->generation, 3);
     atomic_store(&s->active, row->active);
     atomic_store(&s->crumb.where, row->module << 8 | row->hook);
+    atomic_store(&s->crumb.crash_where, row->reported ? row->module << 8 | row->hook : 0);
     atomic_store(&s->crumb.signal, row->reported);
     atomic_store(&s->crumb.has_address, row->address != 0);
     atomic_store(&s->crumb.address, row->address);
@@ -117,6 +118,34 @@ static void test_sentences(void **state)
             fail_msg("%s: wrong %d, by_module %d", rows[i].label, q.wrong, q.by_module);
     }
     print_message("rows: %zu\n", sizeof rows / sizeof *rows);
+}
+
+/* The process has reported from a thread of the pool, and its other threads went on until it was dead. */
+static void test_what_it_reported_itself(void **state)
+{
+    (void)state;
+    struct row row = {.slot = WORKER,
+                      .module = 2,
+                      .hook = CRUMB_HANDLER,
+                      .reported = SIGSEGV,
+                      .at = "sse.so+0x1"};
+    struct ipc_crumb *c = &region_slot(&region, WORKER)->crumb;
+    struct inquest q;
+
+    fill(&row);
+    atomic_store(&c->request, 0xab);
+    atomic_store(&c->crash_where, 1 << 8 | CRUMB_WORK);
+    inquest_open(&q, &region, WORKER, 4711, SIGSEGV);
+    assert_string_equal(q.how, "(pid 4711, generation 3) was killed by SIGSEGV in module \"sse\" "
+                               "1.0, hook work on a thread, at sse.so+0x1");
+    assert_int_equal(q.at.module, 1);
+    assert_true(q.by_module);
+    assert_string_equal(q.at.request, "");
+
+    atomic_store(&c->crash_where, 0);
+    inquest_open(&q, &region, WORKER, 4711, SIGSEGV);
+    assert_string_equal(q.how, "(pid 4711) was killed by SIGSEGV, at sse.so+0x1");
+    assert_false(q.by_module);
 }
 
 static bool has(const struct log_pair *pairs, size_t n, const char *key, const char *value)
@@ -172,6 +201,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sentences),
+        cmocka_unit_test(test_what_it_reported_itself),
         cmocka_unit_test(test_context),
     };
     return cmocka_run_group_tests(tests, begin, end);
