@@ -27,5 +27,6 @@ int main(void)
     }
     cst_close(t);
     assert(strstr(cst_check("./auth.so", "users = ann\n"), "is not name:password"));
+    assert(strstr(cst_check("./auth.so", "users = ann:a, bob:$6$salt$hash\n"), "the 2. one"));
     assert(strstr(cst_check("./auth.so", NULL), "users"));
 }
