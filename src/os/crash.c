@@ -34,7 +34,8 @@ static int backtrace(void **frames, int size)
 #define TOLD         16
 #define HANG_S       5
 
-static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+/* Not SIGXFSZ, which the server ignores: a log that may not grow is no reason to die. */
+static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
 
 struct object {
     uintptr_t low, high, base;
@@ -309,8 +310,8 @@ static bool is_handler(const struct sigaction *a)
            ((a->sa_flags & SA_SIGINFO) || (a->sa_handler != SIG_DFL && a->sa_handler != SIG_IGN));
 }
 
-/* A fault happens again when the handler returns, a signal that was sent has to be sent again; it stays blocked until
- * then. */
+/* Sent again, with all that was said of it, since not every fault happens again where the handler returns to. It stays
+ * blocked until then, so a core file shows the place. */
 static void die_of(int sig, siginfo_t *info, void *context)
 {
     const struct sigaction *old = before(sig);
@@ -321,7 +322,7 @@ static void die_of(int sig, siginfo_t *info, void *context)
             old->sa_handler(sig);
     }
     signal(sig, SIG_DFL);
-    if (!is_own_fault(info))
+    if (syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), sig, info) < 0)
         syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), sig);
 }
 

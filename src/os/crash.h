@@ -1,5 +1,5 @@
-/* crash.h - a process that gets a fault signal (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT) writes to the error log what
- * it knows, then dies of the same signal, as if nobody had looked: its parent sees it, and core files show the place.
+/* crash.h - a process that gets a fault signal (SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS) writes to
+ * the error log what it knows, then dies of the same signal, as if nobody had looked: its parent sees it, and core files show the place.
  *
  * Two lines: the sentence first, since taking the backtrace may be one fault too many for a process whose stack is spoilt.
  *

@@ -25,7 +25,8 @@ void quarantine_forget(struct ipc_module *m)
 
 static bool is_fault(int sig)
 {
-    return sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGABRT;
+    return sig == SIGSEGV || sig == SIGBUS || sig == SIGFPE || sig == SIGILL || sig == SIGABRT ||
+           sig == SIGTRAP || sig == SIGSYS || sig == SIGXFSZ;
 }
 
 bool quarantine_is_fault(int status, bool reported)

@@ -41,6 +41,8 @@ def report(s, process, number=1):
     ("fpe", "SIGFPE", rf"at (crash|libc)\.so[.\d]*\+{HEX}"),
     ("ill", "SIGILL", rf"at (crash|libc)\.so[.\d]*\+{HEX}"),
     ("abort", "SIGABRT", rf"at libc\.so\.6\+{HEX}"),
+    ("trap", "SIGTRAP", rf"at (crash|libc)\.so[.\d]*\+{HEX}"),
+    ("sys", "SIGSYS", rf"at libc\.so\.6\+{HEX}"),
     ("overflow", "SIGSEGV", rf"at crash\.so\+{HEX} \(address {HEX}\)"),
     ("nowhere", "SIGSEGV", rf"at 0x0, called from crash\.so\+{HEX} \(address 0x0\)"),
 ])

@@ -48,6 +48,15 @@ CRASHES static void ill(void)
 #endif
 }
 
+CRASHES static void trap(void)
+{
+#ifdef __x86_64__
+    __asm__ volatile("int3");
+#else
+    raise(SIGTRAP);
+#endif
+}
+
 CRASHES static int overflow(volatile int *p)
 {
     volatile char room[4096];
@@ -81,6 +90,10 @@ static void do_it(cs_str what)
         ill();
     else if (is(what, "abort"))
         abort();
+    else if (is(what, "trap"))
+        trap();
+    else if (is(what, "sys"))
+        raise(SIGSYS);
     else if (is(what, "overflow"))
         overflow(&zero);
     else if (is(what, "nowhere"))

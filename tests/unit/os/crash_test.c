@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -49,6 +50,24 @@ static void overflow(void)
 static void send_itself(void)
 {
     raise(SIGBUS);
+}
+
+static void trap(void)
+{
+    raise(SIGTRAP);
+}
+
+static void bad_call(void)
+{
+    raise(SIGSYS);
+}
+
+/* The kernel says so of a fault, and nothing is wrong with the instruction: as with memory that broke behind its back. */
+static void fault_once(void)
+{
+    siginfo_t info = {.si_signo = SIGBUS, .si_code = BUS_MCEERR_AO};
+    syscall(SYS_rt_tgsigqueueinfo, getpid(), syscall(SYS_gettid), SIGBUS, &info);
+    log_write_plain(LOG_LEVEL_ERROR, CS_S("went on"), NULL, 0);
 }
 
 static void *on_thread(void *arg)
@@ -105,7 +124,7 @@ static void explain_badly(struct crash *c)
 /* Of cmocka, and of a sanitizer. */
 static void forget_handlers(void)
 {
-    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
     for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
         signal(signals[i], SIG_DFL);
 }
@@ -170,6 +189,9 @@ static void test_faults(void **state)
          abort,
          SIGABRT,
          {"SIGABRT while testing, at libc.so", "backtrace of the SIGABRT: libc.so"}},
+        {"a breakpoint", trap, SIGTRAP, {"SIGTRAP while testing, at "}},
+        {"no such system call", bad_call, SIGSYS, {"SIGSYS while testing, at "}},
+        {"a fault that does not happen again", fault_once, SIGBUS, {"SIGBUS while testing, at "}},
         {"sent by itself", send_itself, SIGBUS, {"SIGBUS while testing, at "}},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -181,6 +203,8 @@ static void test_faults(void **state)
             fail_msg("%s: ended with %#x", rows[i].label, status);
         if (count("SIG") != 2)
             fail_msg("%s: more or less than two lines\n%s", rows[i].label, said);
+        if (strstr(said, "went on"))
+            fail_msg("%s: it goes on", rows[i].label);
         if (strstr(said, "sent by"))
             fail_msg("%s: nobody else did that\n%s", rows[i].label, said);
     }
