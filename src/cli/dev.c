@@ -98,13 +98,17 @@ static void remove_folder(void)
 }
 
 /* In /tmp anybody may have been there first. */
-static int make_folder(void)
+static bool folder_is_ours(void)
 {
     struct stat st;
 
-    if (mkdir(folder, 0700) < 0 &&
-        (errno != EEXIST || lstat(folder, &st) < 0 || !S_ISDIR(st.st_mode) ||
-         st.st_uid != geteuid() || st.st_mode & (S_IRWXG | S_IRWXO))) {
+    return lstat(folder, &st) == 0 && S_ISDIR(st.st_mode) && st.st_uid == geteuid() &&
+           !(st.st_mode & (S_IRWXG | S_IRWXO));
+}
+
+static int make_folder(void)
+{
+    if (mkdir(folder, 0700) < 0 && (errno != EEXIST || !folder_is_ours())) {
         fprintf(stderr,
                 "cserver: cannot use the folder %s for the pid file: %s; set TMPDIR to another "
                 "place\n",
@@ -118,11 +122,24 @@ static int make_folder(void)
 
 /* ---- One that runs already ---- */
 
+/* Connects to the one of this user, and tells nothing to anybody else. */
+static bool find_server(struct remote *r)
+{
+    unsigned uid, gid;
+    int pid;
+
+    return folder_is_ours() && client_open(&r->client, r->path) == 0 &&
+           sock_unix_peer(r->client.fd, &pid, &uid, &gid) == 0 && uid == geteuid();
+}
+
 /* Has it take the new module. False: there is none. */
 static bool reload(const struct options *o, int *code)
 {
-    struct remote r = {.o = o, .what = "reload", .path = file_join(folder, "control")};
-    bool there = client_open(&r.client, r.path) == 0;
+    struct remote r = {.o = o,
+                       .what = "reload",
+                       .path = file_join(folder, "control"),
+                       .client = {.fd = -1, .pidfd = -1}};
+    bool there = find_server(&r);
 
     if (there) {
         *code = remote_ask(&r, r.what, remote_limit(o, REMOTE_LIMIT_MS));
@@ -136,9 +153,9 @@ static bool reload(const struct options *o, int *code)
 /* ---- The settings ---- */
 
 /* A value as it has to be written: a path may have any byte in it. */
-static void add_quoted(struct buf *out, const char *value)
+static void add_value(struct buf *out, const char *key, const char *value)
 {
-    buf_add_char(out, '"');
+    buf_printf(out, "%s = \"", key);
     for (; *value; value++) {
         if (*value == '"' || *value == '\\')
             buf_add_char(out, '\\');
@@ -149,6 +166,14 @@ static void add_quoted(struct buf *out, const char *value)
     buf_add_z(out, "\"\n");
 }
 
+static void add_file(struct buf *out, const char *key, const char *name)
+{
+    char *path = file_join(folder, name);
+
+    add_value(out, key, path);
+    free(path);
+}
+
 /* A module that answers gets all requests. One that only looks at them or changes them gets the files of this folder to do
  * so with. */
 static void write_settings(struct buf *out, const struct inspection *i, const char *file,
@@ -156,16 +181,15 @@ static void write_settings(struct buf *out, const struct inspection *i, const ch
 {
     buf_add_z(out, "[server]\nworkers = 1\nmax_workers = 1\nlog_level = debug\nerror_log = stderr\n"
                    "access_log = stdout\nmodule_debug = on\n");
-    buf_printf(out, "pid_file = %s/pid\ncontrol = %s/control\n", folder, folder);
-    buf_add_z(out, "[listen:dev]\naddress = ");
-    add_quoted(out, address);
-    buf_printf(out, "[module:%s]\nfile = ", i->name);
-    add_quoted(out, file);
+    add_file(out, "pid_file", "pid");
+    add_file(out, "control", "control");
+    buf_add_z(out, "[listen:dev]\n");
+    add_value(out, "address", address);
+    buf_printf(out, "[module:%s]\n", i->name);
+    add_value(out, "file", file);
     buf_add_z(out, "[site:dev]\n");
-    if (!i->handles) {
-        buf_add_z(out, "root = ");
-        add_quoted(out, here);
-    }
+    if (!i->handles)
+        add_value(out, "root", here);
     if (i->used && !i->handles)
         buf_printf(out, "use = %s\n", i->name);
     if (i->handles)

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import textwrap
@@ -472,6 +473,41 @@ def test_dev_takes_a_rebuilt_module_on_sighup_and_leaves_nothing(stage, folder):
     finally:
         del stage.env["TMPDIR"]
     assert not [n for n in os.listdir(folder) if n.startswith("cserver-dev-")]
+
+
+def test_dev_in_a_folder_with_any_name(stage, folder):
+    odd = os.path.join(folder, 'a "${b}" ;c')
+    os.mkdir(odd)
+    so, port = compile_to(odd, "plain", PLAIN), free_port()
+    stage.env["TMPDIR"] = odd
+    try:
+        with Running(stage, odd, "--dev", so, "-l", str(port)) as s:
+            assert s.answer(port) == (200, "ok\n")
+            assert good(stage.cserver(folder, "--dev", so, "-l", str(port)))
+    finally:
+        del stage.env["TMPDIR"]
+
+
+def test_dev_speaks_to_no_stranger(stage, folder):
+    """A folder that others may write to: whoever has made the socket in it is not asked."""
+    stage.env["TMPDIR"] = folder
+    try:
+        so, port = compile_to(folder, "plain", PLAIN), free_port()
+        with Running(stage, folder, "--dev", so, "-l", str(port)) as s:
+            s.answer(port)
+            name, = (n for n in os.listdir(folder) if n.startswith("cserver-dev-"))
+        os.mkdir(os.path.join(folder, name))
+        os.chmod(os.path.join(folder, name), 0o777)
+        with socket.socket(socket.AF_UNIX) as stranger:
+            stranger.bind(os.path.join(folder, name, "control"))
+            stranger.listen()
+            stranger.setblocking(False)
+            done = stage.cserver(folder, "--dev", so, "-l", str(port))
+            with pytest.raises(BlockingIOError):
+                stranger.accept()
+        assert done.returncode == 1 and "it is not this user's alone" in done.stderr
+    finally:
+        del stage.env["TMPDIR"]
 
 
 def test_dev_of_a_module_without_a_handler(stage, folder):
