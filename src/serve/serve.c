@@ -153,8 +153,9 @@ void serve_count(const struct serve *s, unsigned *connections, unsigned *busy)
 
 void serve_cut(struct serve *s)
 {
-    LIST_EACH(it, &s->conns)
-    conn_close(CONTAINER_OF(it, struct conn, node));
+    struct list *node;
+    while ((node = list_first(&s->conns))) /* what the end of one calls may end others */
+        conn_close(CONTAINER_OF(node, struct conn, node));
     access_log_flush(s->access, s);
 }
 

@@ -561,3 +561,63 @@ def test_a_worker_that_dies_takes_its_streams_with_it(begin):
     with subscribe(s, "/s/all") as c:
         publish(s, "all", 1)
         numbers(c, "all", 1)
+
+
+PEERS = """
+    #include <cserver/cserver.h>
+    static cs_group *group;
+    static cs_stream *peer;
+    static int worker_start(cs_proc *p)
+    {
+        group = cs_group_new(p, .high_water = 1000);
+        return group ? CS_OK : CS_ERROR;
+    }
+    static void on_close(cs_stream *s, void *arg)
+    {
+        (void)arg;
+        peer = s == peer ? NULL : peer;
+    }
+    static void bye(void *arg)
+    {
+        static const char words[2000];
+        (void)arg;
+        if (!peer)
+            return;
+        cs_stream_send(peer, ((cs_str){words, sizeof words}));
+        cs_group_send(group, "bye\\n");
+        cs_stream_close(peer);
+    }
+    static int handler(cs_req *r)
+    {
+        if (cs_info(r)->query.n) {
+            cs_on_close(r, bye, NULL);
+            cs_start(r, 200, NULL, -1);
+            cs_send(r, CS_S("one\\n"), 0);
+            return CS_PENDING;
+        }
+        peer = cs_detach(r, 200);
+        cs_stream_on_close(peer, on_close, NULL);
+        cs_stream_send(peer, "two\\n");
+        return cs_group_join(group, peer);
+    }
+    CS_MODULE(.name = "peers", .version = "1.0", .help = "Two that know each other.",
+              .worker_start = worker_start, .handler = handler);
+"""
+
+
+def test_the_end_of_one_ends_the_next(serve, folder):
+    """All are cut in one go. The first one's last words find that the second has been reset meanwhile."""
+    build_module(folder, "peers", PEERS)
+    s = serve(f"[module:peers]\nfile = {folder}/peers.so\n[route:peers]\nmatch = /\nhandler = peers\n", server={"workers": 1})
+    old = s.workers()[0]
+    with s.connect() as one, s.connect() as two:
+        ask(one, "/?first")
+        one.until(b"one\n")
+        ask(two, "/")
+        two.until(b"two\n")
+        os.kill(old, signal.SIGSTOP)
+        os.kill(old, signal.SIGINT)
+        two.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        two.close()
+        os.kill(old, signal.SIGCONT)
+        wait_for(lambda: old not in s.workers(), LIMIT, "the worker has not ended")
