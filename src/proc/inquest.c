@@ -97,14 +97,15 @@ void inquest_judge(struct master *m, const struct inquest *q)
         put_into_quarantine(m, module);
 }
 
-void inquest_switch(struct master *m)
+/* Those between have not gone live. */
+void inquest_switch(struct master *m, uint32_t before)
 {
     for (unsigned i = 1; i < IPC_MODULES; i++) {
         struct ipc_module *module = &m->region.modules[i];
         uint32_t until = atomic_load(&module->quarantined);
 
         quarantine_forget(module);
-        if (until > 0 && until + 1 == m->live->number)
+        if (until > 0 && until == before)
             log_info("the module \"%s\" is no longer in quarantine", module->name);
     }
 }

@@ -27,7 +27,7 @@ void inquest_log(const struct inquest *q, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* Counts it against the module, which may be one crash too many; when all else that follows from the death is done. */
 void inquest_judge(struct master *m, const struct inquest *q);
-/* Other settings have gone live: all modules may try again. */
-void inquest_switch(struct master *m);
+/* Other settings have gone live, after those of the generation `before`: all modules may try again. */
+void inquest_switch(struct master *m, uint32_t before);
 
 #endif

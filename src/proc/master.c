@@ -224,7 +224,7 @@ void master_switch(struct master *m, struct generation *next)
     respawn_calm(&m->respawn);
     m->workers_fail = false;
     succession_switch(m);
-    inquest_switch(m);
+    inquest_switch(m, old->number);
     m->paused = false;
     m->announced = true;
     if (!m->serving) {

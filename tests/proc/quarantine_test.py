@@ -167,6 +167,22 @@ def test_a_reload_that_fails_lifts_nothing(booming):
     assert module(s, "boom")["quarantined"] is True
 
 
+def test_lifted_after_a_rollout_that_failed(booming):
+    """It had a number too."""
+    s = booming()
+    boom_until_quarantined(s)
+    good = s.read("conf/cserver.ini")
+    so = crash.build(s.path("conf"))
+    s.write("conf/cserver.ini", good + f"\n[module:crash]\nfile = {so}\nstart = segv\n[route:x]\nmatch = /x\nhandler = crash\n")
+    assert s.ctl("reload").returncode != 0
+    s.write("conf/cserver.ini", good)
+    assert s.ctl("reload").returncode == 0
+    assert len(crash.lines(s, 'the module "boom" is no longer in quarantine')) == 1
+    assert module(s, "boom")["quarantined"] is False
+    assert s.ctl("reload").returncode == 0
+    assert len(crash.lines(s, 'the module "boom" is no longer in quarantine')) == 1
+
+
 def test_more_crashes_allowed(booming):
     s = booming(quarantine=5)
     boom_until_quarantined(s, 5)
