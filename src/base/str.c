@@ -100,6 +100,18 @@ size_t str_utf8_next(cs_str s)
     return n;
 }
 
+cs_str str_utf8_whole(cs_str s)
+{
+    unsigned char lo, hi;
+    for (size_t back = 1; back <= 3 && back <= s.n; back++) {
+        unsigned char c = (unsigned char)s.p[s.n - back];
+        if (c >= 0x80 && c <= 0xbf)
+            continue;
+        return c > 0xbf && utf8_lead(c, &lo, &hi) > back ? (cs_str){s.p, s.n - back} : s;
+    }
+    return s;
+}
+
 bool str_is_utf8(cs_str s)
 {
     while (s.n) {

@@ -52,6 +52,9 @@ bool str_to_u64(cs_str s, uint64_t max, uint64_t *out);
 /* Length (1..4) of the well-formed UTF-8 sequence that s begins with; 0 if there is none. */
 size_t str_utf8_next(cs_str s);
 
+/* Without the beginning of a character that it ends with, if it was cut there; other bytes stay as they are. */
+cs_str str_utf8_whole(cs_str s);
+
 /* Is it well-formed UTF-8 (no overlong forms, no surrogates, up to U+10FFFF)? */
 bool str_is_utf8(cs_str s);
 

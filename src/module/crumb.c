@@ -70,6 +70,8 @@ const char *crumb_hook_name(enum crumb_hook hook)
         "a stream's callback",
         "release",
         "a zone's init or recover",
+        "a request's timer",
+        "done of cs_offload",
     };
     return hook < CRUMB_HOOKS ? names[hook] : "?";
 }

@@ -39,6 +39,8 @@ enum crumb_hook {
     CRUMB_STREAM, /* callbacks, on_save and on_adopt of streams */
     CRUMB_RELEASE,
     CRUMB_ZONE, /* init and recover */
+    CRUMB_REQ_TIMER,
+    CRUMB_REQ_DONE, /* of cs_offload */
     CRUMB_HOOKS
 };
 

@@ -14,12 +14,13 @@ static uint64_t get(const _Atomic uint64_t *n)
     return atomic_load_explicit(n, memory_order_relaxed);
 }
 
-/* What is there may not end. */
+/* What is there may not end, or have been cut anywhere. */
 static void copy(char *to, size_t size, const char *from)
 {
     struct note t = note_on(to, size);
+    cs_str text = {from, strnlen(from, size - 1)};
 
-    note_add_str(&t, (cs_str){from, strnlen(from, size - 1)});
+    note_add_str(&t, text.n == size - 1 ? str_utf8_whole(text) : text);
 }
 
 static void copy_number(char *to, size_t size, uint64_t n, void (*add)(struct note *t, uint64_t n))
@@ -31,7 +32,8 @@ static void copy_number(char *to, size_t size, uint64_t n, void (*add)(struct no
 
 static bool is_of_request(unsigned hook)
 {
-    return hook >= CRUMB_ACCESS && hook <= CRUMB_ON_CLOSE;
+    return (hook >= CRUMB_ACCESS && hook <= CRUMB_ON_CLOSE) || hook == CRUMB_REQ_TIMER ||
+           hook == CRUMB_REQ_DONE;
 }
 
 static void read_module(struct whereabouts *w, const struct region *r)

@@ -213,7 +213,7 @@ static void on_request_timer(struct timer *t)
     r->spare_timers = q;
     if (!request_may_call(r, q->module))
         return;
-    uint32_t was = request_enter(r, q->module, CRUMB_TIMER);
+    uint32_t was = request_enter(r, q->module, CRUMB_REQ_TIMER);
     q->cb(request_public(r), q->arg);
     crumb_leave(was);
 }

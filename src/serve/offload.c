@@ -21,7 +21,7 @@ static void call_done(struct request *r, const struct request_job *q)
 {
     if (!request_may_call(r, q->job.module))
         return;
-    uint32_t was = request_enter(r, q->job.module, CRUMB_DONE);
+    uint32_t was = request_enter(r, q->job.module, CRUMB_REQ_DONE);
     q->done(request_public(r), q->job.arg);
     crumb_leave(was);
 }

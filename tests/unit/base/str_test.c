@@ -275,16 +275,39 @@ static void test_distance_long(void **state)
     assert_int_equal(str_distance((cs_str){a, 400}, (cs_str){a, 400}, 2), 0);
 }
 
+static void test_utf8_whole(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t n;
+    } rows[] = {
+        {"", 0},
+        {"abc", 3},
+        {"a\xc3\xa4", 3},
+        {"a\xc3", 1},
+        {"\xe2\x82\xac", 3},
+        {"a\xe2\x82", 1},
+        {"a\xe2", 1},
+        {"\xf0\x9f\x98\x80", 4},
+        {"a\xf0\x9f\x98", 1},
+        {"\xf0\x9f\x98", 0},
+        {"a\xff", 2},
+        {"\x80\x80\x80\x80", 4},
+        {"\x80", 1},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(str_utf8_whole(str_of(rows[i].text)).n, rows[i].n);
+    print_message("rows: %zu\n", sizeof rows / sizeof *rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_split),
-        cmocka_unit_test(test_trim),
-        cmocka_unit_test(test_to_u64),
-        cmocka_unit_test(test_compare),
-        cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_distance),
-        cmocka_unit_test(test_distance_random),
+        cmocka_unit_test(test_split),         cmocka_unit_test(test_trim),
+        cmocka_unit_test(test_to_u64),        cmocka_unit_test(test_compare),
+        cmocka_unit_test(test_utf8),          cmocka_unit_test(test_utf8_whole),
+        cmocka_unit_test(test_distance),      cmocka_unit_test(test_distance_random),
         cmocka_unit_test(test_distance_long),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

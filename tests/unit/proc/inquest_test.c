@@ -178,6 +178,16 @@ static void test_context(void **state)
     assert_int_equal(strlen(w.path), sizeof c.path - 1);
     assert_true(has(pairs, n, "topic", NULL));
 
+    memcpy(c.path + sizeof c.path - 3, "\xe2\x82\xac", 3); /* cut in the midst of a character */
+    whereabouts_read(&w, &region, &c);
+    assert_int_equal(strlen(w.path), sizeof c.path - 3);
+    for (uint32_t hook = CRUMB_REQ_TIMER; hook <= CRUMB_REQ_DONE; hook++) {
+        atomic_store(&c.where, 1 << 8 | hook);
+        whereabouts_read(&w, &region, &c);
+        n = whereabouts_pairs(&w, pairs);
+        assert_true(has(pairs, n, "route", "news"));
+    }
+
     atomic_store(&c.where, 1 << 8 | CRUMB_ON_MESSAGE);
     whereabouts_read(&w, &region, &c);
     n = whereabouts_pairs(&w, pairs);
