@@ -187,7 +187,7 @@ static void replace(struct master *m, struct worker *w, const struct respawn_dea
         return;
     }
     if (!respawn_died(&m->respawn, d)) {
-        if (q->by_module)
+        if (whereabouts_in_module(&q->at))
             inquest_log(q, "worker %d %s", worker_number(w), q->how);
         start_later(m, w, q->short_how); /* the pid would make each line another */
         return;

@@ -313,7 +313,7 @@ static void judge(struct master *m, const struct respawn_death *d, const struct 
     } else if (respawn_died(&p->respawn, d)) {
         inquest_log(q, "the primary %s: starting another", q->how);
     } else {
-        if (q->by_module)
+        if (whereabouts_in_module(&q->at))
             inquest_log(q, "the primary %s", q->how);
         start_later(m, q->short_how);
     }

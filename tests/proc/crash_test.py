@@ -1,4 +1,5 @@
 """A module crashes: what the process says of itself, and what the master says of it."""
+import getpass
 import json
 import os
 import re
@@ -108,6 +109,27 @@ def test_in_a_timer(crashing):
     assert "was killed by SIGSEGV" in master and "hook a timer" in master
 
 
+@pytest.mark.parametrize("path,hook", [("req_timer", "a request's timer"), ("req_done", "done of cs_offload")])
+def test_later_in_a_request(crashing, path, hook):
+    """Another request has been there meanwhile: which one it is must be told."""
+    s = crashing(workers=1)
+    assert b" 200 " in crash.hit(s, "/crash/other")
+    assert crash.hit(s, f"/crash/{path}?segv") == b""
+    own, master = report(s, r"worker \d")
+    for line in own, master:
+        assert f"hook {hook}, at crash.so+0x" in line
+        assert re.search(rf" request_id=[0-9a-f]{{16}} route=crash path=/crash/{path}$", line)
+
+
+def test_a_path_that_is_too_long(crashing):
+    """It ends where a character does."""
+    s = crashing()
+    crash.hit(s, "/crash/" + "%C3%A4" * 60 + "?segv")
+    own, master = report(s, r"worker \d")
+    for line in own, master:
+        assert line.endswith(" path=/crash/" + "\N{LATIN SMALL LETTER A WITH DIAERESIS}" * 28), line
+
+
 def test_in_on_message(crashing):
     s = crashing()
     assert b" 200 " in crash.hit(s, "/crash/workers?abort")
@@ -189,6 +211,18 @@ def test_killed_from_outside_in_a_module(crashing):
     line = crash.lines(s, "was killed by SIGKILL")[0]
     assert 'in module "crash" 1.7, hook handler; 1 connection lost: starting another' in line and "warn" in line
     assert json.loads(s.ctl("status", "--json").stdout)["modules"][0]["crashes"] == 0
+
+
+def test_killed_in_a_start_hook(serve, so, tmp_path):
+    """Where the next start has to wait, the hook is named all the same, though nobody knows whose fault it is."""
+    mark = tmp_path / "die"
+    s = serve(crash.SETTINGS.format(so=so).replace("[route:crash]", f"start = {mark}\n[route:crash]"), env=crash.QUIET,
+              server={"workers": 1, "user": getpass.getuser()})
+    mark.write_text("")
+    s.signal(signal.SIGKILL, s.workers()[0])
+    wait_for(lambda: crash.lines(s, "at its start; the next start is tried"))
+    assert re.search(r'warn master\[\d+\]: worker 1 \(pid \d+, generation 1\) was killed by SIGKILL in module "crash" 1\.7, '
+                     r"hook worker_start$", s.log(), re.M), s.log()
 
 
 def test_outside_of_modules(crashing):

@@ -1,5 +1,6 @@
 /* Ways to die, and to stand still: /crash?CASE does it in the handler, /crash/timer?CASE in a timer, /crash/workers?CASE in
- * on_message of all workers, /crash/primary?CASE in that of the primary, /crash/thread?CASE on a thread of the pool. The
+ * on_message of all workers, /crash/primary?CASE in that of the primary, /crash/thread?CASE on a thread of the pool,
+ * /crash/req_timer?CASE in a timer of the request, /crash/req_done?CASE in done of cs_offload. The
  * setting `start` does it in worker_start. */
 #include <cserver/cserver.h>
 #include <signal.h>
@@ -77,10 +78,19 @@ static int is(cs_str s, const char *word)
     return s.n == strlen(word) && !memcmp(s.p, word, s.n);
 }
 
+/* Where there is such a file, once. */
+static void die_by_file(cs_str path)
+{
+    if (unlink(path.p) == 0)
+        raise(SIGKILL);
+}
+
 static void do_it(cs_str what)
 {
     volatile int zero = 0;
-    if (is(what, "segv"))
+    if (what.n && *what.p == '/')
+        die_by_file(what);
+    else if (is(what, "segv"))
         segv();
     else if (is(what, "bus"))
         bus();
@@ -149,6 +159,17 @@ static void done(cs_req *r, void *arg)
     cs_text(r, 200, "alive\n");
 }
 
+static void nothing(void *arg)
+{
+    (void)arg;
+}
+
+static void later(cs_req *r, void *arg)
+{
+    do_it(*(cs_str *)arg);
+    cs_text(r, 200, "alive\n");
+}
+
 static int handler(cs_req *r)
 {
     cs_str path = cs_info(r)->path, query = cs_info(r)->query;
@@ -164,6 +185,13 @@ static int handler(cs_req *r)
         cs_str *what = cs_alloc(r, sizeof *what);
         *what = query;
         return cs_offload(r, work, done, what) == CS_OK ? CS_PENDING : 500;
+    } else if (is(path, "/crash/req_timer") || is(path, "/crash/req_done")) {
+        cs_str *what = cs_alloc(r, sizeof *what);
+        *what = query;
+        return (is(path, "/crash/req_done") ? cs_offload(r, nothing, later, what) : cs_req_after(r, 1, later, what)) ==
+                       CS_OK
+                   ? CS_PENDING
+                   : 500;
     } else {
         do_it(query);
     }
