@@ -32,7 +32,7 @@ DUTY = """
     static int on_primary(cs_proc *p)
     {
         const settings *s = cs_module_conf(p);
-        if (access(s->hangs.p, F_OK) == 0) linger();
+        if (access(s->hangs.p, F_OK) == 0) { cs_log(CS_INFO, "hangs, pid %d", (int)getpid()); linger(); }
         if (access(s->fails.p, F_OK) == 0) return CS_ERROR;
         cs_log(CS_INFO, "on duty: %.*s, pid %d, generation %u, incarnation %u", CS_F(s->word), (int)getpid(),
                cs_self()->generation, cs_self()->incarnation);
@@ -313,6 +313,7 @@ def test_killed_while_it_starts(server):
     open(s.path("hangs"), "w", encoding="ascii").close()
     s.signal(signal.SIGKILL, s.first)
     second = wait_for(lambda: s.primary() if s.primary() != s.first else None)
+    s.log_has(f"hangs, pid {second}")
     os.unlink(s.path("hangs"))
     s.signal(signal.SIGKILL, second)
     settled(s, second)
@@ -493,6 +494,7 @@ def test_reload_while_it_hangs(server):
     open(s.path("hangs"), "w", encoding="ascii").close()
     s.signal(signal.SIGKILL, s.first)
     second = wait_for(lambda: s.primary() if s.primary() != s.first else None)
+    s.log_has(f"hangs, pid {second}")
     os.unlink(s.path("hangs"))
     begin = time.monotonic()
     assert s.ctl("reload").returncode == 0
