@@ -38,7 +38,7 @@ static _Noreturn void child_main(void (*work)(void *arg, struct buf *out), void 
     _exit(0);
 }
 
-/* False at the end of the pipe, or when the time is over. */
+/* False at the end of the pipe, when there is too much, or when the time is over. */
 static bool take(struct aside *a, int fd, uint64_t until)
 {
     uint64_t now = clock_us_now() / 1000;
@@ -57,13 +57,17 @@ static bool take(struct aside *a, int fd, uint64_t until)
 
 static void judge(struct aside *a, int status, bool late)
 {
-    a->whole = a->out.n > 0 && a->out.p[a->out.n - 1] == LAST_BYTE;
+    bool much = a->out.n > MOST_BYTES;
+
+    a->whole = !much && a->out.n > 0 && a->out.p[a->out.n - 1] == LAST_BYTE;
     if (a->whole)
         a->out.p[--a->out.n] = '\0';
     else
         buf_clear(&a->out);
     if (late)
         snprintf(a->how, sizeof a->how, "did not end within %d s", LIMIT_MS / 1000);
+    else if (much)
+        snprintf(a->how, sizeof a->how, "had more than %u MB to say", MOST_BYTES >> 20);
     else
         child_end_text(status, a->how, sizeof a->how);
 }
@@ -77,8 +81,8 @@ static void wait_for_it(struct aside *a, pid_t pid, int fd)
     while (take(a, fd, until))
         continue;
     late = clock_us_now() / 1000 >= until;
-    if (late)
-        kill(pid, SIGKILL);
+    if (late || a->out.n > MOST_BYTES)
+        kill(pid, SIGKILL); /* it may wait for somebody to read */
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
     judge(a, status, late);
