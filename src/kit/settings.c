@@ -5,6 +5,7 @@
 #include "module/counter.h"
 #include "module/post.h"
 #include "module/zone.h"
+#include "os/fd.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +64,8 @@ static bool load_modules(struct kit_settings *s, const struct kit_wish *wish)
 {
     s->n = wish->nfiles + 1;
     s->modules = mem_alloc(s->n * sizeof *s->modules);
+    for (size_t i = 0; i < s->n; i++)
+        s->modules[i].fd = -1;
     s->descs = mem_alloc(s->n * sizeof *s->descs);
     s->refs = mem_alloc(s->n * sizeof *s->refs);
     for (size_t i = 0; i < wish->nfiles; i++)
@@ -195,7 +198,9 @@ void kit_settings_free(struct kit_settings *s)
     }
     conf_free(s->conf);
     conf_text_free(s->text);
+    /* The modules stay loaded, since threads and callbacks of theirs may be left. */
     for (size_t i = 0; i + 1 < s->n; i++) {
+        fd_close(&s->modules[i].fd);
         free(s->modules[i].name);
         free(s->modules[i].path);
     }

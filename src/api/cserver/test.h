@@ -71,7 +71,8 @@ typedef struct cst_opts {
 /* Loads the module, runs on_config, and starts the process (worker_start or primary_start). */
 #define cst_open(...) cst_open_opts(&(const cst_opts){.size = sizeof(cst_opts), .module = __VA_ARGS__})
 struct cst *cst_open_opts(const cst_opts *opts);
-/* The stop hook, then the end of all connections, timers and waiting messages. */
+/* The stop hook, then the end of all connections, timers and waiting messages. What stays is the module in memory: each
+ * cst_open, cst_worker, cst_primary and cst_check loads it anew, and none is unloaded before the program ends. */
 void cst_close(struct cst *t);
 
 /* What `cserver -t` says of such settings, as cst_open takes them: NULL when they are good, else the report. It is valid

@@ -1,6 +1,7 @@
 /* What <cserver/test.h> promises, each call of it, with the modules probe.c and guard.c beside this file. */
 #include <cserver/test.h>
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -778,6 +779,33 @@ static int run_apart(void (*run)(void), char *said, size_t room)
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
 }
 
+static size_t count_descriptors(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    size_t n = 0;
+
+    assert_non_null(d);
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}
+
+/* Any number of them may be opened, one after the other. */
+static void test_descriptors(void **state)
+{
+    (void)state;
+    cst_close(t);
+    const size_t before = count_descriptors();
+    for (int i = 0; i < 5; i++) {
+        cst_close(cst_open("./probe.so"));
+        assert_non_null(cst_check("./probe.so", "greeting = bad\n"));
+        assert_non_null(cst_check("./nothing.so", NULL));
+    }
+    assert_int_equal(count_descriptors(), before);
+    t = cst_open("./probe.so");
+}
+
 static void test_ends(void **state)
 {
     static const struct {
@@ -898,6 +926,7 @@ int main(void)
         TEST(test_move),
         TEST(test_ends),
         TEST(test_log),
+        TEST(test_descriptors),
     };
     go_to_own_folder();
     make_root();
