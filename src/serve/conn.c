@@ -411,7 +411,7 @@ static void await(struct conn *c)
 {
     const struct conf_limits *l = c->serve->limits;
     struct request *r = c->current;
-    if (c->blocked) {
+    if (conn_must_wait(c)) {
         if (c->wait != CONN_WAIT_WRITE || c->progress) {
             set_deadline(c, CONN_WAIT_WRITE, look_ms(l->write_timeout));
             c->silent = 0;
@@ -442,7 +442,7 @@ static void watch(struct conn *c, bool unwanted_fired)
         events = EPOLLIN;
     else if (unwanted_fired || c->eof)
         events = 0;
-    if (c->blocked)
+    if (conn_must_wait(c))
         events |= EPOLLOUT;
     if (!events)
         events = EPOLLERR; /* nothing but the end of the connection, which always comes */
@@ -484,7 +484,7 @@ static void run(struct conn *c)
     bool more = true;
     c->running = true;
     while (more && !c->broken) {
-        while (!c->blocked && c->ahead < AHEAD_MAX && step(c))
+        while (!conn_must_wait(c) && c->ahead < AHEAD_MAX && step(c))
             ;
         if (out_flush(c) != OUT_DONE)
             break;
@@ -498,7 +498,7 @@ static void run(struct conn *c)
         run_feed(c);
     else if (!c->first && (c->last_one || (c->eof && !c->current)))
         finish(c);
-    else if (c->eof && !c->blocked && c->current &&
+    else if (c->eof && !conn_must_wait(c) && c->current &&
              (c->current->reading || body_hungry(c->current)))
         conn_close(c);
     else {
@@ -522,7 +522,7 @@ void conn_wake(struct conn *c)
 
 void conn_push(struct conn *c)
 {
-    if (!c->running && !c->closed && !c->broken && !c->first && !c->blocked)
+    if (!c->running && !c->closed && !c->broken && !c->first && !conn_must_wait(c))
         run_feed(c);
 }
 

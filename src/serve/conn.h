@@ -60,7 +60,8 @@ struct conn {
     bool running;   /* inside conn_run: callbacks need not wake it */
     bool eof;       /* the client sends no more */
     bool broken;    /* reading or writing failed: nothing can be sent */
-    bool blocked;   /* the socket is full */
+    bool blocked;   /* the socket is full: it has said so */
+    bool paused;    /* its turn is over: the socket may take more in the next one */
     bool last_one;  /* no request after the current one */
     bool unread;    /* there may be input that nobody will read: linger when closing */
     bool progress;  /* bytes have left since the write deadline was set */
@@ -108,6 +109,12 @@ bool conn_is_idle(const struct conn *c);
 
 /* Takes the first request off the queue and ends it: its answer has left. */
 void conn_pop(struct conn *c);
+
+/* Has it something to send for which it waits, for the socket or for the next turn? */
+static inline bool conn_must_wait(const struct conn *c)
+{
+    return c->blocked || c->paused;
+}
 
 /* The peer's address as text; lives as long as the connection. */
 cs_str conn_client(struct conn *c);

@@ -141,11 +141,13 @@ enum out_result feed_flush(struct feed *f)
     size_t bytes;
     if (!f->n)
         return OUT_DONE;
-    c->blocked = false;
+    c->blocked = c->paused = false;
     while (f->n) {
         int n = gather(f, v, &bytes);
-        if (c->sent - start >= TURN)
-            return blocked(f);
+        if (c->sent - start >= TURN) {
+            c->paused = true;
+            return OUT_BLOCKED;
+        }
         ssize_t sent = stream_send(&c->stream, v, n);
         if (sent == -EAGAIN)
             return blocked(f);
@@ -179,7 +181,7 @@ int feed_send(struct feed *f, cs_str data)
         memcpy(m->data, data.p, data.n);
         feed_push(f, m);
         feed_msg_release(m);
-        if (f->conn && !f->conn->blocked)
+        if (f->conn && !conn_must_wait(f->conn))
             conn_wake(f->conn);
     }
     return f->queued > FEED_HIGH_WATER ? CS_AGAIN : CS_OK;

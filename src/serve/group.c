@@ -56,7 +56,8 @@ bool group_has_ended(const struct group *g)
 
 /* ---- One stream ---- */
 
-/* Is it slow? What can leave leaves first. Whoever has not been sent anything yet is not. */
+/* Is it slow? What can leave leaves first. It is not before its socket has said that it is full, which it may not have
+ * been asked yet. */
 static bool is_full(const struct group *g, struct feed *f)
 {
     if (f->queued < g->high_water || !f->conn)

@@ -173,12 +173,12 @@ enum out_result out_flush(struct conn *c)
 {
     struct batch b;
     uint64_t start = c->sent;
-    c->blocked = false;
+    c->blocked = c->paused = false;
     for (;;) {
         settle(c, 0);
         gather(c, &b);
         if (c->sent - start >= OUT_TURN && (b.n || b.file_owner)) {
-            c->blocked = true; /* and writable: it comes back in the next turn */
+            c->paused = true; /* and writable: it comes back in the next turn */
             return OUT_BLOCKED;
         }
         if (b.n) {

@@ -37,7 +37,7 @@ struct conn;
 
 enum out_result {
     OUT_DONE,    /* everything queued has left */
-    OUT_BLOCKED, /* the socket is full */
+    OUT_BLOCKED, /* the socket is full, or the turn is over */
     OUT_BROKEN   /* the peer has gone, or a file was cut short */
 };
 

@@ -189,6 +189,18 @@ def test_a_burst_before_the_head_has_left(one):
     gone(one)
 
 
+def test_a_history_of_more_than_a_turn(one):
+    """The turn of the stream is over when its group comes to it: that makes nobody slow. Only the socket may say so, which
+    depends on how fast it is emptied."""
+    def has_joined():
+        with one.connect() as c, contextlib.suppress(EOFError, ConnectionError):
+            assert "200 OK" in ask(c, "/s/history")
+            return c.until(b"joined\n") == b"h" * 2000000 + b"joined\n"
+        return False
+    assert any(has_joined() for _ in range(20))
+    gone(one, "closing")
+
+
 def test_chunked_body_then_stream(one):
     with one.connect() as c:
         c.send(b"POST /s/body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n")

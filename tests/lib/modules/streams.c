@@ -234,6 +234,18 @@ static int moved(cs_req *r)
     return CS_OK;
 }
 
+/* More than a stream sends in one turn, and then a message of its group. */
+static int history(cs_req *r)
+{
+    static char text[20000];
+    cs_stream *s = detach(r, NULL);
+    memset(text, 'h', sizeof text);
+    for (int i = 0; i < 100; i++)
+        cs_stream_send(s, ((cs_str){text, sizeof text}));
+    expect(cs_group_join(groups[CLOSING], s) == CS_OK, "join with a history");
+    return cs_group_send(groups[CLOSING], "joined\n");
+}
+
 static void on_request_close(void *arg)
 {
     (void)arg;
@@ -341,6 +353,8 @@ static int handler(cs_req *r)
         return finite(r);
     if (ends_in(path, "nudge"))
         return nudge(r);
+    if (ends_in(path, "history"))
+        return history(r);
     if (ends_in(path, "moved"))
         return moved(r);
     if (ends_in(path, "not_allowed"))

@@ -3,8 +3,10 @@
 #include "serve/group.h"
 
 #include "base/clock.h"
+#include "serve/conn.h"
 
 #include <setjmp.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -263,6 +265,46 @@ static void test_queue(void **state)
     assert_ptr_equal(m->feed->queue, m->feed->few);
 }
 
+static void test_slow(void **state)
+{
+    static const struct {
+        const char *label;
+        bool head, blocked, paused, slow;
+    } rows[] = {
+        {"the socket is full", false, true, false, true},
+        {"its turn is over", false, false, true, false},
+        {"its head has not left", true, false, false, false},
+        {"its head has not left, and the turn is over", true, false, true, false},
+        {"its head has not left: the socket is full", true, true, false, true},
+    };
+    static const cs_group_opts opts = {.size = sizeof opts, .high_water = 5};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct request head;
+        struct conn c = {.serve = &serve, .running = true};
+        struct group *g = group_new(&loop, &opts);
+        struct model *m = make(0);
+        struct feed *f = m->feed;
+        c.first = rows[i].head ? &head : NULL;
+        c.blocked = rows[i].blocked;
+        c.paused = rows[i].paused;
+        c.feed = f;
+        f->conn = &c;
+        assert_int_equal(feed_send(f, CS_S("123456789")), CS_OK);
+        assert_int_equal(group_join(g, f), CS_OK);
+        struct feed_msg *msg = feed_msg_new(1);
+        msg->data[0] = 'x';
+        group_send(g, msg);
+        group_catch_up(f);
+        if (f->over != rows[i].slow || c.broken != rows[i].slow)
+            fail_msg("%s: %s", rows[i].label, f->over ? "slow" : "not slow");
+        feed_end(f);
+        group_end(g);
+        turns();
+    }
+    printf("rows: %zu\n", ARRAY_LEN(rows));
+}
+
 static struct model *any(void)
 {
     struct model *m = &models[rand() % STREAMS];
@@ -325,6 +367,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nobody_is_there, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full, setup, teardown),
         cmocka_unit_test_setup_teardown(test_queue, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_slow, setup, teardown),
         cmocka_unit_test_setup_teardown(test_anything, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
