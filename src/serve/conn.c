@@ -19,6 +19,7 @@
 #define LINGER_MS    2000
 #define LINGER_BYTES (16 * 1024) /* so many within that time, and it goes on */
 #define LINGER_MAX   30000       /* in all */
+#define LINGER_READS 16          /* before others are looked at */
 #define FEED_INPUT   (64 * 1024) /* what the client of a stream may send */
 #define LOOKS        4           /* at a client that takes nothing, within write_timeout */
 
@@ -287,19 +288,25 @@ static void drop_unread(struct conn *c)
     c->in_off = c->in_len = 0;
 }
 
-static void drop_input(struct conn *c)
+/* Reads, so many times at most, what nobody wants. */
+static void drop_input(struct conn *c, int times)
 {
     char waste[16 * 1024];
-    for (int i = 0; i < 16; i++) {
-        ssize_t n = stream_recv(&c->stream, waste, sizeof waste);
-        if (n == -EAGAIN)
-            return;
-        if (n <= 0) {
-            conn_close(c);
-            return;
-        }
-        c->dropped += (size_t)n;
+    ssize_t n = 1;
+    while (n > 0 && times--) {
+        n = stream_recv(&c->stream, waste, sizeof waste);
+        c->dropped += n > 0 ? (size_t)n : 0;
     }
+    c->eof = c->eof || n == 0;
+    c->broken = c->broken || (n < 0 && n != -EAGAIN);
+}
+
+/* The client still sends, or has seen the end. */
+static void linger(struct conn *c)
+{
+    drop_input(c, LINGER_READS);
+    if (c->eof || c->broken)
+        conn_close(c);
 }
 
 /* Parses the head at in_off. True when the connection has moved on. */
@@ -391,7 +398,7 @@ static void finish(struct conn *c)
     if (loop_set(c->serve->loop, &c->io, EPOLLIN))
         conn_close(c);
     else
-        drop_input(c);
+        linger(c);
 }
 
 static void go_idle(struct conn *c)
@@ -450,12 +457,13 @@ static void watch(struct conn *c, bool unwanted_fired)
         conn_close(c);
 }
 
-/* The requests have ended, the stream goes on. */
+/* The requests have ended, the stream goes on. A client that sends no more has ended it, unless all that is to come is the
+ * rest of what it has been given. */
 static void run_feed(struct conn *c)
 {
     drop_unread(c);
     enum out_result res = feed_flush(c->feed);
-    if (res == OUT_BROKEN || c->eof) {
+    if (res == OUT_BROKEN || (c->eof && !feed_is_closed(c->feed))) {
         conn_close(c);
     } else if (res == OUT_DONE && c->feed->closing) {
         feed_end(c->feed);
@@ -470,8 +478,10 @@ static void run_feed(struct conn *c)
 static void hear_feed(struct conn *c, uint32_t events)
 {
     if (events & EPOLLIN)
-        drop_input(c);
+        drop_input(c, LINGER_READS);
     else if (events & (EPOLLERR | EPOLLHUP))
+        c->broken = true;
+    if (c->broken)
         conn_close(c);
     if (!c->closed && c->dropped > FEED_INPUT)
         conn_close(c);
@@ -532,18 +542,22 @@ void conn_break(struct conn *c)
     conn_wake(c);
 }
 
+/* run() takes no step while the client takes nothing, but what cs_proceed leaves to others goes on. */
 static void on_task(struct loop_task *t)
 {
     struct conn *c = CONTAINER_OF(t, struct conn, task);
-    if (!c->closed)
-        run(c);
+    if (c->closed)
+        return;
+    if (c->blocked && !c->broken && c->current && c->current->proceed)
+        handle_proceed(c->current);
+    run(c);
 }
 
 static void on_ready(struct loop_io *io, uint32_t events)
 {
     struct conn *c = CONTAINER_OF(io, struct conn, io);
     if (c->lingering) {
-        drop_input(c);
+        linger(c);
         return;
     }
     if (c->feed && !c->first) {

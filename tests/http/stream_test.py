@@ -479,6 +479,32 @@ def test_a_client_that_is_gone_before_the_head(one):
     gone(one)
 
 
+@pytest.mark.parametrize("when", ["at once", "later"])
+def test_a_client_that_has_said_all_gets_what_a_closed_stream_was_given(one, when):
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    sock.settimeout(LIMIT)
+    sock.connect(("127.0.0.1", one.port))
+    with Connection(sock) as c:
+        c.send(b"GET /s/last_words HTTP/1.1\r\nHost: a\r\n\r\n")
+        if when == "at once":
+            c.half_close()
+        assert "200 OK" in c.until(b"\r\n\r\n").decode()
+        if when == "later":
+            c.half_close()
+        assert c.rest() == b"w" * (4 << 20)
+    gone(one)
+
+
+def test_a_client_that_goes_does_not_get_what_a_closed_stream_was_given(one):
+    for end in (True, False):
+        with slow_client(one, "/s/last_words") as c:
+            if end:
+                c.half_close()
+            c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        gone(one)
+
+
 def test_what_the_client_says_is_dropped_a_flood_ends_it(one):
     with subscribe(one, "/s/all") as c:
         c.send(b"x" * 1000)

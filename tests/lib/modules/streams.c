@@ -234,6 +234,16 @@ static int moved(cs_req *r)
     return CS_OK;
 }
 
+static int last_words(cs_req *r)
+{
+    static char text[4 << 20];
+    cs_stream *s = detach(r, NULL);
+    memset(text, 'w', sizeof text);
+    cs_stream_send(s, ((cs_str){text, sizeof text}));
+    cs_stream_close(s);
+    return CS_OK;
+}
+
 /* More than a stream sends in one turn, and then a message of its group. */
 static int history(cs_req *r)
 {
@@ -353,6 +363,8 @@ static int handler(cs_req *r)
         return finite(r);
     if (ends_in(path, "nudge"))
         return nudge(r);
+    if (ends_in(path, "last_words"))
+        return last_words(r);
     if (ends_in(path, "history"))
         return history(r);
     if (ends_in(path, "moved"))
