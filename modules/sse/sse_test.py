@@ -1,4 +1,5 @@
 """sse: everybody hears everything, in one order, whichever worker has said it; who comes back hears what it has missed."""
+import contextlib
 import os
 import shutil
 import signal
@@ -73,7 +74,7 @@ def test_all_hear_all_in_one_order(chat):
 
 
 @pytest.mark.parametrize("body, status", [
-    (b"", 400), (b"a\nb", 400), (b"a\n\nevent: mine\n", 400), (b"a\r", 400), (b"x" * 4096, 204), (b"x" * 4097, 413)])
+    (b"", 400), (b"a\nb", 400), (b"a\n\nevent: mine\n", 400), (b"a\r", 400), (b"a\0b", 400), (b"\0", 400), (b"x" * 4096, 204), (b"x" * 4097, 413)])
 def test_what_is_refused(chat, body, status):
     s = chat(workers=1)
     with Listener(s) as a:
@@ -117,6 +118,45 @@ def test_who_comes_back_hears_what_it_has_missed(chat):
         say(s, "new")
         assert [a.event() for _ in range(7)] == [*((i + 1, "message", f"line {i}") for i in range(4, 10)),
                                                  (11, "message", "new")]
+
+
+def test_much_that_was_missed_comes_in_parts(chat):
+    """The stream ends behind each but the last, so nobody has more than some 128 KiB wait for him."""
+    s = chat(workers=1)
+    with Listener(s) as a:
+        for i in range(100):
+            say(s, f"{i}:" + "x" * 4000)
+        for _ in range(100):
+            a.event()
+    heard, parts = [], 0
+    while len(heard) < 100:
+        with Listener(s, last=len(heard)) as a:
+            before = len(heard)
+            with contextlib.suppress(EOFError):
+                while len(heard) < 100:
+                    number, _, data = a.event()
+                    heard.append((number, int(data.split(":")[0])))
+            assert before < len(heard) <= before + 36
+        parts += 1
+    assert heard == [(i + 1, i) for i in range(100)] and parts > 2
+
+
+def test_what_is_lost_is_told_before_the_first_part(chat):
+    s = chat(workers=1)
+    with Listener(s) as a:
+        for _ in range(300):
+            say(s, "x" * 4096)
+        for _ in range(300):
+            a.event()
+    with Listener(s, last=1) as a:
+        assert a.event()[1] == "lost"
+        first = a.event()[0]
+        assert first > 2
+        with contextlib.suppress(EOFError):
+            while True:
+                a.event()
+    with Listener(s, last=299) as a:
+        assert a.event()[0] == 300
 
 
 def hears(s, last, n):
