@@ -57,11 +57,11 @@ static int publish(cs_req *r, const struct conf *c)
 static int handler(cs_req *r)
 {
     const struct conf *c = cs_conf(r);
-    if (cs_is(r, "GET"))
+    if (cs_is(r, "GET") || cs_is(r, "HEAD"))
         return stream(r, c);
     if (cs_is(r, "POST") && c->publishers.n)
         return publish(r, c);
-    cs_set_header(r, "Allow", c->publishers.n ? "GET, POST" : "GET");
+    cs_set_header(r, "Allow", c->publishers.n ? "GET, HEAD, POST" : "GET, HEAD");
     return 405;
 }
 
