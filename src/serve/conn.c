@@ -20,7 +20,6 @@
 #define LINGER_BYTES (16 * 1024) /* so many within that time, and it goes on */
 #define LINGER_MAX   30000       /* in all */
 #define LINGER_READS 16          /* before others are looked at */
-#define FEED_INPUT   (64 * 1024) /* what the client of a stream may send */
 #define LOOKS        4           /* at a client that takes nothing, within write_timeout */
 
 static void on_ready(struct loop_io *io, uint32_t events);
@@ -474,18 +473,17 @@ static void run_feed(struct conn *c)
     }
 }
 
-/* The client of a stream has nothing to say; what it says ends with it. */
+/* The client of a stream has nothing to say, and may do that as long as it likes: it gets no more of a turn than one that
+ * asks something. */
 static void hear_feed(struct conn *c, uint32_t events)
 {
     if (events & EPOLLIN)
-        drop_input(c, LINGER_READS);
+        drop_input(c, 1);
     else if (events & (EPOLLERR | EPOLLHUP))
         c->broken = true;
     if (c->broken)
         conn_close(c);
-    if (!c->closed && c->dropped > FEED_INPUT)
-        conn_close(c);
-    if (!c->closed)
+    else
         run_feed(c);
 }
 

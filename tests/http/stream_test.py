@@ -505,17 +505,43 @@ def test_a_client_that_goes_does_not_get_what_a_closed_stream_was_given(one):
         gone(one)
 
 
-def test_what_the_client_says_is_dropped_a_flood_ends_it(one):
+def test_what_the_client_says_is_dropped(one):
     with subscribe(one, "/s/all") as c:
         c.send(b"x" * 1000)
         c.send(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
         publish(one, "all", 1)
         numbers(c, "all", 1)
         assert c.is_silent(0.05)
-        with contextlib.suppress(ConnectionError):
-            for _ in range(100):
+        for _ in range(100):
+            c.send(b"x" * 100000)
+        publish(one, "all", 1)
+        numbers(c, "all", 1)
+        assert c.is_silent(0.05)
+    gone(one)
+
+
+def test_clients_that_talk_without_end(one):
+    """The others are served, and so are they."""
+    def talk(c):
+        with contextlib.suppress(OSError):
+            while True:
                 c.send(b"x" * 100000)
-        gone(one)
+    with contextlib.ExitStack() as stack:
+        streams = [stack.enter_context(subscribe(one, "/s/all")) for _ in range(4)]
+        talkers = [threading.Thread(target=talk, args=(c,)) for c in streams]
+        for t in talkers:
+            t.start()
+        try:
+            for _ in range(20):
+                publish(one, "all", 1)
+                for c in streams:
+                    numbers(c, "all", 1)
+        finally:
+            for c in streams:
+                c.sock.shutdown(socket.SHUT_RDWR)
+            for t in talkers:
+                t.join()
+    gone(one)
 
 
 def test_pipelined_requests(one):
