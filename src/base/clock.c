@@ -42,6 +42,11 @@ uint64_t clock_us_now(void)
     return frozen ? mono_us : read_us(CLOCK_MONOTONIC);
 }
 
+uint64_t clock_coarse_ms(void)
+{
+    return frozen ? mono_ms : read_us(CLOCK_MONOTONIC_COARSE) / 1000;
+}
+
 void clock_freeze(void)
 {
     clock_update();

@@ -15,6 +15,8 @@ static inline time_t clock_wall(void)
 {
     return (time_t)(clock_wall_us() / 1000000);
 }
+/* Monotonic milliseconds right now, some of them late: the cheapest reading there is. */
+uint64_t clock_coarse_ms(void);
 /* Monotonic microseconds right now. */
 uint64_t clock_us_now(void);
 

@@ -81,13 +81,13 @@ static const cs_directive server[] = {
     CS_MSEC(struct conf_server, quarantine_window, "60s", 1000, DAY, 0,
             "The time in which the crashes of a module are counted for quarantine."),
     CS_MSEC(struct conf_server, block_warn, "250ms", 0, DAY, 0,
-            "A process that has been in a module's code for so long is told of in the error log, "
-            "with the module, the hook and the request: nothing else of this process goes on "
-            "meanwhile. 0 is never."),
+            "A process that was in a module's code for so long says so in the error log, with the "
+            "module, the hook and the request, and the master does while it lasts: nothing else of "
+            "this process goes on meanwhile. 0 is never."),
     CS_MSEC(struct conf_server, block_kill, "30s", 0, DAY, 0,
             "A process that has been in a module's code for so long is ended with SIGABRT, so that "
-            "it reports where it is, and another is started. Not while it is stopped, or has a "
-            "debugger. 0 is never."),
+            "it reports where it is, and another is started. Not while it is stopped, has a "
+            "debugger, or waits for a zone's lock. 0 is never."),
     CS_BOOL(
         struct conf_server, module_debug, "off", 0,
         "For those who write modules: every call of a module is looked at, one from a wrong thread "

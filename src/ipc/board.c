@@ -171,6 +171,7 @@ void board_bury(struct region *r, int slot)
     struct ipc_slot *s = region_slot(r, slot);
     atomic_store_explicit(&s->crumb.where, 0, memory_order_relaxed);
     atomic_store_explicit(&s->crumb.request, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->crumb.waits_for, 0, memory_order_relaxed);
     atomic_store_explicit(&s->crumb.signal, 0, memory_order_relaxed);
     atomic_store(&s->park, IPC_RUN);
     atomic_store(&s->kick, 0);

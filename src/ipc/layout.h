@@ -130,10 +130,11 @@ struct ipc_counter_name {
 /* What is known of a module, by its number, which its name keeps for ever. w: master */
 struct ipc_module {
     alignas(IPC_CACHE_LINE) _Atomic uint32_t
-        quarantined;                  /* processes up to this generation do not call it; 0 = none */
-    _Atomic uint32_t used;            /* 1 when name is complete */
-    _Atomic uint64_t crashes, stalls; /* of processes in its code; never reset */
-    _Atomic uint64_t recent;          /* crashes since the live settings were new */
+        quarantined;       /* processes up to this generation do not call it; 0 = none */
+    _Atomic uint32_t used; /* 1 when name is complete */
+    _Atomic uint64_t crashes,
+        stalls; /* of processes in its code; never reset. stalls: w: all, by atomic addition */
+    _Atomic uint64_t recent;                         /* crashes since the live settings were new */
     _Atomic uint64_t crashed_ms[IPC_MODULE_CRASHES]; /* monotonic; of the n-th such at n % 16 */
     char name[IPC_MODULE_NAME], version[IPC_MODULE_VERSION]; /* the version may be torn */
 };
@@ -142,9 +143,12 @@ struct ipc_module {
  * them copies as many bytes as there is room for. */
 struct ipc_crumb {
     _Atomic uint32_t where;    /* number of the module << 8 | enum crumb_hook; 0 = in none */
-    _Atomic uint64_t since_ms; /* monotonic, of the turn of the loop in which it went there */
-    _Atomic uint64_t request;  /* id of the last request that was given to a module; 0 = none yet */
-    char route[40], path[64];  /* of that request */
+    _Atomic uint64_t since_ms; /* monotonic; when it went there from the server's own code */
+    _Atomic int32_t
+        waits_for; /* pid of who holds the lock of a zone that it waits for, -1: of somebody; 0: it waits
+                                  for none */
+    _Atomic uint64_t request; /* id of the last request that was given to a module; 0 = none yet */
+    char route[40], path[64]; /* of that request */
     /* Of the last message that was given to a module. */
     _Atomic uint64_t seq;
     _Atomic uint32_t topic;
@@ -221,8 +225,6 @@ struct ipc_header {
     _Atomic uint64_t started_wall_us;
     _Atomic uint64_t reloads, reloads_failed, spawns, crashes; /* w: master */
     _Atomic uint64_t stalls, stall_kills, recycled;            /* w: master */
-    _Atomic uint32_t
-        watch_sleeps; /* 1: who enters a module's code rings the master. w: the master sets it, all clear it */
 };
 
 _Static_assert(sizeof(struct ipc_slot) % IPC_CACHE_LINE == 0, "slots keep their cache lines apart");

@@ -1,18 +1,17 @@
 #include "module/crumb.h"
 
-#include "os/fd.h"
-
 #include <stddef.h>
 
 static struct ipc_crumb private_crumb;
 static const struct ipc_module unknown[IPC_MODULES];
-static const _Atomic uint32_t awake;
-static struct region *shared;
+static void (*on_long_stay)(uint64_t stayed_ms);
+static uint64_t wait_began_ms, waited_ms,
+    waited_in; /* the latter: since_ms of the stay it was in */
 
 struct ipc_crumb *crumb_here = &private_crumb;
 const struct ipc_module *crumb_modules = unknown;
 uint32_t crumb_generation = 1;
-const _Atomic uint32_t *crumb_watch = &awake;
+uint64_t crumb_limit_ms = UINT64_MAX;
 __thread uint32_t crumb_thread_where;
 
 void crumb_use(struct ipc_crumb *c)
@@ -22,26 +21,47 @@ void crumb_use(struct ipc_crumb *c)
 
 void crumb_join(struct region *r, int slot, uint32_t generation)
 {
-    shared = r;
     crumb_use(&region_slot(r, slot)->crumb);
     crumb_modules = r->modules;
     crumb_generation = generation ? generation : 1;
-    crumb_watch = &r->header->watch_sleeps;
 }
 
 void crumb_part(void)
 {
-    shared = NULL;
     crumb_use(NULL);
     crumb_modules = unknown;
     crumb_generation = 1;
-    crumb_watch = &awake;
+    crumb_limit(UINT64_MAX, NULL);
 }
 
-void crumb_wake_watch(void)
+void crumb_limit(uint64_t limit_ms, void (*on_long)(uint64_t stayed_ms))
 {
-    if (atomic_exchange(&shared->header->watch_sleeps, 0))
-        fd_event_ring(shared->master_bell);
+    crumb_limit_ms = limit_ms;
+    on_long_stay = on_long;
+}
+
+void crumb_say_long(uint64_t stayed_ms)
+{
+    on_long_stay(stayed_ms);
+}
+
+void crumb_wait(int32_t holder)
+{
+    wait_began_ms = clock_coarse_ms();
+    atomic_store(&crumb_here->waits_for, holder > 0 ? holder : -1);
+}
+
+void crumb_waited(void)
+{
+    uint64_t ms = crumb_waited_ms() + clock_coarse_ms() - wait_began_ms;
+    atomic_store(&crumb_here->waits_for, 0);
+    waited_in = atomic_load(&crumb_here->since_ms);
+    waited_ms = ms;
+}
+
+uint64_t crumb_waited_ms(void)
+{
+    return waited_in == atomic_load(&crumb_here->since_ms) ? waited_ms : 0;
 }
 
 const char *crumb_hook_name(enum crumb_hook hook)

@@ -54,8 +54,8 @@ extern __thread uint32_t crumb_thread_where __attribute__((tls_model("initial-ex
 /* What all know of the modules, by number. Never NULL: before crumb_join nothing is known of any. */
 extern const struct ipc_module *crumb_modules;
 extern uint32_t crumb_generation; /* of the settings this process runs on */
-/* Not 0: the watch over the modules sleeps. Never NULL. */
-extern const _Atomic uint32_t *crumb_watch;
+/* Longer than so many ms nobody should be in modules without coming back; UINT64_MAX: it does not matter. */
+extern uint64_t crumb_limit_ms;
 
 /* From now on this process leaves its crumbs in its slot and looks at what others know of the modules. */
 void crumb_join(struct region *r, int slot, uint32_t generation);
@@ -63,8 +63,15 @@ void crumb_join(struct region *r, int slot, uint32_t generation);
 void crumb_part(void);
 /* From now on this process leaves its crumbs there. NULL: privately again. */
 void crumb_use(struct ipc_crumb *c);
-/* Wakes the master's watch. */
-void crumb_wake_watch(void);
+/* From now on on_long is called when somebody comes back after limit_ms or more, with the place he was in (that of the
+ * outermost call) still in the crumb; on the loop's thread. */
+void crumb_limit(uint64_t limit_ms, void (*on_long)(uint64_t stayed_ms));
+void crumb_say_long(uint64_t stayed_ms);
+/* Around a wait for the lock of a zone. holder: its pid, 0 where that is not known. */
+void crumb_wait(int32_t holder);
+void crumb_waited(void);
+/* So long the stay that is now has waited so far. */
+uint64_t crumb_waited_ms(void);
 const char *crumb_hook_name(enum crumb_hook hook);
 
 /* module: conf_module.number, 0 where it is not known. */
@@ -73,15 +80,20 @@ static inline uint32_t crumb_enter(unsigned module, enum crumb_hook hook)
     struct ipc_crumb *c = crumb_here;
     uint32_t was = atomic_load_explicit(&c->where, memory_order_relaxed);
     if (!was)
-        atomic_store_explicit(&c->since_ms, clock_ms(), memory_order_relaxed);
+        atomic_store_explicit(&c->since_ms, clock_coarse_ms(), memory_order_relaxed);
     atomic_store_explicit(&c->where, (uint32_t)module << 8 | (uint32_t)hook, memory_order_relaxed);
-    if (!was && atomic_load_explicit(crumb_watch, memory_order_relaxed))
-        crumb_wake_watch();
     return was;
 }
 static inline void crumb_leave(uint32_t was)
 {
-    atomic_store_explicit(&crumb_here->where, was, memory_order_relaxed);
+    struct ipc_crumb *c = crumb_here;
+    if (!was && crumb_limit_ms != UINT64_MAX) {
+        uint64_t since = atomic_load_explicit(&c->since_ms, memory_order_relaxed);
+        uint64_t now = clock_coarse_ms();
+        if (now - since >= crumb_limit_ms)
+            crumb_say_long(now - since);
+    }
+    atomic_store_explicit(&c->where, was, memory_order_relaxed);
 }
 /* The module whose code runs: whose callback it is that is being registered. 0: none. */
 static inline unsigned crumb_module(void)

@@ -13,12 +13,14 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define HEAD_SIZE 4096
 
 struct head {
     struct lock lock;
     _Atomic uint32_t ready; /* init has run to its end; under the lock */
+    _Atomic int32_t holder; /* pid of who has the lock; may be of one that is dead */
 };
 
 struct cs_zone {
@@ -32,6 +34,7 @@ struct cs_zone {
 };
 
 static struct cs_zone *all; /* the newest first */
+static int32_t self;        /* pid */
 
 /* size 0: of any size. */
 static struct cs_zone *find(const char *name, size_t size)
@@ -118,30 +121,46 @@ static void recover(cs_zone *z)
     begin(z);
 }
 
+static int begin_with(cs_zone *z, enum lock_result got)
+{
+    if (got != LOCK_TAKEN && got != LOCK_RECOVERED)
+        return CS_ERROR;
+    atomic_store_explicit(&z->head->holder, self, memory_order_relaxed);
+    if (got == LOCK_RECOVERED)
+        recover(z);
+    return CS_OK;
+}
+
+/* Who waits for one that does not give it back is not to blame for that. */
 int zone_lock(cs_zone *z)
 {
-    switch (lock_take(&z->head->lock)) {
-    case LOCK_TAKEN:
-        return CS_OK;
-    case LOCK_RECOVERED:
-        recover(z);
-        return CS_OK;
-    default:
-        return CS_ERROR;
+    enum lock_result got = lock_try(&z->head->lock);
+    if (got == LOCK_BUSY) {
+        crumb_wait(atomic_load_explicit(&z->head->holder, memory_order_relaxed));
+        got = lock_take(&z->head->lock);
+        crumb_waited();
     }
+    return begin_with(z, got);
 }
 
 void zone_unlock(cs_zone *z)
 {
+    atomic_store_explicit(&z->head->holder, 0, memory_order_relaxed);
     lock_give(&z->head->lock);
 }
 
+/* What is ready already is not waited for: the holder may be standing still. */
 static bool attach(const cs_zone_def *def, unsigned module)
 {
     struct cs_zone *z = *def->ref;
     z->def = def;
     z->module = module;
-    if (zone_lock(z) != CS_OK) {
+    enum lock_result got = lock_try(&z->head->lock);
+    if (got == LOCK_BUSY && atomic_load(&z->head->ready))
+        return true;
+    if (got == LOCK_BUSY)
+        got = lock_take(&z->head->lock);
+    if (begin_with(z, got) != CS_OK) {
         log_error("the lock of the zone %s cannot be recovered: restart the server", z->name);
         return false;
     }
@@ -153,6 +172,7 @@ static bool attach(const cs_zone_def *def, unsigned module)
 
 bool zone_attach(const cs_module *desc, unsigned number)
 {
+    self = (int32_t)getpid();
     if (crumb_is_quarantined(number))
         return true;
     for (const cs_zone_def *def = desc->zones; def && def->name; def++)

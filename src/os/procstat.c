@@ -92,14 +92,25 @@ bool procstat_is_held(char state)
     return state == 'T' || state == 't' || state == PROCSTAT_FROZEN;
 }
 
-bool procstat_is_traced(pid_t pid)
+/* What /proc/PID/status says behind "\nKEY:\t"; 0: nothing. */
+static char status_of(pid_t pid, const char *key)
 {
-    char path[64], text[2048];
-    const char *tracer;
+    char path[64], text[8192];
+    const char *at;
 
     snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-    if (!read_text(path, text, sizeof text))
-        return false;
-    tracer = strstr(text, "\nTracerPid:\t");
-    return tracer && tracer[12] != '0';
+    at = read_text(path, text, sizeof text) ? strstr(text, key) : NULL;
+    return at ? at[strlen(key)] : '\0';
+}
+
+bool procstat_is_traced(pid_t pid)
+{
+    char c = status_of(pid, "\nTracerPid:\t");
+
+    return c && c != '0';
+}
+
+bool procstat_is_dumping(pid_t pid)
+{
+    return status_of(pid, "\nCoreDumping:\t") == '1';
 }

@@ -16,5 +16,7 @@ bool procstat_is_held(char state);
 
 /* A debugger is attached to it, whether it runs or not. */
 bool procstat_is_traced(pid_t pid);
+/* The kernel is writing its core file. */
+bool procstat_is_dumping(pid_t pid);
 
 #endif

@@ -162,7 +162,6 @@ static void on_bell(struct loop_io *io, uint32_t events)
     rollout_look(m);
     recycle_look(m);
     reopen_look(m);
-    vigil_bell(m);
 }
 
 /* ---- For children ---- */

@@ -232,7 +232,6 @@ void patrol_free(struct master *m);
 void vigil_init(struct master *m);
 void vigil_free(struct master *m);
 void vigil_look(struct master *m); /* once a second */
-void vigil_bell(struct master *m); /* somebody may have entered a module's code */
 
 /* rollout.c. A NULL call: a signal asked. */
 void rollout_init(struct master *m);

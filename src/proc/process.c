@@ -129,6 +129,7 @@ int process_open_host(struct process *p, struct host *host)
                              .workers = h->plan->workers,
                              .generation = h->generation};
 
+    whereabouts_watch_stays(h->region, (uint64_t)h->plan->conf->server.block_warn);
     int rc = host_open(host, &opts);
     whereabouts_note_objects(h->plan->conf);
     return rc;

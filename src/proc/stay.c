@@ -11,7 +11,7 @@ static bool is_same(const struct stay *s, const struct stay_look *look)
            s->since_ms == look->since_ms;
 }
 
-/* Nobody is blamed at the first look: what it saw may have been many short stays of one turn of the loop. */
+/* Nobody is blamed at the first look: what it saw may be over by now. */
 static void begin(struct stay *s, const struct stay_look *look)
 {
     *s = (struct stay){.incarnation = look->incarnation};
@@ -21,6 +21,15 @@ static void begin(struct stay *s, const struct stay_look *look)
     s->looked_ms = look->now_ms;
     if (!look->held && look->now_ms > look->since_ms)
         s->counted_ms = at_most(look->now_ms - look->since_ms);
+    if (look->waits)
+        s->waited_ms = s->counted_ms;
+}
+
+static bool is_over_due(const struct stay *s, const struct stay_look *look)
+{
+    uint64_t ms = look->now_ms - s->aborted_ms;
+
+    return s->aborted_ms && !s->killed && ms >= (look->dumping ? STAY_DUMP_MS : STAY_KILL_MS);
 }
 
 static unsigned go_on(struct stay *s, const struct stay_look *look, const struct stay_limits *l)
@@ -29,6 +38,8 @@ static unsigned go_on(struct stay *s, const struct stay_look *look, const struct
 
     if (!look->held)
         s->counted_ms += at_most(look->now_ms - s->looked_ms);
+    if (!look->held && look->waits)
+        s->waited_ms += at_most(look->now_ms - s->looked_ms);
     s->looked_ms = look->now_ms;
     if (look->held)
         return 0;
@@ -36,11 +47,12 @@ static unsigned go_on(struct stay *s, const struct stay_look *look, const struct
         s->told = true;
         verdict |= STAY_LONG;
     }
-    if (l->kill_ms > 0 && s->counted_ms >= l->kill_ms && !s->aborted_ms) {
+    if (l->kill_ms > 0 && !look->waits && s->counted_ms - s->waited_ms >= l->kill_ms &&
+        !s->aborted_ms) {
         s->aborted_ms = look->now_ms;
         return verdict | STAY_ABORT;
     }
-    if (s->aborted_ms && !s->killed && look->now_ms - s->aborted_ms >= STAY_KILL_MS) {
+    if (is_over_due(s, look)) {
         s->killed = true;
         verdict |= STAY_KILL;
     }
@@ -49,10 +61,8 @@ static unsigned go_on(struct stay *s, const struct stay_look *look, const struct
 
 unsigned stay_judge(struct stay *s, const struct stay_look *look, const struct stay_limits *limits)
 {
-    bool over = s->told && s->incarnation == look->incarnation;
-
     if (is_same(s, look))
         return go_on(s, look, limits);
     begin(s, look);
-    return over ? STAY_OVER : 0;
+    return 0;
 }

@@ -9,14 +9,17 @@
 #include <stdint.h>
 
 #define STAY_MOST_MS 1500
-#define STAY_KILL_MS 2000 /* after it was told to abort */
+#define STAY_KILL_MS 10000  /* after it was told to abort: longer than its report may take */
+#define STAY_DUMP_MS 300000 /* the same, while its core file is written */
 
 struct stay_look {
     uint64_t now_ms;
     uint32_t incarnation; /* of the process; 0: there is none */
     bool inside;
     uint64_t since_ms; /* inside: when that began */
-    bool held;         /* need not be known before limits.warn_ms have gone by */
+    bool held;         /* these need not be known before limits.warn_ms have gone by */
+    bool dumping;      /* its core file is being written */
+    bool waits;        /* for another process: no reason to end it */
 };
 
 struct stay_limits {
@@ -27,16 +30,15 @@ struct stay_limits {
 struct stay {
     uint32_t incarnation;
     uint64_t since_ms;
-    uint64_t looked_ms, counted_ms;
-    uint64_t aborted_ms; /* when it was told to abort; 0: it was not */
+    uint64_t looked_ms, counted_ms, waited_ms; /* the last: of those counted */
+    uint64_t aborted_ms;                       /* when it was told to abort; 0: it was not */
     bool told, killed;
 };
 
 enum {
     STAY_LONG = 1,  /* to be told */
-    STAY_OVER = 2,  /* one that was told has ended, after counted_ms */
-    STAY_ABORT = 4, /* make it end and say where it is */
-    STAY_KILL = 8   /* it did not */
+    STAY_ABORT = 2, /* make it end and say where it is */
+    STAY_KILL = 4   /* it did not */
 };
 
 unsigned stay_judge(struct stay *s, const struct stay_look *look, const struct stay_limits *limits);

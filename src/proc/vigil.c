@@ -1,8 +1,8 @@
 /* vigil.c - the watch over processes that do not come out of a module's code: what is too long is stay.h's arithmetic; this
  * file looks, says so, and ends who stays for ever.
  *
- * Nobody is looked at while nobody is inside: the watch sleeps then, and whoever enters a module first wakes it
- * (crumb_enter). The two may miss each other by some nanoseconds, so the patrol looks too, once a second. */
+ * The patrol looks once a second; more often only while somebody has been inside for a while. What was shorter than that the
+ * process itself tells (whereabouts.h) and counts, so stalls are counted here only of those that do not come back. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -67,20 +67,6 @@ static void describe(const struct master *m, int slot, char *out, size_t size)
         snprintf(out, size, "worker %d (pid %d)", region_worker(slot), (int)pid_of(m, slot));
 }
 
-static void say(enum log_level level, const struct whereabouts *w, const char *fmt, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void say(enum log_level level, const struct whereabouts *w, const char *fmt, ...)
-{
-    struct log_pair pairs[WHEREABOUTS_PAIRS];
-    size_t n = whereabouts_pairs(w, pairs);
-    va_list ap;
-
-    va_start(ap, fmt);
-    log_write_with(level, pairs, n, fmt, ap);
-    va_end(ap);
-}
-
 static void count(struct master *m, const struct whereabouts *w)
 {
     if (w->module > 0 && w->module < IPC_MODULES)
@@ -90,22 +76,24 @@ static void count(struct master *m, const struct whereabouts *w)
 static void act(struct master *m, int slot, const struct stay *s, unsigned verdict)
 {
     struct whereabouts w;
-    char who[64], text[160];
+    char who[64], text[240];
     struct note where = note_on(text, sizeof text);
-    unsigned long long ms = s->counted_ms;
 
     whereabouts_read(&w, &m->region, &region_slot(&m->region, slot)->crumb);
     whereabouts_say(&w, &where);
+    note_add(&where, ", for ");
+    note_add_number(&where, s->counted_ms);
+    note_add(&where, " ms");
+    whereabouts_say_wait(&w, &where);
     describe(m, slot, who, sizeof who);
-    if (verdict & STAY_LONG) {
-        count(m, &w);
-        say(LOG_LEVEL_WARN, &w, "%s has been%s, for %llu ms: all else waits", who, text, ms);
-    }
+    if (verdict & STAY_LONG)
+        whereabouts_log(&w, LOG_LEVEL_WARN, "%s has been%s: all else waits", who, text);
     if (verdict & STAY_ABORT) {
-        say(LOG_LEVEL_ERROR, &w,
-            "%s has been%s, for %llu ms: ending it with SIGABRT, so that it says where "
-            "(block_kill = %llu ms)",
-            who, text, ms, (unsigned long long)limits_of(m).kill_ms);
+        count(m, &w);
+        whereabouts_log(&w, LOG_LEVEL_ERROR,
+                        "%s has been%s: ending it with SIGABRT, so that it says where "
+                        "(block_kill = %llu ms)",
+                        who, text, (unsigned long long)limits_of(m).kill_ms);
         kill(pid_of(m, slot), SIGABRT);
     }
     if (verdict & STAY_KILL) {
@@ -117,14 +105,13 @@ static void act(struct master *m, int slot, const struct stay *s, unsigned verdi
 /* ---- Looking ---- */
 
 /* /proc is only asked when it matters. */
-static bool is_held(const struct master *m, int slot, const struct stay_look *look,
-                    const struct stay_limits *l)
+static bool matters(const struct stay_look *look, const struct stay_limits *l)
 {
-    uint64_t matters = l->warn_ms ? l->warn_ms : l->kill_ms;
-    pid_t pid = pid_of(m, slot);
+    return look->inside && look->now_ms >= look->since_ms + (l->warn_ms ? l->warn_ms : l->kill_ms);
+}
 
-    if (!look->inside || look->now_ms < look->since_ms + matters)
-        return false;
+static bool is_held(pid_t pid)
+{
     return procstat_is_held(procstat_state(pid)) || procstat_is_traced(pid);
 }
 
@@ -133,28 +120,26 @@ static void look_at(struct vigil *v, int slot, const struct stay_limits *l)
     struct master *m = v->master;
     const struct ipc_slot *s = region_slot(&m->region, slot);
     struct stay *stay = &v->stays[slot];
+    pid_t pid = pid_of(m, slot);
     struct stay_look look = {.now_ms = clock_ms(),
-                             .incarnation = pid_of(m, slot) > 0 ? atomic_load(&s->incarnation) : 0,
+                             .incarnation = pid > 0 ? atomic_load(&s->incarnation) : 0,
                              .inside = is_inside(m, slot),
-                             .since_ms = atomic_load(&s->crumb.since_ms)};
+                             .since_ms = atomic_load(&s->crumb.since_ms),
+                             .waits = atomic_load(&s->crumb.waits_for) != 0};
     unsigned verdict;
-    uint64_t since = stay->since_ms;
-    char who[64];
 
-    look.held = is_held(m, slot, &look, l);
+    look.held = matters(&look, l) && is_held(pid);
+    look.dumping = stay->aborted_ms && procstat_is_dumping(pid);
     verdict = stay_judge(stay, &look, l);
-    if (verdict == STAY_OVER) {
-        describe(m, slot, who, sizeof who);
-        log_info("%s goes on, after about %llu ms", who, (unsigned long long)(look.now_ms - since));
-    } else if (verdict) {
+    if (verdict)
         act(m, slot, stay, verdict);
-    }
 }
 
-static bool is_anybody_inside(const struct master *m)
+static bool is_anybody_inside_long(const struct master *m)
 {
     for (int i = IPC_SLOT_PRIMARY_A; i < (int)m->region.nslots; i++)
-        if (is_inside(m, i))
+        if (is_inside(m, i) &&
+            clock_ms() >= atomic_load(&region_slot(&m->region, i)->crumb.since_ms) + LOOK_MS)
             return true;
     return false;
 }
@@ -174,29 +159,17 @@ static uint64_t wait_of(const struct vigil *v, const struct stay_limits *l)
     return wait < AGAIN_MS ? AGAIN_MS : wait;
 }
 
-/* Said before it is looked whether that is right: who enters afterwards sees it. */
-static bool may_sleep(struct master *m)
-{
-    atomic_store(&m->region.header->watch_sleeps, 1);
-    if (!is_anybody_inside(m))
-        return true;
-    atomic_store(&m->region.header->watch_sleeps, 0);
-    return false;
-}
-
 static void look_round(struct vigil *v)
 {
     struct master *m = v->master;
     struct stay_limits limits = limits_of(m);
 
     timer_clear(&m->loop.timers, &v->timer);
-    if (!is_wanted(&limits)) {
-        atomic_store(&m->region.header->watch_sleeps, 0);
+    if (!is_wanted(&limits))
         return;
-    }
     for (int i = IPC_SLOT_PRIMARY_A; i < (int)m->region.nslots; i++)
         look_at(v, i, &limits);
-    if (!may_sleep(m))
+    if (is_anybody_inside_long(m))
         timer_set(&m->loop.timers, &v->timer, wait_of(v, &limits));
 }
 
@@ -209,16 +182,6 @@ void vigil_look(struct master *m)
 {
     if (!timer_is_set(&m->vigil->timer))
         look_round(m->vigil);
-}
-
-/* Not at once: who has rung is outside again by now, and each request would ring. */
-void vigil_bell(struct master *m)
-{
-    struct stay_limits limits = limits_of(m);
-
-    if (is_wanted(&limits) && !timer_is_set(&m->vigil->timer) &&
-        !atomic_load(&m->region.header->watch_sleeps))
-        timer_set(&m->loop.timers, &m->vigil->timer, distance(&limits));
 }
 
 void vigil_init(struct master *m)

@@ -5,6 +5,7 @@
 #include "module/crumb.h"
 #include "os/crash.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -81,7 +82,9 @@ void whereabouts_read(struct whereabouts *w, const struct region *r, const struc
     *w = (struct whereabouts){.module = where >> 8,
                               .hook = where & 0xff,
                               .since_ms = get(&c->since_ms),
-                              .signal = signal};
+                              .signal = signal,
+                              .waits_for =
+                                  atomic_load_explicit(&c->waits_for, memory_order_relaxed)};
     if (where)
         read_module(w, r);
     if (is_of_request(w->hook))
@@ -119,6 +122,18 @@ void whereabouts_say_place(const struct whereabouts *w, struct note *t)
     note_add(t, ")");
 }
 
+void whereabouts_say_wait(const struct whereabouts *w, struct note *t)
+{
+    if (!w->waits_for)
+        return;
+    note_add(t, ", waiting for the lock of a zone");
+    if (w->waits_for < 0)
+        return;
+    note_add(t, " that process ");
+    note_add_number(t, (uint64_t)w->waits_for);
+    note_add(t, " holds");
+}
+
 static size_t pair(struct log_pair *out, const char *key, const char *value)
 {
     *out = (struct log_pair){key, str_of(value)};
@@ -144,6 +159,17 @@ size_t whereabouts_pairs(const struct whereabouts *w, struct log_pair *out)
     n += pair(out + n, "seq", w->seq);
     n += pair(out + n, "from", w->from);
     return n;
+}
+
+void whereabouts_log(const struct whereabouts *w, enum log_level level, const char *fmt, ...)
+{
+    struct log_pair pairs[WHEREABOUTS_PAIRS];
+    size_t n = whereabouts_pairs(w, pairs);
+    va_list ap;
+
+    va_start(ap, fmt);
+    log_write_with(level, pairs, n, fmt, ap);
+    va_end(ap);
 }
 
 /* ---- The report of the process itself ---- */
@@ -177,6 +203,40 @@ static void explain(struct crash *crash)
         note_add(&crash->message, " in the server's own code");
     crash->npairs = whereabouts_pairs(&last, crash->pairs);
 }
+
+/* ---- What it says of a long stay ---- */
+
+static struct region *counted;
+
+static void on_long(uint64_t stayed_ms)
+{
+    struct whereabouts w;
+    char text[200];
+    struct note where = note_on(text, sizeof text);
+    uint64_t waited_ms = crumb_waited_ms();
+
+    whereabouts_read(&w, counted, crumb_here);
+    whereabouts_say(&w, &where);
+    note_add(&where, ", for ");
+    note_add_number(&where, stayed_ms);
+    note_add(&where, " ms");
+    if (waited_ms > 0) {
+        note_add(&where, ", ");
+        note_add_number(&where, waited_ms);
+        note_add(&where, " ms of them waiting for the lock of a zone");
+    }
+    whereabouts_log(&w, LOG_LEVEL_WARN, "was%s: all else waited", text);
+    if (stayed_ms - waited_ms >= crumb_limit_ms && w.module > 0 && w.module < IPC_MODULES)
+        atomic_fetch_add(&counted->modules[w.module].stalls, 1);
+}
+
+void whereabouts_watch_stays(struct region *r, uint64_t warn_ms)
+{
+    counted = r;
+    crumb_limit(warn_ms ? warn_ms : UINT64_MAX, on_long);
+}
+
+/* ---- Beginning ---- */
 
 void whereabouts_note_objects(const struct conf *conf)
 {

@@ -19,6 +19,7 @@ typedef struct {
 
 static cs_proc *self;
 static cs_topic *topic;
+static cs_zone *zone;
 
 CRASHES static void segv(void)
 {
@@ -78,10 +79,10 @@ static int is(cs_str s, const char *word)
     return s.n == strlen(word) && !memcmp(s.p, word, s.n);
 }
 
-/* Where there is such a file, once. */
+/* As long as there is such a file. */
 static void die_by_file(cs_str path)
 {
-    if (unlink(path.p) == 0)
+    if (access(path.p, F_OK) == 0)
         raise(SIGKILL);
 }
 
@@ -114,9 +115,16 @@ static void do_it(cs_str what)
         _exit(3);
     else if (is(what, "kill"))
         raise(SIGKILL);
-    else if (is(what, "block"))
+    else if (is(what, "lock") && cs_zone_lock(zone) == CS_OK)
+        cs_zone_unlock(zone);
+    else if (is(what, "lockstop") && cs_zone_lock(zone) == CS_OK) {
+        raise(SIGSTOP);
+        cs_zone_unlock(zone);
+    } else if (is(what, "block"))
         for (int i = 0; i < 1000; i++)
             usleep(10000);
+    else if (is(what, "brief"))
+        usleep(10000);
     else if (is(what, "short"))
         usleep(900000);
     else if (is(what, "deaf")) {
@@ -201,5 +209,7 @@ static int handler(cs_req *r)
 static const cs_directive directives[] = {CS_STRING(settings, start, "", 0, 100, 0, "What worker_start does."), CS_END};
 static const cs_topic_def topics[] = {{.ref = &topic, .name = "crash.do", .on_message = on_message}, {0}};
 
+static const cs_zone_def zones[] = {{.ref = &zone, .name = "lock", .size = 64}, {0}};
+
 CS_MODULE(.name = "crash", .version = "1.7", .help = "Dies.", .directives = directives, .conf_size = sizeof(settings),
-          .worker_start = on_start, .handler = handler, .topics = topics);
+          .worker_start = on_start, .handler = handler, .topics = topics, .zones = zones);

@@ -1,7 +1,5 @@
-/* Crumbs: where a process is, kept over nested calls; who is in quarantine; the watch is woken once. */
+/* Crumbs: where a process is, kept over nested calls; who is in quarantine; long stays are told. */
 #include "module/crumb.h"
-
-#include "os/fd.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -83,19 +81,58 @@ static void test_quarantine(void **state)
     print_message("rows: %zu\n", sizeof(rows) / sizeof(rows[0]));
 }
 
-static void test_watch_is_woken_once(void **state)
+static uint64_t stayed, waited;
+static uint32_t stayed_in;
+
+static void on_long(uint64_t ms)
+{
+    stayed = ms;
+    stayed_in = atomic_load(&crumb()->where);
+    waited = crumb_waited_ms();
+}
+
+/* Many short ones in one turn of the loop are no long one. */
+static void test_long_stays(void **state)
 {
     (void)state;
-    crumb_leave(crumb_enter(1, CRUMB_HANDLER));
-    assert_false(fd_event_drain(region.master_bell));
-    atomic_store(&region.header->watch_sleeps, 1);
-    uint32_t was = crumb_enter(1, CRUMB_HANDLER);
-    assert_true(fd_event_drain(region.master_bell));
-    assert_int_equal(atomic_load(&region.header->watch_sleeps), 0);
-    crumb_leave(crumb_enter(2, CRUMB_HANDLER));
-    crumb_leave(was);
-    crumb_leave(crumb_enter(1, CRUMB_HANDLER));
-    assert_false(fd_event_drain(region.master_bell));
+    clock_freeze();
+    crumb_limit(250, on_long);
+    for (int i = 0; i < 10; i++) {
+        uint32_t was = crumb_enter(1, CRUMB_HANDLER);
+        clock_advance(100);
+        crumb_leave(was);
+    }
+    assert_int_equal(stayed, 0);
+
+    uint32_t outer = crumb_enter(3, CRUMB_HANDLER), inner = crumb_enter(5, CRUMB_BODY_FILTER);
+    clock_advance(250);
+    crumb_leave(inner);
+    assert_int_equal(stayed, 0);
+    crumb_leave(outer);
+    assert_int_equal(stayed, 250);
+    assert_int_equal(stayed_in, 3 << 8 | CRUMB_HANDLER);
+    assert_int_equal(waited, 0);
+
+    outer = crumb_enter(3, CRUMB_HANDLER);
+    for (int i = 0; i < 2; i++) {
+        crumb_wait(i ? 4711 : 0);
+        assert_int_equal(atomic_load(&crumb()->waits_for), i ? 4711 : -1);
+        clock_advance(200);
+        crumb_waited();
+        assert_int_equal(atomic_load(&crumb()->waits_for), 0);
+    }
+    clock_advance(30);
+    crumb_leave(outer);
+    assert_int_equal(stayed, 430);
+    assert_int_equal(waited, 400);
+
+    crumb_limit(UINT64_MAX, NULL);
+    outer = crumb_enter(3, CRUMB_HANDLER);
+    clock_advance(100000);
+    assert_int_equal(crumb_waited_ms(), 0);
+    crumb_leave(outer);
+    assert_int_equal(stayed, 430);
+    clock_thaw();
 }
 
 static void test_hooks_have_names(void **state)
@@ -112,7 +149,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nested),           cmocka_unit_test(test_without_number),
-        cmocka_unit_test(test_quarantine),       cmocka_unit_test(test_watch_is_woken_once),
+        cmocka_unit_test(test_quarantine),       cmocka_unit_test(test_long_stays),
         cmocka_unit_test(test_hooks_have_names),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -19,6 +19,7 @@ struct row {
         uint64_t since; /* 0: outside */
         bool held;
         unsigned verdict;
+        bool waits, dumping;
     } looks[LOOKS]; /* ends with now 0 */
 };
 
@@ -40,13 +41,13 @@ static const struct row rows[] = {
      {250, 0},
      {{1100, 1, 1000, 0, 0},
       {1300, 1, 1000, 0, STAY_LONG},
-      {1400, 1, 0, 0, STAY_OVER},
+      {1400, 1, 0, 0, 0},
       {1500, 1, 0, 0, 0}}},
     {"over, and inside again",
      {250, 0},
      {{1100, 1, 1000, 0, 0},
       {1300, 1, 1000, 0, STAY_LONG},
-      {1400, 1, 1390, 0, STAY_OVER},
+      {1400, 1, 1390, 0, 0},
       {1700, 1, 1390, 0, STAY_LONG}}},
     {"died in it: nothing to say",
      {250, 0},
@@ -67,9 +68,30 @@ static const struct row rows[] = {
       {1999, 1, 1000, 0, 0},
       {2000, 1, 1000, 0, STAY_ABORT},
       {2100, 1, 1000, 0, 0},
-      {3999, 1, 1000, 0, 0},
-      {4000, 1, 1000, 0, STAY_KILL},
-      {5000, 1, 1000, 0, 0}}},
+      {11999, 1, 1000, 0, 0},
+      {12000, 1, 1000, 0, STAY_KILL},
+      {13000, 1, 1000, 0, 0}}},
+    {"its core file is waited for",
+     {0, 1000},
+     {{1100, 1, 1000, 0, 0},
+      {2100, 1, 1000, 0, STAY_ABORT},
+      {12500, 1, 1000, 0, 0, .dumping = true},
+      {302000, 1, 1000, 0, 0, .dumping = true},
+      {302100, 1, 1000, 0, STAY_KILL, .dumping = true}}},
+    {"its core file has been written, and it is still there",
+     {0, 1000},
+     {{1100, 1, 1000, 0, 0},
+      {2100, 1, 1000, 0, STAY_ABORT},
+      {12500, 1, 1000, 0, 0, .dumping = true},
+      {12600, 1, 1000, 0, STAY_KILL}}},
+    {"who waits for another is told of, and not ended",
+     {250, 1000},
+     {{1100, 1, 1000, 0, 0, .waits = true},
+      {1300, 1, 1000, 0, STAY_LONG, .waits = true},
+      {2500, 1, 1000, 0, 0, .waits = true},
+      {4000, 1, 1000, 0, 0, .waits = true},
+      {4900, 1, 1000, 0, 0},
+      {5000, 1, 1000, 0, STAY_ABORT}}},
     {"only killing",
      {0, 1000},
      {{1100, 1, 1000, 0, 0}, {1900, 1, 1000, 0, 0}, {2100, 1, 1000, 0, STAY_ABORT}}},
@@ -110,7 +132,9 @@ static void test_stories(void **state)
                                      .incarnation = rows[i].looks[k].incarnation,
                                      .inside = rows[i].looks[k].since != 0,
                                      .since_ms = rows[i].looks[k].since,
-                                     .held = rows[i].looks[k].held};
+                                     .held = rows[i].looks[k].held,
+                                     .waits = rows[i].looks[k].waits,
+                                     .dumping = rows[i].looks[k].dumping};
             unsigned got = stay_judge(&s, &look, &rows[i].limits);
             if (got != rows[i].looks[k].verdict)
                 fail_msg("%s: look %zu: got %u, expected %u", rows[i].label, k, got,
