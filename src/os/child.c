@@ -179,6 +179,8 @@ int child_user_become(const char *name, uid_t uid, gid_t gid)
         return 0;
     prctl(PR_GET_PDEATHSIG, &deathsig, 0, 0, 0);
     int rc = drop(name, uid, gid);
+    if (rc == 0)
+        prctl(PR_SET_DUMPABLE, 1, 0, 0, 0); /* there are core files of it again */
     if (rc == 0 && deathsig)
         die_with(parent, deathsig);
     return rc;

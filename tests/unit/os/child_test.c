@@ -192,6 +192,8 @@ static int drop_to_nobody(void)
     prctl(PR_SET_PDEATHSIG, (unsigned long)SIGTERM);
     if (child_user_become("nobody", uid, gid) != 0)
         return 1;
+    if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 1)
+        return 11;
     prctl(PR_GET_PDEATHSIG, (unsigned long)&sig);
     if (sig != SIGTERM)
         return 2;
