@@ -180,7 +180,7 @@ struct conf *conf_bind(struct conf_text *t, const struct conf_module_ref *refs,
 void conf_free(struct conf *c);
 
 /* Effective settings with the origin of every value, as an ini that reads back to the same
- * settings: -T. A secret is shown as "***". */
+ * settings: -T. A secret is shown as "***", behind a comment that says so. */
 void conf_print(const struct conf *c, struct buf *out);
 /* The same without origins: two settings are the same when these texts are (but for secrets). */
 void conf_print_plain(const struct conf *c, struct buf *out);

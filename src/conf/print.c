@@ -75,6 +75,10 @@ static void print_value(struct printer *p, const struct conf_head *head, const s
             buf_printf(p->out, "; %s is not set here\n", v->directive->name);
         return;
     }
+    if (p->origins && v->directive->flags & CS_SECRET && v->text.n)
+        buf_printf(p->out,
+                   "; %s is a secret and not shown: *** has to be replaced before this is used\n",
+                   v->directive->name);
     print_key(p, head, v);
     if (v->directive->flags & CS_SECRET) {
         buf_add_z(p->out, v->text.n ? " ***" : "");
