@@ -51,6 +51,14 @@ void stream_shut(struct stream *s)
     shutdown(s->fd, SHUT_WR);
 }
 
+void stream_reset(struct stream *s)
+{
+    struct linger at_once = {.l_onoff = 1};
+    if (s->fd >= 0)
+        setsockopt(s->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    stream_close(s);
+}
+
 void stream_close(struct stream *s)
 {
     if (s->fd >= 0)

@@ -24,6 +24,8 @@ ssize_t stream_send_file(struct stream *s, int file, uint64_t *off, size_t n);
 int stream_unsent(const struct stream *s);
 /* No more output: the peer reads to the end. */
 void stream_shut(struct stream *s);
+/* Closes so that the peer takes nothing that has not arrived yet, nor the end, for complete. */
+void stream_reset(struct stream *s);
 void stream_close(struct stream *s);
 
 #endif

@@ -94,7 +94,12 @@ void conn_close(struct conn *c)
     list_remove(&c->node);
     list_remove(&c->idle_node);
     loop_forget(s->loop, &c->io);
-    stream_close(&c->stream);
+    for (const struct request *r = c->first; r; r = r->next)
+        c->torn = c->torn || (r->to_end && !(r->complete && !r->out.queued));
+    if (c->torn)
+        stream_reset(&c->stream);
+    else
+        stream_close(&c->stream);
     while (c->first) {
         c->first->cut = true;
         conn_pop(c);
@@ -384,7 +389,7 @@ static bool step(struct conn *c)
  * client is first told that there is no more, and its input is read until it closes too. */
 static void finish(struct conn *c)
 {
-    if (c->eof || !(c->unread || c->in_off < c->in_len)) {
+    if (c->torn || c->eof || !(c->unread || c->in_off < c->in_len)) {
         conn_close(c);
         return;
     }

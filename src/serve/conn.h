@@ -67,6 +67,7 @@ struct conn {
     bool progress;  /* bytes have left since the write deadline was set */
     uint8_t silent; /* looks in a row at which the client had taken nothing */
     int unsent;     /* what was in the socket at the last look */
+    bool torn; /* its client would take the end for that of the answer: a reset tells it better */
     bool lingering;
     bool closed;
 

@@ -125,7 +125,8 @@ static char *put_length(struct request *r, char *p, const struct shape *s)
         r->chunked_out = !r->no_body;
         return put(p, CS_S("Transfer-Encoding: chunked\r\n"));
     }
-    r->keep_alive = false; /* HTTP/1.0: the end of the connection is the end of the body */
+    r->keep_alive = false; /* HTTP/1.0 */
+    r->to_end = !r->no_body;
     return p;
 }
 
@@ -428,6 +429,7 @@ void respond_abort(struct request *r)
     if (r->complete)
         return;
     r->keep_alive = false;
+    r->conn->torn = r->conn->torn || r->to_end;
     complete(r);
 }
 
@@ -443,6 +445,7 @@ void respond_refuse(struct request *r, int status)
         respond_page(r, status, NULL);
         return;
     }
+    r->conn->torn = r->conn->torn || (r->to_end && !r->complete);
     complete(r);
 }
 

@@ -223,6 +223,36 @@ def test_not_before_the_body_is_over(one):
     assert one.post("/s/unread", b"x" * 10).status == 413
 
 
+# ---- Answers in pieces that are cut ----
+
+def has_reset(c):
+    """How the connection ends."""
+    try:
+        while c.sock.recv(65536):
+            pass
+    except ConnectionResetError:
+        return True
+    return False
+
+
+@pytest.mark.parametrize("version, query, reset", [("1.0", "", True), ("1.0", "len=4", False), ("1.1", "", False)])
+def test_a_cut_answer_does_not_look_complete(one, version, query, reset):
+    """Where neither chunks nor a length tell the end, it is a reset that says that it was none."""
+    with one.connect() as c:
+        c.send(f"GET /s/torn?{query} HTTP/{version}\r\nHost: a\r\n\r\n".encode())
+        assert has_reset(c) == reset
+
+
+def test_an_answer_that_the_end_of_the_worker_cuts(begin):
+    s = begin(server={"shutdown_timeout": "1s"})
+    with s.connect() as c:
+        assert "200 OK" in ask(c, "/s/torn?wait=1", version="1.0")
+        assert c.until(b"one") == b"one"
+        s.signal(signal.SIGTERM)
+        assert has_reset(c)
+    assert s.wait() == 0
+
+
 # ---- Taking back ----
 
 @pytest.mark.parametrize("path, status, text", [

@@ -276,6 +276,14 @@ static int answered(cs_req *r)
     return cs_send(r, CS_S("ok"), 1);
 }
 
+/* An answer in pieces whose end does not come. */
+static int torn(cs_req *r)
+{
+    cs_start(r, 200, "text/plain", number(r, "len") ? number(r, "len") : -1);
+    cs_send(r, CS_S("one"), 0);
+    return number(r, "wait") ? CS_PENDING : CS_ERROR;
+}
+
 /* It is too slow for what its group has been sent, and that is seen when it is spoken to. */
 static int nudge(cs_req *r)
 {
@@ -367,6 +375,8 @@ static int handler(cs_req *r)
         return last_words(r);
     if (ends_in(path, "history"))
         return history(r);
+    if (ends_in(path, "torn"))
+        return torn(r);
     if (ends_in(path, "moved"))
         return moved(r);
     if (ends_in(path, "not_allowed"))
