@@ -30,7 +30,7 @@ static int64_t number(cs_str s)
 /* The note's number; 0 where all of them are meant, -1 where nothing is. */
 static int64_t note_of(cs_str path, cs_str all)
 {
-    all.n -= cs_ends(all, "/");
+    all.n -= cs_ends(all, "/") ? 1 : 0;
     if (!cs_starts(path, all))
         return -1;
     cs_str rest = {path.p + all.n, path.n - all.n};
