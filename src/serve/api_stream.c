@@ -21,7 +21,7 @@ int api_stream_send(cs_stream *s, cs_str data)
 
 size_t api_stream_queued(const cs_stream *s)
 {
-    return feed_of(s)->queued;
+    return feed_queued(feed_of(s));
 }
 
 int api_stream_on_drain(cs_stream *s, void (*cb)(cs_stream *, void *), void *arg)

@@ -187,6 +187,13 @@ int feed_send(struct feed *f, cs_str data)
     return f->queued > FEED_HIGH_WATER ? CS_AGAIN : CS_OK;
 }
 
+size_t feed_queued(struct feed *f)
+{
+    if (f->group)
+        group_catch_up(f);
+    return f->queued;
+}
+
 /* ---- Beginning ---- */
 
 struct feed *feed_new(struct serve *s)
@@ -334,7 +341,7 @@ static void on_task(struct loop_task *t)
         call(f, f->on_close);
         f->magic = 0;
         free(f);
-    } else if (!f->n) {
+    } else if (!feed_queued(f) && !f->over) {
         struct feed_call c = f->on_drain;
         f->on_drain.cb = NULL;
         call(f, c);
@@ -346,7 +353,7 @@ int feed_on_drain(struct feed *f, struct feed_call c)
     if (f->over)
         return CS_CLOSED;
     f->on_drain = c;
-    if (!f->n)
+    if (!feed_queued(f))
         loop_later(f->serve->loop, &f->task);
     return CS_OK;
 }

@@ -80,6 +80,8 @@ void feed_close(struct feed *f);
 bool feed_is_closed(const struct feed *f);
 /* CS_OK, CS_AGAIN (taken), CS_CLOSED, CS_NOMEM. */
 int feed_send(struct feed *f, cs_str data);
+/* Bytes that have not left, with those that its group has and has not given to it yet. */
+size_t feed_queued(struct feed *f);
 /* Adds a reference to m; does not send. */
 void feed_push(struct feed *f, struct feed_msg *m);
 /* Sends what the socket takes. Only when the connection has nothing else to send. */

@@ -265,6 +265,35 @@ static void test_queue(void **state)
     assert_ptr_equal(m->feed->queue, m->feed->few);
 }
 
+static void on_drain(cs_stream *s, void *arg)
+{
+    (void)s;
+    ++*(int *)arg;
+}
+
+/* What the group has been sent waits, though it has not been given yet. */
+static void test_what_waits(void **state)
+{
+    int drains = 0;
+    (void)state;
+    struct model *m = make(0);
+    join(m, 0);
+    assert_int_equal(feed_queued(m->feed), 0);
+    feed_on_drain(m->feed, (struct feed_call){on_drain, &drains, 0});
+    turns();
+    assert_int_equal(drains, 1);
+    feed_on_drain(m->feed, (struct feed_call){on_drain, &drains, 0});
+    send_group(0);
+    turns();
+    assert_int_equal(drains, 1);
+    send_group(0);
+    assert_int_equal(feed_queued(m->feed), 2 * sizeof(int));
+    compare(m, true);
+    turns();
+    compare(m, true);
+    assert_int_equal(drains, 1);
+}
+
 static void test_slow(void **state)
 {
     static const struct {
@@ -367,6 +396,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_nobody_is_there, setup, teardown),
         cmocka_unit_test_setup_teardown(test_full, setup, teardown),
         cmocka_unit_test_setup_teardown(test_queue, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_what_waits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_slow, setup, teardown),
         cmocka_unit_test_setup_teardown(test_anything, setup, teardown),
     };
