@@ -42,6 +42,8 @@ static const char *wrong_name(const char *name)
     if (n == 0 || n > NAME_MOST || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != n ||
         !(name[0] >= 'a' && name[0] <= 'z'))
         return "a module's name is a letter and up to 30 of a-z, 0-9 and \"_\"";
+    if (module_name_is_taken(name))
+        return "names that begin with cserver are the server's own: choose another name";
     if (n >= 5 && strcmp(name + n - 5, "_test") == 0)
         return "files that end in _test.c are tests: choose another name";
     return NULL;
@@ -263,6 +265,20 @@ static void print_next(const struct project *p, const char *self)
     print_exports(p, self);
 }
 
+/* Such as one that came with the server. */
+static void warn_of_another(const struct project *p)
+{
+    char *folder = module_default_folder(), *other = mem_printf("%s/%s.so", folder, p->name);
+
+    if (access(other, F_OK) == 0)
+        fprintf(stderr,
+                "cserver: warning: there is a module %s already, %s: `make install` of this one "
+                "would overwrite it\n",
+                p->name, other);
+    free(other);
+    free(folder);
+}
+
 /* ---- The whole ---- */
 
 static int make_folder(const struct project *p)
@@ -290,6 +306,7 @@ static int write_all(struct project *p, const char *self)
     if (!(p->in_path && p->in_pc) && write_local(p, self) < 0)
         return CLI_FAILED;
     print_next(p, self);
+    warn_of_another(p);
     return CLI_DONE;
 }
 

@@ -140,6 +140,11 @@ static bool is_name(const char *z)
     return n > 0 && z[n] == '\0' && z[0] >= 'a' && z[0] <= 'z';
 }
 
+bool module_name_is_taken(const char *name)
+{
+    return strncmp(name, "cserver", 7) == 0 && (name[7] == '\0' || name[7] == '_');
+}
+
 static int check_names(struct module *m, struct buf *error)
 {
     const cs_module *d = m->desc;
@@ -150,6 +155,13 @@ static int check_names(struct module *m, struct buf *error)
                       "its .name is \"%.64s\": a module's name is a letter and up to %d of a-z, "
                       "0-9 and \"_\"",
                       d->name ? d->name : "", NAME_MAX_LEN - 1);
+    }
+    if (module_name_is_taken(d->name)) {
+        return refuse(
+            m, error,
+            "its .name is \"%s\": \"cserver\" and what begins with \"cserver_\" are names of the "
+            "server's own; take another",
+            d->name);
     }
     if (!m->name)
         m->name = mem_strdup(d->name);
@@ -337,9 +349,8 @@ static void copy_error(const struct module *m, int err, struct buf *error)
 
 int module_copy(struct module *m, const char *name, const char *path, struct buf *error)
 {
-    *m = (struct module){.name = name ? mem_strdup(name) : NULL,
-                         .path = mem_strdup(path),
-                         .fd = dl_copy(path)};
+    *m = (struct module){
+        .name = name ? mem_strdup(name) : NULL, .path = mem_strdup(path), .fd = dl_copy(path)};
     if (m->fd >= 0)
         return 0;
     copy_error(m, -m->fd, error);

@@ -20,6 +20,9 @@ char *module_path(const char *name, cs_str file, const char *folder, const char 
  * build folder, else the installed one, found relative to the program (so a DESTDIR tree works). To be freed. */
 char *module_default_folder(void);
 
+/* Would its counters be named as the server's own are? */
+bool module_name_is_taken(const char *name);
+
 /* Copies the file: 0, or -1 with a sentence in *error. name NULL: it may be called as it likes. */
 int module_copy(struct module *m, const char *name, const char *path, struct buf *error);
 /* Loads the copy and checks the descriptor (magic, ABI, size, name, tables). 0, or -1 with a sentence that says what

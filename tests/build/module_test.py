@@ -209,6 +209,8 @@ def test_a_changed_module_fails_its_test(stage, folder):
 @pytest.mark.parametrize("words, code, says", [
     (["Hello"], 2, "Hello: a module's name is a letter and up to 30 of a-z"),
     (["7up"], 2, "7up: a module's name"),
+    (["cserver"], 2, "cserver: names that begin with cserver are the server's own"),
+    (["cserver_x"], 2, "the server's own: choose another name"),
     (["a-b"], 2, "a-b: a module's name"),
     (["../x"], 2, "../x: a module's name"),
     (["a" * 32], 2, "a module's name"),
@@ -473,6 +475,14 @@ def test_dev_takes_a_rebuilt_module_on_sighup_and_leaves_nothing(stage, folder):
     finally:
         del stage.env["TMPDIR"]
     assert not [n for n in os.listdir(folder) if n.startswith("cserver-dev-")]
+
+
+def test_new_with_the_name_of_another(stage, folder):
+    done = stage.cserver(folder, "module", "new", "hello")
+    assert done.returncode == 0
+    assert f"hello already, {stage.path('moduledir', 'hello.so')}: `make install` of this one would overwrite" in done.stderr
+    done = stage.cserver(folder, "module", "new", "cserverx")
+    assert done.returncode == 0 and "warning" not in done.stderr
 
 
 def test_dev_in_a_folder_with_any_name(stage, folder):
