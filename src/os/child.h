@@ -29,7 +29,8 @@ void child_title_set(const char *fmt, ...) __attribute__((format(printf, 1, 2)))
 /* Looks up a user; -ENOENT if unknown. */
 int child_user_find(const char *name, uid_t *uid, gid_t *gid);
 /* Drops from root to that user with its groups, for good; checks that there is no way back. The
- * deathsig of child_fork stays in force, and core files are written as before. Nothing happens where the process is that user already. */
+ * deathsig of child_fork stays in force, and core files are written as before. Nothing happens where
+ * the process is that user already. */
 int child_user_become(const char *name, uid_t uid, gid_t gid);
 
 /* CPUs of the affinity mask, at least 1. */
