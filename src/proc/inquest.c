@@ -1,6 +1,7 @@
 #include "proc/inquest.h"
 
 #include "base/clock.h"
+#include "ipc/doorbell.h"
 #include "module/crumb.h"
 #include "os/child.h"
 #include "proc/master.h"
@@ -71,6 +72,7 @@ static void put_into_quarantine(struct master *m, struct ipc_module *module)
     const struct conf_server *conf = &m->live->settings->conf->server;
 
     atomic_store(&module->quarantined, m->live->number);
+    doorbell_all(&m->region, IPC_SLOT_MASTER); /* streams of the module end */
     log_error(
         "the module \"%s\" %s is in quarantine after %u crashes within %u s: its requests are "
         "answered with 503, its hooks, timers and messages are left out; repair it, and "

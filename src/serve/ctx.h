@@ -63,7 +63,9 @@ struct serve {
     uint64_t
         recycle_at; /* number of requests after which a successor may come; 0 = never, or told */
     bool open, draining;
-    bool debug; /* [server] module_debug */
+    bool debug;       /* [server] module_debug */
+    size_t nleft_out; /* modules in quarantine when the streams were looked through last */
+    struct loop_task orphans;
 
     struct list conns; /* all, in no order */
     struct list idle;  /* waiting for a next request, the one that waits longest first */

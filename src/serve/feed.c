@@ -161,6 +161,17 @@ enum out_result feed_flush(struct feed *f)
     return OUT_DONE;
 }
 
+static bool is_left_out(const struct feed_call *c)
+{
+    return c->cb && crumb_is_quarantined(c->module);
+}
+
+bool feed_is_orphan(const struct feed *f)
+{
+    return crumb_is_quarantined(f->module) || is_left_out(&f->on_drain) ||
+           is_left_out(&f->on_close) || (f->group && crumb_is_quarantined(group_module(f->group)));
+}
+
 bool feed_is_closed(const struct feed *f)
 {
     return f->closing || f->over || (f->group && group_has_ended(f->group));
@@ -234,6 +245,7 @@ struct feed *feed_detach(struct request *r, int status)
         return NULL;
     struct feed *f = feed_new(r->serve);
     f->status = (uint16_t)status;
+    f->module = (uint8_t)crumb_module();
     f->request = r;
     r->feed = f;
     loop_later(r->serve->loop, &f->task); /* a callback tells nobody of its result */
@@ -249,7 +261,7 @@ static void count_open(struct serve *s, int by)
 static void begin(struct feed *f)
 {
     struct request *r = f->request;
-    if (respond_detach(r, f->status) != CS_OK || r->no_body) {
+    if (respond_detach(r, f->status) != CS_OK || r->no_body || feed_is_orphan(f)) {
         feed_end(f);
         return;
     }

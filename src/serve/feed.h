@@ -37,8 +37,9 @@ struct feed_call {
 struct feed {
     uint32_t magic;
     uint16_t status;
-    bool closing; /* takes nothing more */
-    bool over;    /* has neither connection nor request any more: on_close is due */
+    uint8_t module; /* whose it is */
+    bool closing;   /* takes nothing more */
+    bool over;      /* has neither connection nor request any more: on_close is due */
     struct serve *serve;
     struct request *request; /* whose hook has not returned yet */
     struct conn *conn;       /* from then on */
@@ -76,6 +77,8 @@ void feed_end(struct feed *f);
 /* Ends it behind what it has been given, and what its group has been given before. */
 void feed_close(struct feed *f);
 
+/* Is it of a module that is in quarantine, or waits for one? Nobody would send to it any more. */
+bool feed_is_orphan(const struct feed *f);
 /* Does it take nothing more? */
 bool feed_is_closed(const struct feed *f);
 /* CS_OK, CS_AGAIN (taken), CS_CLOSED, CS_NOMEM. */

@@ -1,6 +1,7 @@
 #include "serve/group.h"
 
 #include "base/mem.h"
+#include "module/crumb.h"
 #include "serve/conn.h"
 
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 struct group {
     uint32_t magic;
     int on_slow;
+    unsigned module;
     bool ending;
     struct loop *loop;
     size_t most, high_water;
@@ -35,6 +37,7 @@ struct group *group_new(struct loop *l, const cs_group_opts *opts)
     g->magic = GROUP_MAGIC;
     g->loop = l;
     g->on_slow = opts->on_slow;
+    g->module = crumb_module();
     g->most = opts->max_streams > 0 ? (size_t)opts->max_streams : SIZE_MAX;
     g->high_water = opts->high_water > 0 ? (size_t)opts->high_water : FEED_HIGH_WATER;
     list_init(&g->streams);
@@ -42,6 +45,11 @@ struct group *group_new(struct loop *l, const cs_group_opts *opts)
     g->task.run = on_task;
     list_init(&g->task.node);
     return g;
+}
+
+unsigned group_module(const struct group *g)
+{
+    return g->module;
 }
 
 size_t group_size(const struct group *g)

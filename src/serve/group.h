@@ -22,6 +22,8 @@ void group_catch_up(struct feed *f);
 
 /* Takes m over, with its one reference. */
 void group_send(struct group *g, struct feed_msg *m);
+/* Whose it is. */
+unsigned group_module(const struct group *g);
 size_t group_size(const struct group *g);
 /* Has it ended? Its streams are closed then, though it is still at work on that. */
 bool group_has_ended(const struct group *g);

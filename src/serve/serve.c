@@ -4,11 +4,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "http/date.h"
+#include "module/crumb.h"
 #include "os/fd.h"
 #include "serve/accept.h"
 #include "serve/access_log.h"
 #include "serve/api.h"
 #include "serve/conn.h"
+#include "serve/feed.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -17,7 +19,7 @@
 #define ARENA_CHUNK     (8 * 1024)
 #define ARENA_SPARES    256
 #define DEBUG_REQUESTS  256 /* whose memory faults after their end */
-#define FDS_FOR_OURSELF 64 /* epoll, logs, files of modules ... */
+#define FDS_FOR_OURSELF 64  /* epoll, logs, files of modules ... */
 
 /* Before the plan has its sockets, as the settings want them. */
 static size_t listening_fds(const struct serve_plan *p, unsigned max_workers)
@@ -62,6 +64,32 @@ static void before_call(void *serve)
     serve_enter_module(serve);
 }
 
+/* Their clients connect again, and are told what is the matter. */
+static void end_orphans(struct loop_task *t)
+{
+    struct serve *s = CONTAINER_OF(t, struct serve, orphans);
+    LIST_EACH(it, &s->conns)
+    {
+        struct conn *c = CONTAINER_OF(it, struct conn, node);
+        if (c->feed && feed_is_orphan(c->feed))
+            conn_break(c);
+    }
+}
+
+/* A stream need not do anything for ever: nothing else would show that its module has been put into quarantine. */
+static void look_for_orphans(struct serve *s)
+{
+    const struct conf *conf = s->plan->conf;
+    size_t n = 0;
+    if (!atomic_load_explicit(&s->slot->streams, memory_order_relaxed))
+        return;
+    for (size_t i = 0; i < conf->nmodules; i++)
+        n += crumb_is_quarantined(conf->modules[i].number);
+    if (n != s->nleft_out)
+        loop_later(s->loop, &s->orphans);
+    s->nleft_out = n;
+}
+
 int serve_new(struct serve **out, struct serve_plan *plan, struct host *host)
 {
     struct serve *s = mem_alloc(sizeof *s);
@@ -76,6 +104,8 @@ int serve_new(struct serve **out, struct serve_plan *plan, struct host *host)
     s->slot_index = host->slot;
     list_init(&s->conns);
     list_init(&s->idle);
+    list_init(&s->orphans.node);
+    s->orphans.run = end_orphans;
     arena_pool_init(&s->arenas, ARENA_CHUNK, ARENA_SPARES);
     s->debug = plan->conf->server.module_debug;
     if (s->debug)
@@ -103,6 +133,7 @@ void serve_open(struct serve *s)
 
 void serve_before_wait(struct serve *s)
 {
+    look_for_orphans(s);
     access_log_flush(s->access, s);
     accept_before_wait(s);
 }

@@ -272,3 +272,40 @@ def test_messages_and_timers_are_left_out(serve, so):
     assert s.primary() == first and len(s.workers()) == 2
     assert module(s, "crash")["crashes"] == 3
     assert os.path.exists(s.pid_file)
+
+
+SILENT = """
+    #include <cserver/cserver.h>
+    #include <signal.h>
+    static cs_group *group;
+    static int worker_start(cs_proc *p)
+    {
+        group = cs_group_new(p);
+        return group ? CS_OK : CS_ERROR;
+    }
+    static int handler(cs_req *r)
+    {
+        if (cs_info(r)->query.n)
+            raise(SIGSEGV);
+        cs_stream *s = cs_detach(r, 200);
+        cs_stream_send(s, "hello\\n");
+        return cs_group_join(group, s);
+    }
+    CS_MODULE(.name = "boom", .version = "1.0", .help = "Has streams.", .worker_start = worker_start,
+              .handler = handler);
+"""
+
+
+def test_streams_of_the_module_end(serve, who, tmp_path):
+    """In the other workers too, where they would be open and silent for ever."""
+    so = build_module(str(tmp_path), "boom", SILENT)
+    s = serve(SETTINGS.format(boom=so, who=who), server={"workers": 3, "quarantine": 1}, env=crash.QUIET)
+    streams = [s.connect() for _ in range(12)]
+    for c in streams:
+        c.send(b"GET /boom HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert c.until(b"hello\n")
+    assert crash.hit(s, "/boom?now") == b""
+    for c in streams:
+        assert c.eof()
+        c.close()
+    wait_for(lambda: s.get("/boom").status == 503)
