@@ -9,7 +9,8 @@ import tempfile
 import time
 
 import pytest
-from lib.server import SOURCE, Server, build_module, wait_for
+from lib import crash
+from lib.server import SOURCE, Connection, Server, build_module, wait_for
 
 CONF = """
     [module:hello]
@@ -151,6 +152,26 @@ def test_pipelined(server):
 
 
 def test_http_1_0(server):
+def test_goes_on_while_the_client_takes_nothing(server):
+    """What waits behind large answers passes at once, not when they have left."""
+    n, looks = 60, []
+    before = server.log().count("left with 0")
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    sock.connect(("127.0.0.1", server.port))
+    with Connection(sock) as c:
+        c.send((request("/app/ref?n=250000") + request("/app/next", gate="later", Who="behind")) * n)
+
+        def all_have_passed():
+            log = server.log()
+            looks.append((log.count("access of behind module=gate"), log.count("left with 0") - before))
+            return len(looks) > 10 and len({*looks[-10:]}) == 1 and looks[-1][0] == looks[-1][1]
+
+        wait_for(all_have_passed, 20)
+        assert 0 < looks[-1][1] < n, "the client was not slow enough"
+        assert [c.response().status for _ in range(2 * n)] == [200] * (2 * n)
+
+
     head = b"GET /app/text HTTP/1.0\r\nX-gate: later\r\n\r\n"
     assert server.raw(head).endswith(b"\r\n\r\nHello, app")
 
