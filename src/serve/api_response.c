@@ -86,10 +86,10 @@ int api_fail(cs_req *pub, int status, const char *fmt, ...)
     request_vlog(r, CS_ERR, who, fmt, ap);
     va_end(ap);
     serve_count_one(r->serve, IPC_HANDLER_ERRORS);
-    if (r->complete)
+    if (r->complete || (r->whole && !filter_runs(r)))
         return CS_ERROR;
     if (r->answered)
-        respond_abort(r);
+        respond_cut(r);
     else if (r->heading)
         r->failed = status >= 200 && status <= 599 ? status : 500;
     else

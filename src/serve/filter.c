@@ -150,7 +150,7 @@ static void cut(struct request *r, const struct stage *s, const char *why, int r
         serve_count_one(r->serve, IPC_HANDLER_ERRORS);
         request_log(r, CS_ERR, s->module->desc->name, "the body filter %s (%d)", why, rc);
     }
-    respond_abort(r);
+    respond_cut(r);
 }
 
 /* Gives a piece to stage i, or behind the last one to the connection. */
@@ -221,7 +221,7 @@ static int send_piece(struct request *r, cs_str data, bool last)
         (taken > (uint64_t)f->announced || (last && taken < (uint64_t)f->announced))) {
         request_log(r, CS_ERR, NULL, "%s body than the %lld bytes announced",
                     taken > (uint64_t)f->announced ? "more" : "less", (long long)f->announced);
-        respond_abort(r);
+        respond_cut(r);
         return CS_ERROR;
     }
     f->taken = taken;
@@ -245,6 +245,11 @@ static void drop_source(struct filter *f)
     if (f->source_over)
         return;
     f->source_over = true;
+bool filter_runs(const struct request *r)
+{
+    return r->heading || (r->filter && r->filter->at);
+}
+
     respond_release(&f->source);
 }
 
@@ -272,7 +277,7 @@ static size_t pump_one(struct request *r, char *room)
     struct respond_body *b = &r->filter->source;
     cs_str data = next_piece(r, room);
     if (!data.p) {
-        respond_abort(r);
+        respond_cut(r);
         return 1;
     }
     b->off += data.n;

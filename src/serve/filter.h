@@ -25,6 +25,9 @@ void filter_source(struct request *r, const struct respond_body *body);
 /* The answer comes in pieces: so long, or -1. */
 void filter_pieces(struct request *r, int64_t len);
 
+/* Is it a filter that calls? */
+bool filter_runs(const struct request *r);
+
 /* cs_send, from a filter that runs, or from who answers in pieces. As respond_send. */
 int filter_send(struct request *r, cs_str data, bool last);
 

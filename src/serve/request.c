@@ -228,10 +228,10 @@ void request_begin(struct request *r)
 /* It may ask again at once without sending: that is looked at in the next turn of the loop. */
 void request_drained(struct request *r)
 {
-    cs_req_cb cb = r->on_drain;
     if (r->filter)
         filter_drained(r);
-    if (!cb || r->out.queued || r->complete)
+    cs_req_cb cb = r->on_drain;
+    if (!cb || r->out.queued || r->complete || r->whole)
         return;
     r->on_drain = NULL;
     if (!request_may_call(r, r->on_drain_module))

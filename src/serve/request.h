@@ -57,6 +57,8 @@ struct request {
     bool reading;    /* its head is not complete yet */
     bool answered;   /* the answer's head has been made */
     bool complete;   /* ... and all of its body has been queued */
+    bool whole;      /* ... and will be without its module: filters are still at it */
+    bool aborted;    /* complete, but something is missing */
     bool passed;     /* all access hooks have let it pass */
     bool working;    /* an access hook or a handler runs */
     bool pending;    /* it answers later */
@@ -91,7 +93,7 @@ struct request {
 
     const struct route *route;
     unsigned hooks; /* those of its route that it meets: enum route_hook */
-    unsigned link; /* position in route->chain: whose access hook or handler it is at */
+    unsigned link;  /* position in route->chain: whose access hook or handler it is at */
     void **ctx; /* the participants' own pointers, in the order of the chain; NULL until one asks */
     cs_str user; /* who the client has proved to be */
 

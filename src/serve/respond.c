@@ -223,10 +223,13 @@ static void emit(struct request *r, const struct shape *s, const struct respond_
     complete(r);
 }
 
-/* Head, and the body through the filters. */
+/* Head, and the body through the filters. That may take long, but whoever has answered has no say any more. */
 static void emit_filtered(struct request *r, const struct respond_body *b)
 {
+    if (r->sink == REQUEST_SINK_STREAM)
+        r->sink = REQUEST_SINK_WAIT;
     settle_end(r);
+    r->whole = true;
     timer_clear(&r->serve->loop->timers, &r->patience);
     struct shape s = {.len = filter_len(r->filter)};
     char *end;
@@ -424,13 +427,20 @@ void respond_page(struct request *r, int status, const char *extra)
             (struct respond_body){.p = page.p, .fd = -1, .len = page.n});
 }
 
-void respond_abort(struct request *r)
+void respond_cut(struct request *r)
 {
     if (r->complete)
         return;
     r->keep_alive = false;
+    r->aborted = true;
     r->conn->torn = r->conn->torn || r->to_end;
     complete(r);
+}
+
+void respond_abort(struct request *r)
+{
+    if (!r->whole)
+        respond_cut(r);
 }
 
 void respond_refuse(struct request *r, int status)
@@ -445,8 +455,10 @@ void respond_refuse(struct request *r, int status)
         respond_page(r, status, NULL);
         return;
     }
-    r->conn->torn = r->conn->torn || (r->to_end && !r->complete);
-    complete(r);
+    if (!r->whole) {
+        r->conn->torn = r->conn->torn || (r->to_end && !r->complete);
+        complete(r);
+    }
 }
 
 void respond_continue(struct request *r)

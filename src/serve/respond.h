@@ -24,8 +24,10 @@ int respond(struct request *r, int status, const char *type, struct respond_body
 void respond_page(struct request *r, int status, const char *extra);
 
 /* Ends an answer that cannot be finished: the connection closes behind what is queued, without the end that the head
- * has promised, so that the client sees that something is missing. */
+ * has promised, so that the client sees that something is missing. One that is whole stays. */
 void respond_abort(struct request *r);
+/* For filters: also one of which only they still have something. */
+void respond_cut(struct request *r);
 
 /* Refuses a head or body: standard page, connection closes behind it. */
 void respond_refuse(struct request *r, int status);

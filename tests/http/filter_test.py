@@ -6,7 +6,7 @@ import socket
 import tempfile
 
 import pytest
-from lib.server import SOURCE, Server, build_module, wait_for
+from lib.server import SOURCE, Connection, Server, build_module, wait_for
 
 CONF = """
     [module:app]
@@ -35,6 +35,15 @@ CONF = """
     match = /both
     handler = app
     use = filt, always
+    [module:nasty]
+    file = {0}/nasty.so
+    [route:nasty]
+    match = /nasty
+    handler = nasty
+    use = filt, inner
+    [route:facts]
+    match = /facts
+    handler = nasty
 """
 BIG = 3_000_000
 
@@ -42,7 +51,7 @@ BIG = 3_000_000
 @pytest.fixture(scope="module")
 def modules():
     folder = tempfile.mkdtemp(prefix="cs-")
-    for name, source, flags in (("app", "app", ""), ("filt", "filt", ""), ("inner", "filt", ""),
+    for name, source, flags in (("app", "app", ""), ("nasty", "nasty", ""), ("filt", "filt", ""), ("inner", "filt", ""),
                                 ("always", "filt", "-DBODY_ONLY")):
         with open(f"{SOURCE}/tests/lib/modules/{source}.c", encoding="utf-8") as f:
             build_module(folder, name, f.read(), f'-DNAME="{name}" {flags}')
@@ -404,6 +413,43 @@ def test_posted(server):
         for _ in range(3):
             c.send(b"POST /always/text HTTP/1.1\r\nHost: a\r\nContent-Length: 50000\r\n\r\n" + b"x" * 50000)
             assert c.response().body == b"HELLO, APP"
+
+
+# ---- Behind an answer ----
+
+def test_nothing_changes_an_answer_that_filters_are_still_at(server):
+    """on_data has answered: it is not called any more, however long the answer takes to leave, and cannot fail."""
+    server.get("/facts/forget")
+    sock = socket.socket()
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    sock.connect(("127.0.0.1", server.port))
+    with Connection(sock) as c:
+        c.send(request("/nasty/reply_then_fail?7000000", "POST", more="Content-Length: 1000\r\n", filt="same") + b"x" * 10)
+        c.fill()
+        c.send(b"x" * 990)
+        assert c.response().body == bytes(7_000_000)
+        facts = c.send(request("/facts/facts")).response().text
+    assert "rc -2\n" in facts and "late 0\n" in facts
+
+
+def test_a_large_body_behind_an_answer(server):
+    """The head says that nobody will read it."""
+    with server.connect() as c:
+        c.send(request("/nasty/reply_then_fail?1000", "POST", more="Content-Length: 900000\r\n", filt="same") + b"x" * 10)
+        r = c.response()
+        assert r.body == bytes(1000) and r["connection"] == "close"
+        assert c.eof()
+
+
+def test_the_last_piece_that_a_filter_cuts(server):
+    before = server.log().count("send said -2")
+    cut_short(server, "/app/pieces?n=2000&size=1000", filt="cut")
+    wait_for(lambda: server.log().count("send said -2") == before + 1)
+
+
+@pytest.mark.parametrize("path", ["/app/ref?n=1000000", "/app/pieces?n=3000000&size=50000"])
+def test_on_drain_is_not_for_filters(server, path):
+    assert ask(server, path, filt="drain").body == ask(server, path).body
 
 
 # ---- Streams ----

@@ -10,6 +10,7 @@
 static struct facts {
     int closed, released, drained, ticked;
     int alive_in_close; /* times that a token still gave the request inside on_close */
+    int late;           /* calls of on_data behind an answer */
     int rc;             /* the last result that a case keeps */
 } facts;
 
@@ -54,9 +55,10 @@ static void on_released(void *arg)
 
 static int tell_facts(cs_req *r)
 {
-    return cs_textf(r, 200, "closed %d\nreleased %d\ndrained %d\nticked %d\nalive %d\nrc %d\n",
+    return cs_textf(r, 200,
+                    "closed %d\nreleased %d\ndrained %d\nticked %d\nalive %d\nrc %d\nlate %d\n",
                     facts.closed, facts.released, facts.drained, facts.ticked, facts.alive_in_close,
-                    facts.rc);
+                    facts.rc, facts.late);
 }
 
 static int forget_facts(cs_req *r)
@@ -195,6 +197,34 @@ static int bodiless(cs_req *r)
     cs_start(r, number(r), NULL, -1);
     cs_send(r, CS_S("no body here"), 0);
     return cs_send(r, CS_S("none at all"), 1);
+}
+
+/* Fails when all of an answer is there, from a callback. */
+static int answer_then_fail(cs_req *r, cs_str data, int last, void *arg)
+{
+    struct state *s = arg;
+    (void)data;
+    (void)last;
+    if (s->times++) {
+        facts.late++;
+        return CS_ERROR;
+    }
+    int rc = cs_reply(r, 200, "text/plain", (cs_str){cs_alloc(r, (size_t)s->n), (size_t)s->n});
+    facts.rc = cs_fail(r, 500, "too late to fail");
+    return rc;
+}
+
+static int reply_then_fail(cs_req *r)
+{
+    int rc = cs_body_stream(r, answer_then_fail, state_of(r));
+    return rc ? rc : CS_PENDING;
+}
+
+static int too_little_rc(cs_req *r)
+{
+    cs_start(r, 200, "text/plain", 10);
+    facts.rc = cs_send(r, CS_S("123"), 1);
+    return CS_OK;
 }
 
 /* ---- on_drain ---- */
@@ -548,6 +578,8 @@ static int worker_start(cs_proc *p)
     process = p;
     return cs_every(p, 1000, every_now_and_then, NULL) ? CS_OK : CS_NOMEM;
 }
+    {"too_little_rc", too_little_rc},
+    {"reply_then_fail", reply_then_fail},
 
 CS_MODULE(.name = "nasty", .version = "1.0", .help = "Uses the interface in every way.",
           .flags = CS_BODY_STREAM, .worker_start = worker_start, .handler = handler);
