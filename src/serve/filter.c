@@ -199,7 +199,7 @@ static int pass_on(struct request *r, size_t i, cs_str data, bool last)
     s->ended = last;
     if (data.n || last)
         give(r, i + 1, data, last);
-    return r->complete && !last ? CS_ERROR : CS_OK;
+    return r->complete && (!last || r->aborted) ? CS_ERROR : CS_OK;
 }
 
 /* ---- Answers in pieces ---- */
@@ -228,7 +228,7 @@ static int send_piece(struct request *r, cs_str data, bool last)
     if (data.n || last)
         give(r, 0, data, last);
     if (r->complete)
-        return last ? CS_OK : CS_ERROR;
+        return last && !r->aborted ? CS_OK : CS_ERROR;
     return r->out.queued >= RESPOND_HIGH_WATER ? CS_AGAIN : CS_OK;
 }
 

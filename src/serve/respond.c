@@ -571,7 +571,9 @@ int respond_send(struct request *r, cs_str data, bool last)
     if (last && r->promised >= 0 && r->body_sent + data.n < (uint64_t)r->promised && !r->no_body) {
         request_log(r, CS_ERR, NULL, "less body than the %lld bytes announced; closing",
                     (long long)r->promised);
-        r->keep_alive = false;
+        respond_put(r, data, false);
+        respond_abort(r);
+        return CS_ERROR;
     }
     return respond_put(r, data, last);
 }

@@ -35,7 +35,7 @@ void respond_refuse(struct request *r, int status);
 /* Starts an answer in pieces; len -1: unknown. */
 int respond_start(struct request *r, int status, const char *type, int64_t len);
 /* A piece, copied. CS_OK, CS_AGAIN (taken, but wait), CS_CLOSED, CS_ERROR (not started, or over
- * already, or more than announced: that aborts the answer). */
+ * already, or more or, with last, less than announced: that aborts the answer). */
 int respond_send(struct request *r, cs_str data, bool last);
 
 /* The head of an answer whose end is the end of the connection, and no body: that is somebody else's. CS_OK, or CS_ERROR

@@ -197,6 +197,12 @@ def test_pieces(nasty, length):
         then_hello(c)
 
 
+def test_who_has_sent_too_little_is_told(nasty, facts):
+    with nasty.connect() as c:
+        assert quick(c).send(get("too_little_rc")).rest().endswith(b"Content-Length: 10\r\n\r\n123")
+    assert facts()["rc"] == -2
+
+
 @pytest.mark.parametrize("length", [-1, 5])
 def test_pieces_for_http_1_0(nasty, length):
     with nasty.connect() as c:
