@@ -113,6 +113,8 @@ int api_on_drain(cs_req *pub, cs_req_cb cb, void *arg)
     r->on_drain = cb;
     r->on_drain_arg = arg;
     r->on_drain_module = crumb_module();
+    if (filter_runs(r)) /* it would take the place of who answers */
+        return CS_ERROR;
     if (!r->out.queued) /* also when the connection is at work: it may be past looking */
         loop_later(r->serve->loop, &r->conn->task);
     return CS_OK;

@@ -562,7 +562,8 @@ typedef struct cs_api {
      * never CS_AGAIN, or a negative result when the answer has been cut. */
     int (*send)(cs_req *r, cs_str data, int last);
     /* Calls cb(r, arg) once, when what has been sent has left for the client; soon, when it has already.
-     * There is one cb at a time, the latest. It does not come once the answer is complete. */
+     * There is one cb at a time, the latest. It does not come once the answer is complete. CS_ERROR in a filter, where
+     * it would take the place of that of who answers. */
     int (*on_drain)(cs_req *r, cs_req_cb cb, void *arg);
 
     /* For header_filter, body_filter and on_log. */

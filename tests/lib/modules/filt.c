@@ -93,6 +93,12 @@ static int hold(cs_req *r, struct seen *s, cs_str data, int last)
     return last ? cs_send(r, (cs_str){p, s->nheld}, 1) : CS_OK;
 }
 
+static void on_drain(cs_req *r, void *arg)
+{
+    (void)arg;
+    cs_fail(r, 500, "called for a filter");
+}
+
 static int body_filter(cs_req *r, cs_str data, int last)
 {
     struct seen *s = seen(r);
@@ -128,6 +134,8 @@ static int body_filter(cs_req *r, cs_str data, int last)
             cs_log(CS_INFO, "sent %d, then %d", first, second);
         return CS_OK;
     }
+    if (is(s, "drain"))
+        return cs_on_drain(r, on_drain, NULL) == CS_ERROR ? cs_send(r, data, last) : CS_NOTSUP;
     if (is(s, "odd"))
         return CS_DECLINED;
     return upper(r, data, last);
