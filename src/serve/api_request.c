@@ -145,14 +145,15 @@ cs_str api_body(cs_req *pub)
 int api_body_stream(cs_req *pub, int (*on_data)(cs_req *, cs_str, int, void *), void *arg)
 {
     struct request *r = request_of(pub);
-    if (!r->passed || r->heading || r->complete || r->sink != REQUEST_SINK_WAIT)
+    bool collected = r->sink == REQUEST_SINK_COLLECT && request_body_over(r);
+    if (!r->passed || r->heading || r->answered || !(r->sink == REQUEST_SINK_WAIT || collected))
         return CS_ERROR;
     r->on_data = on_data;
     r->on_data_arg = arg;
     r->on_data_module = crumb_module();
     r->sink = REQUEST_SINK_STREAM;
     if (request_body_over(r))
-        return body_deliver_empty(r);
+        return body_deliver_all(r);
     respond_continue(r);
     conn_wake(r->conn);
     return CS_OK;

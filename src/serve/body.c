@@ -57,20 +57,14 @@ static int collect(struct request *r, cs_str data)
     return 0;
 }
 
-static int call_on_data(struct request *r, cs_str data, int last)
-{
-    r->tasted = r->tasted || data.n;
-    uint32_t was = request_enter(r, r->on_data_module, CRUMB_ON_DATA);
-    int rc = r->on_data(request_public(r), data, last, r->on_data_arg);
-    crumb_leave(was);
-    return rc;
-}
-
 static int tell(struct request *r, cs_str data, int last)
 {
     if (!request_may_call(r, r->on_data_module))
         return CS_ERROR;
-    int rc = call_on_data(r, data, last);
+    r->tasted = r->tasted || data.n;
+    uint32_t was = request_enter(r, r->on_data_module, CRUMB_ON_DATA);
+    int rc = r->on_data(request_public(r), data, last, r->on_data_arg);
+    crumb_leave(was);
     if (timer_is_set(&r->patience)) /* it is at work */
         timer_set(&r->serve->loop->timers, &r->patience,
                   (uint64_t)r->serve->limits->handler_timeout);
@@ -88,14 +82,19 @@ static int tell(struct request *r, cs_str data, int last)
     return rc;
 }
 
-/* Turned away, it is like a chunked body of which only the end is still to be told. */
-int body_deliver_empty(struct request *r)
+/* All that on_data has not been given when the end is to be told. */
+static cs_str rest(const struct request *r)
 {
-    int rc = call_on_data(r, (cs_str){"", 0}, 1);
-    if (rc == CS_AGAIN && !r->complete) {
+    return r->collected.n ? r->collected : (cs_str){"", 0};
+}
+
+/* Turned away, it is like a chunked body of which only the end is still to be told. */
+int body_deliver_all(struct request *r)
+{
+    int rc = tell(r, rest(r), 1);
+    if (rc == CS_AGAIN && !r->complete && !r->whole) {
         r->body = REQUEST_BODY_CHUNKED;
         r->body_ended = true;
-        r->paused = true;
     }
     return rc < 0 && rc != CS_AGAIN ? rc : CS_OK;
 }
@@ -148,7 +147,7 @@ static long feed_length(struct request *r, const char *in, size_t n)
 /* Of the chunked coding: the end has been read, on_data may have to be told (again). */
 static void finish_chunked(struct request *r)
 {
-    if (r->sink == REQUEST_SINK_STREAM && tell(r, (cs_str){"", 0}, 1) == CS_AGAIN)
+    if (r->sink == REQUEST_SINK_STREAM && tell(r, rest(r), 1) == CS_AGAIN)
         return;
     body_is_over(r);
 }

@@ -9,8 +9,9 @@
  * negative status (the request is then answered with it). */
 long body_feed(struct request *r, const char *in, size_t n);
 
-/* Tells on_data that there is no body. CS_OK, or what on_data has returned. */
-int body_deliver_empty(struct request *r);
+/* Gives on_data a body that is over already, in one piece: nothing, or what has been collected for another handler. CS_OK,
+ * or what on_data has returned: the request has then ended. */
+int body_deliver_all(struct request *r);
 
 /* Does it want body bytes now? */
 bool body_hungry(const struct request *r);

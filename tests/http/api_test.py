@@ -21,12 +21,22 @@ CONF = """
     [route:nasty]
     match = /nasty
     handler = nasty, whole
+    [module:not_mine]
+    file = {0}/not_mine.so
     [route:whole]
     match = /whole
     handler = whole
+    [route:behind]
+    match = /behind
+    handler = not_mine, nasty
     [route:hello]
     match = /hello
     handler = hello
+"""
+NOT_MINE = """
+    #include <cserver/cserver.h>
+    static int handler(cs_req *r) { (void)r; return CS_DECLINED; }
+    CS_MODULE(.name = "not_mine", .version = "1.0", .help = "Wants the whole body, for nothing.", .handler = handler);
 """
 
 
@@ -36,6 +46,7 @@ def modules():
     for name in ("nasty", "whole"):
         with open(f"{SOURCE}/tests/lib/modules/{name}.c", encoding="utf-8") as f:
             build_module(folder, name, f.read())
+    build_module(folder, "not_mine", NOT_MINE)
     yield folder
     shutil.rmtree(folder)
 
@@ -186,6 +197,12 @@ def test_less_than_promised(nasty):
         assert quick(c).send(get("too_little")).rest().endswith(b"Content-Length: 10\r\n\r\n123")
 
 
+def test_who_has_sent_too_little_is_told(nasty, facts):
+    with nasty.connect() as c:
+        assert quick(c).send(get("too_little_rc")).rest().endswith(b"Content-Length: 10\r\n\r\n123")
+    assert facts()["rc"] == -2
+
+
 # ---- Pieces ------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("length", [-1, 5])
@@ -195,12 +212,6 @@ def test_pieces(nasty, length):
         r = c.send(get(f"pieces?{length}").replace(b"GET", b"HEAD")).response("HEAD")
         assert (r["content-length"], r["transfer-encoding"]) == (("5", None) if length == 5 else (None, "chunked"))
         then_hello(c)
-
-
-def test_who_has_sent_too_little_is_told(nasty, facts):
-    with nasty.connect() as c:
-        assert quick(c).send(get("too_little_rc")).rest().endswith(b"Content-Length: 10\r\n\r\n123")
-    assert facts()["rc"] == -2
 
 
 @pytest.mark.parametrize("length", [-1, 5])
@@ -298,7 +309,37 @@ def test_an_upload_may_take_longer_than_a_handler(serve, modules):
 def test_too_late_for_the_body(nasty, size):
     """The head has said what becomes of the body: it cannot be asked for any more, and nobody is told it is empty."""
     with nasty.connect() as c:
-        assert quick(c).send(post("stream_after_start", b"x" * size)).response().text == "rc -2, 0 bytes"
+        assert quick(c).send(post("stream_after_start", b"x" * size)).response().text == "rc -2, 0 calls"
+
+
+def test_too_late_for_no_body(nasty):
+    with nasty.connect() as c:
+        assert quick(c).send(get("stream_after_start")).response().text == "rc -2, 0 calls"
+        then_hello(c)
+
+
+def test_late_error_of_on_data_without_a_body(nasty, facts):
+    with nasty.connect() as c:
+        assert quick(c).send(get("stream_late_error")).response().status == 500
+        then_hello(c)
+    assert facts()["rc"] == -2
+
+
+@pytest.mark.parametrize("size", [0, 1, 1000, 200_000])
+@pytest.mark.parametrize("case", ["stream_late", "stream_slowly", "stream_twice"])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_that_somebody_else_has_collected(nasty, chunked, case, size):
+    """The first handler of the route wants the whole body, and then leaves it to one that takes it in pieces."""
+    with nasty.connect() as c:
+        head = b"POST /behind/" + case.encode() + b" HTTP/1.1\r\n" + H
+        body = b"x" * size
+        if chunked:
+            chunk = b"%x\r\n%s\r\n" % (size, body) if size else b""
+            quick(c).send(head + CHUNKED + chunk + b"0\r\n\r\n")
+        else:
+            quick(c).send(head + b"Content-Length: %d\r\n\r\n" % size + body)
+        assert c.response().text == f"{size} bytes"
+        then_hello(c)
 
 
 def test_declined_after_asking_for_the_body(nasty):

@@ -306,12 +306,31 @@ static int stream_late(cs_req *r)
     return CS_PENDING;
 }
 
+static int late_data(cs_req *r, cs_str data, int last, void *arg)
+{
+    (void)r, (void)data, (void)last, (void)arg;
+    facts.late++;
+    return CS_OK;
+}
+
 static int stream_after_start(cs_req *r)
 {
-    struct state *s = state_of(r);
+    facts.late = 0;
     cs_start(r, 200, "text/plain", -1);
-    facts.rc = cs_body_stream(r, count_data, s);
-    return cs_send(r, cs_format(r, "rc %d, %ld bytes", facts.rc, s->got), 1);
+    facts.rc = cs_body_stream(r, late_data, NULL);
+    return cs_send(r, cs_format(r, "rc %d, %d calls", facts.rc, facts.late), 1);
+}
+
+/* Without a body the callback comes inside cs_body_stream, which is late itself. */
+static void stream_error(cs_req *r, void *arg)
+{
+    facts.rc = cs_body_stream(r, data_error, arg);
+}
+
+static int stream_late_error(cs_req *r)
+{
+    cs_req_after(r, 10, stream_error, state_of(r));
+    return CS_PENDING;
 }
 
 static int bad_data(cs_req *r, cs_str data, int last, void *arg)
@@ -559,12 +578,15 @@ static int handler(cs_req *r)
 {
     cs_str path = cs_info(r)->path;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    {"too_little_rc", too_little_rc},
+    {"reply_then_fail", reply_then_fail},
         size_t n = strlen(cases[i].name);
         if (path.n > n && path.p[path.n - n - 1] == '/' &&
             !memcmp(path.p + path.n - n, cases[i].name, n))
             return cases[i].run(r);
     }
     return CS_DECLINED;
+    {"stream_late_error", stream_late_error},
 }
 
 static void every_now_and_then(void *arg)
@@ -578,8 +600,6 @@ static int worker_start(cs_proc *p)
     process = p;
     return cs_every(p, 1000, every_now_and_then, NULL) ? CS_OK : CS_NOMEM;
 }
-    {"too_little_rc", too_little_rc},
-    {"reply_then_fail", reply_then_fail},
 
 CS_MODULE(.name = "nasty", .version = "1.0", .help = "Uses the interface in every way.",
           .flags = CS_BODY_STREAM, .worker_start = worker_start, .handler = handler);
