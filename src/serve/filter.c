@@ -80,9 +80,18 @@ static int run_header_filter(struct request *r, const struct conf_module *m)
     return 500;
 }
 
+/* An answer that a filter in quarantine cannot see is not sent without it: it may be what hides a secret. */
+static int refuse_unfiltered(struct request *r)
+{
+    respond_set_field(r, CS_S("Retry-After"), CS_S("60"), false);
+    return 503;
+}
+
 static int run_link(struct request *r, struct filter *f, const struct route_link *link)
 {
     const cs_module *desc = link->module->desc;
+    if ((desc->header_filter || desc->body_filter) && crumb_is_quarantined(link->module->number))
+        return refuse_unfiltered(r);
     f->running = link;
     f->wanted = !desc->header_filter;
     f->wanted_len = -1;
@@ -162,6 +171,10 @@ static void give(struct request *r, size_t i, cs_str data, bool last)
         return;
     }
     struct stage *s = &f->stages[i];
+    if (crumb_is_quarantined(s->module->number)) {
+        respond_cut(r);
+        return;
+    }
     size_t at = f->at;
     s->told = last;
     f->at = i + 1;
@@ -232,6 +245,11 @@ static int send_piece(struct request *r, cs_str data, bool last)
     return r->out.queued >= RESPOND_HIGH_WATER ? CS_AGAIN : CS_OK;
 }
 
+bool filter_runs(const struct request *r)
+{
+    return r->heading || (r->filter && r->filter->at);
+}
+
 int filter_send(struct request *r, cs_str data, bool last)
 {
     struct filter *f = r->filter;
@@ -245,11 +263,6 @@ static void drop_source(struct filter *f)
     if (f->source_over)
         return;
     f->source_over = true;
-bool filter_runs(const struct request *r)
-{
-    return r->heading || (r->filter && r->filter->at);
-}
-
     respond_release(&f->source);
 }
 

@@ -82,6 +82,8 @@ static bool judge(struct request *r, int rc)
 /* One hook. True: ask the next one. */
 static bool ask(struct request *r, int (*hook)(cs_req *r), enum crumb_hook where)
 {
+    if (!request_may_call(r, module_of(r)->number))
+        return false;
     r->working = true;
     uint32_t was = request_enter(r, module_of(r)->number, where);
     int rc = hook(request_public(r));

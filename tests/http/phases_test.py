@@ -1,6 +1,7 @@
 """Who takes part in a request: access hooks, handlers that leave it to the next, on_log; and the calls about what a client
 has sent. tests/lib/modules/gate.c does what the field X-gate (X-second: the same module by another name) says."""
 import json
+import os
 import re
 import shutil
 import socket
@@ -151,7 +152,6 @@ def test_pipelined(server):
         assert [c.response().status for _ in range(4)] == [200, 403, 401, 200]
 
 
-def test_http_1_0(server):
 def test_goes_on_while_the_client_takes_nothing(server):
     """What waits behind large answers passes at once, not when they have left."""
     n, looks = 60, []
@@ -172,6 +172,7 @@ def test_goes_on_while_the_client_takes_nothing(server):
         assert [c.response().status for _ in range(2 * n)] == [200] * (2 * n)
 
 
+def test_http_1_0(server):
     head = b"GET /app/text HTTP/1.0\r\nX-gate: later\r\n\r\n"
     assert server.raw(head).endswith(b"\r\n\r\nHello, app")
 
@@ -366,3 +367,112 @@ def test_nothing_left_behind(server):
     with server.connect() as c:
         for what in ("later", "job", "=403", "answer", "at_once") * 40:
             c.send(request("/app/text", gate=what)).response()
+
+
+# ---- Modules in quarantine ----
+
+REFUSED = """
+    #include <cserver/cserver.h>
+    #include <signal.h>
+    #include <unistd.h>
+    #define NEW(name) ("@DIR@/" name)
+    static int is(cs_req *r, const char *path) { return cs_eq(cs_info(r)->path, path); }
+    static void look(void *arg) { (void)arg; if (!access(NEW("crash"), F_OK)) raise(SIGSEGV); }
+    static int primary_start(cs_proc *p) { return cs_every(p, 10, look, 0) ? CS_OK : CS_NOMEM; }
+    static void tell(cs_req *r, const char *hook) { cs_log(CS_INFO, "%s called for %s", hook, cs_info(r)->path.p); }
+    static void wait(cs_req *r, void *arg) {
+        (void)arg;
+        if (access(NEW("go"), F_OK)) cs_req_after(r, 10, wait, 0);
+        else cs_text(r, 200, "late");
+    }
+    static int pass(cs_req *r) { tell(r, "access"); return CS_DECLINED; }
+    static int handler(cs_req *r) {
+        tell(r, "handler");
+        if (!is(r, "/own")) return cs_text(r, 200, "answered");
+        cs_req_after(r, 10, wait, 0);
+        return CS_PENDING;
+    }
+    static int header_filter(cs_req *r) { tell(r, "header_filter"); return cs_filter_body(r, -1) < 0 ? CS_ERROR : CS_OK; }
+    static int body_filter(cs_req *r, cs_str d, int last) { tell(r, "body_filter"); return cs_send(r, d, last); }
+    static void on_log(cs_req *r) { tell(r, "on_log"); }
+    CS_MODULE(.name = "refused", .version = "1.0", .help = "Crashes in the primary.", .primary_start = primary_start,
+              .access = pass, .handler = handler, .header_filter = header_filter, .body_filter = body_filter,
+              .on_log = on_log);
+"""
+# Does not crash, and waits until there is a file `go`.
+HOLD = """
+    #include <cserver/cserver.h>
+    #include <unistd.h>
+    static int is(cs_req *r, const char *path) { return cs_eq(cs_info(r)->path, path); }
+    static void go_on(cs_req *r, void *arg) {
+        if (access("@DIR@/go", F_OK)) cs_req_after(r, 10, go_on, arg);
+        else if (is(r, "/pieces")) cs_send(r, CS_S("two"), 1);
+        else if (is(r, "/head")) cs_text(r, 200, "answered");
+        else cs_proceed(r);
+    }
+    static int hold(cs_req *r) { cs_log(CS_INFO, "held %s", cs_info(r)->path.p); cs_req_after(r, 10, go_on, 0); return CS_PENDING; }
+    static int pass(cs_req *r) { return is(r, "/access") ? hold(r) : CS_DECLINED; }
+    static int handler(cs_req *r) {
+        if (is(r, "/access")) return cs_text(r, 200, "passed");
+        if (is(r, "/pieces")) { cs_start(r, 200, NULL, -1); cs_send(r, CS_S("one"), 0); }
+        return hold(r);
+    }
+    CS_MODULE(.name = NAME, .version = "1.0", .help = "Holds requests.", .access = pass, .handler = handler);
+"""
+REFUSING = """
+    [module:refused]
+    file = @DIR@/refused.so
+    [module:hold]
+    file = @DIR@/hold.so
+    [module:door]
+    file = @DIR@/door.so
+    [route:access]
+    match = /access
+    use = door, refused
+    handler = hold
+    [route:next]
+    match = /next
+    handler = hold, refused
+    [route:head]
+    match = /head
+    use = refused
+    handler = hold
+    [route:pieces]
+    match = /pieces
+    use = refused
+    handler = hold
+    [route:own]
+    match = /own
+    handler = refused
+    [route:body]
+    match = /body
+    handler = refused
+"""
+
+
+def test_quarantine_holds_for_requests_that_have_begun(serve, folder):
+    """The module crashes in the primary; the only worker has requests that were on their way to it."""
+    os.chmod(folder, 0o755)  # the workers look into it
+    for name, code in (("refused", REFUSED), ("hold", HOLD), ("door", HOLD)):
+        build_module(folder, name, code.replace("@DIR@", folder), f'-DNAME="{name}"')
+    s = serve(REFUSING.replace("@DIR@", folder), server={"workers": 1, "quarantine": 1}, env=crash.QUIET,
+              limits={"handler_timeout": "60s"})
+    held = {path: s.connect() for path in ("/access", "/next", "/head", "/pieces", "/own", "/body")}
+    for path, c in held.items():
+        c.send(request(path) if path != "/body" else request(path, "POST", b"12345")[:-1])
+        s.log_has(f"access called for {path}" if path in ("/own", "/body") else f"held {path}")
+    s.log_has("handler called for /own")
+    held["/pieces"].until(b"3\r\none\r\n")
+    with open(f"{folder}/crash", "w", encoding="utf-8"):
+        s.log_has("in quarantine after")
+    before = len(s.log())
+    with open(f"{folder}/go", "w", encoding="utf-8"):
+        held["/body"].send(b"5")
+    with held.pop("/pieces") as c:
+        assert c.rest() == b""
+    for path, c in held.items():
+        with c:
+            r = c.response()
+            assert (path, r.status, r["retry-after"]) == (path, 503, "60")
+            assert c.send(request(path)).response().status == 503
+    assert "called for" not in s.log()[before:]
