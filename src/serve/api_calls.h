@@ -5,7 +5,13 @@
 
 #include "base/str.h"
 
+struct request;
+
 /* ---- api_request.c ---- */
+
+/* A text in the request's memory; p is NULL when there is none for it. */
+cs_str api_vformat(struct request *r, const char *fmt, va_list ap)
+    __attribute__((format(printf, 2, 0)));
 
 const cs_req_info *api_info(cs_req *pub);
 const void *api_conf(cs_req *pub, const void *mod);

@@ -10,6 +10,7 @@
 #include "serve/respond.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 #define REQUEST_MEMORY_MAX (16u << 20)
 
@@ -175,11 +176,31 @@ void *api_alloc(cs_req *pub, size_t n)
     return arena_zalloc(&r->arena, n ? n : 1);
 }
 
+/* As arena_vprintf, within what a request may have. */
+cs_str api_vformat(struct request *r, const char *fmt, va_list ap)
+{
+    char small[256];
+    va_list again;
+    va_copy(again, ap);
+    int n = vsnprintf(small, sizeof small, fmt, ap);
+    cs_str s = {0};
+    if (n >= 0 && has_room(r, (size_t)n + 1)) {
+        char *p = arena_alloc(&r->arena, (size_t)n + 1);
+        if ((size_t)n < sizeof small)
+            memcpy(p, small, (size_t)n + 1);
+        else
+            vsnprintf(p, (size_t)n + 1, fmt, again);
+        s = (cs_str){p, (size_t)n};
+    }
+    va_end(again);
+    return s;
+}
+
 cs_str api_format(cs_req *pub, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
-    cs_str s = arena_vprintf(&request_of(pub)->arena, fmt, ap);
+    cs_str s = api_vformat(request_of(pub), fmt, ap);
     va_end(ap);
     return s;
 }

@@ -46,9 +46,9 @@ int api_replyf(cs_req *pub, int status, const char *type, const char *fmt, ...)
     struct request *r = request_of(pub);
     va_list ap;
     va_start(ap, fmt);
-    cs_str body = arena_vprintf(&r->arena, fmt, ap);
+    cs_str body = api_vformat(r, fmt, ap);
     va_end(ap);
-    return reply_copy(r, status, type, body, true);
+    return body.p ? reply_copy(r, status, type, body, true) : CS_NOMEM;
 }
 
 int api_reply_ref(cs_req *pub, int status, const char *type, cs_str body, cs_cb release, void *arg)
@@ -66,15 +66,18 @@ int api_reply_ref(cs_req *pub, int status, const char *type, cs_str body, cs_cb 
 int api_reply_file(cs_req *pub, int status, const char *type, int fd, int64_t off, int64_t len,
                    cs_cb release, void *arg)
 {
-    check(off >= 0 && len >= 0);
-    return respond(request_of(pub), status, type,
-                   (struct respond_body){.fd = fd,
-                                         .off = (uint64_t)off,
-                                         .len = (uint64_t)len,
-                                         .release = release,
-                                         .arg = arg,
-                                         .module = crumb_module(),
-                                         .ranges = true});
+    struct respond_body body = {.fd = fd,
+                                .off = (uint64_t)off,
+                                .len = (uint64_t)len,
+                                .release = release,
+                                .arg = arg,
+                                .module = crumb_module(),
+                                .ranges = true};
+    if (off < 0 || len < 0 || len > INT64_MAX - off) {
+        respond_release(&body);
+        return CS_ERROR;
+    }
+    return respond(request_of(pub), status, type, body);
 }
 
 int api_fail(cs_req *pub, int status, const char *fmt, ...)
@@ -110,11 +113,11 @@ int api_send(cs_req *pub, cs_str data, int last)
 int api_on_drain(cs_req *pub, cs_req_cb cb, void *arg)
 {
     struct request *r = request_of(pub);
+    if (filter_runs(r)) /* it would take the place of who answers */
+        return CS_ERROR;
     r->on_drain = cb;
     r->on_drain_arg = arg;
     r->on_drain_module = crumb_module();
-    if (filter_runs(r)) /* it would take the place of who answers */
-        return CS_ERROR;
     if (!r->out.queued) /* also when the connection is at work: it may be past looking */
         loop_later(r->serve->loop, &r->conn->task);
     return CS_OK;

@@ -478,7 +478,7 @@ void respond_continue(struct request *r)
 
 int respond_start(struct request *r, int status, const char *type, int64_t len)
 {
-    if (r->answered || r->heading || status < 200 || status > 599)
+    if (r->answered || r->heading || status < 200 || status > 599 || len < -1)
         return CS_ERROR;
     r->status = status;
     set_type(r, type);

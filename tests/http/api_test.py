@@ -409,6 +409,20 @@ def test_released_exactly_once(nasty, facts, kind, size, method, fields, status)
     assert facts()["released"] == 1
 
 
+def test_odd_parts_of_files(nasty, facts):
+    before = len(os.listdir(f"/proc/{nasty.workers()[0]}/fd"))
+    assert nasty.get("/nasty/odd_ranges").text == "10 refused"
+    assert facts()["released"] == 4
+    assert len(os.listdir(f"/proc/{nasty.workers()[0]}/fd")) <= before + 1
+
+
+@pytest.mark.parametrize("size, text, rc", [(1000, "1000", 0), (16_000_000, "16000000", 0), (17_000_000, "none", -3),
+                                            (2_000_000_000, "none", -3)])
+def test_memory_of_formatted_texts(nasty, facts, size, text, rc):
+    assert nasty.get(f"/nasty/formatted?{size}").text == text
+    assert facts()["rc"] == rc
+
+
 def test_released_when_refused(nasty, facts):
     assert nasty.exchange(get("ref_after_answer")).text == "first"
     assert facts()["released"] == 2

@@ -487,7 +487,7 @@ typedef struct cs_api {
     /* Zeroed memory that lives as long as the request; NULL above 16 MiB for one request. What is taken is
      * not given back before the end: a long answer should not take more with each piece. */
     void *(*alloc)(cs_req *r, size_t n);
-    /* Formatted text in that memory. p is NULL when there is no memory. */
+    /* Formatted text in that memory. p is NULL when there is no memory, also above the 16 MiB. */
     cs_str (*format)(cs_req *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
     /* A request that ends takes its timers and its waiting jobs with it: their callbacks do not come any more. */
@@ -534,8 +534,8 @@ typedef struct cs_api {
      * server answers If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since itself, where a reply
      * call answers GET or HEAD with 200. CS_ERROR for an etag with bytes that HTTP forbids. */
     int (*validators)(cs_req *r, cs_str etag, int64_t mtime);
-    /* A complete answer; the body is copied, replyf formats it. type NULL = no Content-Type. Status 200..599. CS_ERROR
-     * where there is an answer already, which stays. */
+    /* A complete answer; the body is copied, replyf formats it (CS_NOMEM as for format). type NULL = no Content-Type.
+     * Status 200..599. CS_ERROR where there is an answer already, which stays. */
     int (*reply)(cs_req *r, int status, const char *type, cs_str body);
     int (*replyf)(cs_req *r, int status, const char *type, const char *fmt, ...)
         __attribute__((format(printf, 4, 5)));
@@ -544,7 +544,8 @@ typedef struct cs_api {
      * returns, and perhaps long after the request was last seen by its module. */
     int (*reply_ref)(cs_req *r, int status, const char *type, cs_str body, cs_cb release, void *arg);
     /* A complete answer from a file: len bytes from off; ranges too, when the status is 200. Calls
-     * release(arg) when done with fd, or closes fd when release is NULL, even when it fails. */
+     * release(arg) when done with fd, or closes fd when release is NULL, even when it fails. CS_ERROR also for a negative
+     * off or len. */
     int (*reply_file)(cs_req *r, int status, const char *type, int fd, int64_t off, int64_t len,
                       cs_cb release, void *arg);
     /* Logs the sentence with the request's context and answers with the standard page of status. An answer

@@ -463,6 +463,33 @@ static int file(cs_req *r)
     return cs_reply_file(r, 200, "text/plain", fd, 0, n, close_file, (void *)(intptr_t)fd);
 }
 
+static int odd_ranges(cs_req *r)
+{
+    static const int64_t odd[][2] = {{-1, 1}, {1, -1}, {INT64_MIN, INT64_MIN}, {INT64_MAX, 1}};
+    int n = 0;
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
+        int fd = memory_file(3);
+        n += cs_reply_file(r, 200, "text/plain", fd, odd[i][0], odd[i][1], close_file,
+                           (void *)(intptr_t)fd) == CS_ERROR;
+        n += cs_reply_file(r, 200, "text/plain", memory_file(3), odd[i][0], odd[i][1], NULL,
+                           NULL) == CS_ERROR;
+    }
+    n += cs_start(r, 200, "text/plain", -2) == CS_ERROR;
+    n += cs_start(r, 200, "text/plain", INT64_MIN) == CS_ERROR;
+    return cs_textf(r, 200, "%d refused", n);
+}
+
+/* More than a request may have, as a text that is kept and as an answer. */
+static int formatted(cs_req *r)
+{
+    int n = number(r);
+    cs_str text = cs_format(r, "%*d", n, 7);
+    if (text.p)
+        return cs_textf(r, 200, "%zu", text.n);
+    facts.rc = cs_textf(r, 200, "%*d", n, 7);
+    return cs_text(r, 200, "none");
+}
+
 static int ref_after_answer(cs_req *r)
 {
     int rc = cs_text(r, 200, "first");
@@ -551,12 +578,15 @@ static const struct {
     {"start_then_data_error", start_then_data_error},
     {"too_much", too_much},
     {"too_little", too_little},
+    {"too_little_rc", too_little_rc},
+    {"reply_then_fail", reply_then_fail},
     {"pieces", pieces},
     {"bodiless", bodiless},
     {"drain_idle", drain_idle},
     {"drain_again", drain_again},
     {"flood", flood},
     {"stream_late", stream_late},
+    {"stream_late_error", stream_late_error},
     {"stream_after_start", stream_after_start},
     {"stream_twice", stream_twice},
     {"stream_then_decline", stream_then_decline},
@@ -566,6 +596,8 @@ static const struct {
     {"ref", ref},
     {"file", file},
     {"ref_after_answer", ref_after_answer},
+    {"formatted", formatted},
+    {"odd_ranges", odd_ranges},
     {"inject_type", inject_type},
     {"inject_etag", inject_etag},
     {"inject_header", inject_header},
@@ -578,15 +610,12 @@ static int handler(cs_req *r)
 {
     cs_str path = cs_info(r)->path;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    {"too_little_rc", too_little_rc},
-    {"reply_then_fail", reply_then_fail},
         size_t n = strlen(cases[i].name);
         if (path.n > n && path.p[path.n - n - 1] == '/' &&
             !memcmp(path.p + path.n - n, cases[i].name, n))
             return cases[i].run(r);
     }
     return CS_DECLINED;
-    {"stream_late_error", stream_late_error},
 }
 
 static void every_now_and_then(void *arg)
