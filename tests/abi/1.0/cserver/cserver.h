@@ -81,6 +81,40 @@ inline cs_str cs_str_of(const char *z) { return cs_str_z(z); }
     _Generic((__VA_ARGS__), cs_str : cs_str_same, char * : cs_str_z, const char * : cs_str_z)(__VA_ARGS__)
 #endif
 
+/* Are they the same bytes? */
+static inline int cs_str_eq(cs_str a, cs_str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+/* Does it begin, or end, with that? */
+static inline int cs_str_starts(cs_str s, cs_str with)
+{
+    return s.n >= with.n && (with.n == 0 || memcmp(s.p, with.p, with.n) == 0);
+}
+static inline int cs_str_ends(cs_str s, cs_str with)
+{
+    return s.n >= with.n && (with.n == 0 || memcmp(s.p + (s.n - with.n), with.p, with.n) == 0);
+}
+/* The whole text as a decimal number. CS_OK; CS_ERROR: it is none, or larger than 64 bits; *to stays. */
+static inline int cs_str_u64(cs_str s, uint64_t *to)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        unsigned digit = (unsigned)(s.p[i] - '0');
+        if (digit > 9 || n > (UINT64_MAX - digit) / 10)
+            return -2; /* CS_ERROR */
+        n = n * 10 + digit;
+    }
+    if (!s.n)
+        return -2;
+    *to = n;
+    return 0; /* CS_OK */
+}
+#define cs_eq(s, ...)     cs_str_eq(s, CS_STR(__VA_ARGS__))     /* is a cs_str the same as that text? */
+#define cs_starts(s, ...) cs_str_starts(s, CS_STR(__VA_ARGS__)) /* does it begin with it? */
+#define cs_ends(s, ...)   cs_str_ends(s, CS_STR(__VA_ARGS__))   /* does it end with it? */
+#define cs_u64(s, to)     cs_str_u64(s, to) /* the decimal number that a cs_str is: CS_OK, else CS_ERROR */
+
 /* Results of calls and of handlers. A handler may also return a status of 200..599: the server then
  * answers with its standard page for that status. Fields set before stay, but for those that describe a
  * body (Content-Encoding and its like) and, for 412, 416 and 5xx, those that let it be cached. */
@@ -408,7 +442,7 @@ typedef struct cs_api {
     /* Calls each(m, arg), in order, for the topic's messages to CS_TO_ALL or CS_TO_WORKERS with a number above `after`
      * that are still in the server's ring and that this process has been given already: what comes later comes to
      * on_message. Stops when `each` returns non-zero, and returns that. CS_OK: none is missing. CS_CLOSED: the oldest were
-     * there no longer; `each` has had the others. CS_ERROR: `after` is higher than any number yet. */
+     * there no longer (or may have been for others only); `each` has had the others. CS_ERROR: `after` is higher than any number yet. */
     int (*replay)(cs_topic *t, uint64_t after, int (*each)(const cs_msg *m, void *arg), void *arg);
 
     /* The request. In workers, from the first hook that gets r until its on_close callbacks. What these calls return lives
@@ -453,7 +487,7 @@ typedef struct cs_api {
     /* Zeroed memory that lives as long as the request; NULL above 16 MiB for one request. What is taken is
      * not given back before the end: a long answer should not take more with each piece. */
     void *(*alloc)(cs_req *r, size_t n);
-    /* Formatted text in that memory. p is NULL when there is no memory. */
+    /* Formatted text in that memory. p is NULL when there is no memory, also above the 16 MiB. */
     cs_str (*format)(cs_req *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
     /* A request that ends takes its timers and its waiting jobs with it: their callbacks do not come any more. */
@@ -472,7 +506,9 @@ typedef struct cs_api {
      * alloc has given stays, even if the request has ended meanwhile: put what work needs there. work must not touch r. */
     int (*offload)(cs_req *r, void (*work)(void *arg), cs_req_cb done, void *arg);
     /* Goes on after CS_PENDING as if that hook had returned CS_DECLINED: an access hook lets it pass, a handler leaves it
-     * to the next. Takes effect at the end of the current callback. CS_ERROR: nothing waits for it. */
+     * to the next. Takes effect at the end of the current callback; called in the hook itself, when that returns
+     * CS_PENDING. CS_ERROR: nothing waits for it, the answer has been started, or on_data has been shown some of the body,
+     * which the next would miss. */
     int (*proceed)(cs_req *r);
 
     /* The site's files. */
@@ -498,8 +534,8 @@ typedef struct cs_api {
      * server answers If-Match, If-None-Match, If-Modified-Since, If-Unmodified-Since itself, where a reply
      * call answers GET or HEAD with 200. CS_ERROR for an etag with bytes that HTTP forbids. */
     int (*validators)(cs_req *r, cs_str etag, int64_t mtime);
-    /* A complete answer; the body is copied, replyf formats it. type NULL = no Content-Type. Status 200..599. CS_ERROR
-     * where there is an answer already, which stays. */
+    /* A complete answer; the body is copied, replyf formats it (CS_NOMEM as for format). type NULL = no Content-Type.
+     * Status 200..599. CS_ERROR where there is an answer already, which stays. */
     int (*reply)(cs_req *r, int status, const char *type, cs_str body);
     int (*replyf)(cs_req *r, int status, const char *type, const char *fmt, ...)
         __attribute__((format(printf, 4, 5)));
@@ -508,7 +544,8 @@ typedef struct cs_api {
      * returns, and perhaps long after the request was last seen by its module. */
     int (*reply_ref)(cs_req *r, int status, const char *type, cs_str body, cs_cb release, void *arg);
     /* A complete answer from a file: len bytes from off; ranges too, when the status is 200. Calls
-     * release(arg) when done with fd, or closes fd when release is NULL, even when it fails. */
+     * release(arg) when done with fd, or closes fd when release is NULL, even when it fails. CS_ERROR also for a negative
+     * off or len. */
     int (*reply_file)(cs_req *r, int status, const char *type, int fd, int64_t off, int64_t len,
                       cs_cb release, void *arg);
     /* Logs the sentence with the request's context and answers with the standard page of status. An answer
@@ -522,10 +559,12 @@ typedef struct cs_api {
     /* Sends a piece (copied); last = 1 completes the answer. CS_AGAIN: taken, but the client is slow:
      * wait for on_drain before sending more, since all that is sent meanwhile is kept in memory.
      * CS_CLOSED: the client has gone. CS_ERROR: not started, complete, or longer than announced, which cuts
-     * the answer; so does a last piece that leaves it shorter. In a body_filter: passes data to the next filter. */
+     * the answer; so does a last piece that leaves it shorter. In a body_filter: passes data to the next filter; CS_OK,
+     * never CS_AGAIN, or a negative result when the answer has been cut. */
     int (*send)(cs_req *r, cs_str data, int last);
     /* Calls cb(r, arg) once, when what has been sent has left for the client; soon, when it has already.
-     * There is one cb at a time, the latest. It does not come once the answer is complete. */
+     * There is one cb at a time, the latest. It does not come once the answer is complete. CS_ERROR in a filter, where
+     * it would take the place of that of who answers. */
     int (*on_drain)(cs_req *r, cs_req_cb cb, void *arg);
 
     /* For header_filter, body_filter and on_log. */
@@ -639,7 +678,9 @@ typedef struct cs_module {
      * makes a 500 (CS_NOMEM and CS_AGAIN: 503), or cuts an answer that has been started. It must not block. */
     int (*handler)(cs_req *r);
     /* The head of an answer, also of the server's own pages, is about to be made: set_header, add_header, status,
-     * response_header, filter_body. CS_OK; a negative result makes a 500 of it. */
+     * response_header, filter_body. Once for each request. It sees 304 where a condition has decided that, but 200 where
+     * only ranges of the body will be sent. CS_OK; a negative result makes a 500 of it, and cs_fail its page, which are
+     * then not filtered. */
     int (*header_filter)(cs_req *r);
     /* A piece of the body: passes on what it likes with cs_send(r, data, last), with `last` not before it was told so, at
      * the latest when it returns from that call. Every answer with a body comes here, or, where the module has a
@@ -650,8 +691,8 @@ typedef struct cs_module {
 
     /* Streams may move to another worker when theirs drains, while nothing waits to be sent. on_save writes what its
      * successor must know to go on (at most `room` bytes, 256 or more) and returns its length; negative: this one stays.
-     * on_adopt takes the stream there, in the new worker; a negative result closes it. Without on_adopt streams are
-     * closed. */
+     * on_adopt takes the stream there, in the new worker; a negative result closes it. This version moves none: a
+     * stream stays with its worker until worker_stop closes it, its client goes, or the time to drain is over. */
     int (*on_save)(cs_stream *s, void *to, size_t room);
     int (*on_adopt)(cs_stream *s, cs_str saved);
 } cs_module;
@@ -736,8 +777,7 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 
 #define cs_info(r)                       cs_api_->info(r)
 /* Is that the method of the request? */
-#define cs_is(r, lit)                                                                              \
-    (cs_info(r)->method.n == sizeof(lit) - 1 && !memcmp(cs_info(r)->method.p, lit, sizeof(lit) - 1))
+#define cs_is(r, ...)                    cs_eq(cs_info(r)->method, __VA_ARGS__)
 #define cs_conf(r)                       cs_api_->conf(r, &cs_api_)
 #define cs_ctx(r)                        (*cs_api_->ctx(r, &cs_api_))
 #define cs_header(r, name)               cs_api_->header(r, name)

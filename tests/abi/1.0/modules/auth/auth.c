@@ -20,7 +20,12 @@ static int refuse(cs_req *r)
     return cs_text(r, 401, "Name and password, please.\n");
 }
 
-/* Who is not known is measured too, so that it takes as long; and never fits. */
+static const char *password_of(cs_str user)
+{
+    return user.p + name_length(user) + 1;
+}
+
+/* Who is not known is measured too, and never fits. It takes as long as for all others, which on_config sees to. */
 static void find(const struct conf *c, struct secret *s)
 {
     cs_str user = c->users.v[0];
@@ -29,7 +34,7 @@ static void find(const struct conf *c, struct secret *s)
         if ((known = name_length(c->users.v[i]) == strlen(s->name) &&
                      memcmp(c->users.v[i].p, s->name, strlen(s->name)) == 0))
             user = c->users.v[i];
-    s->known = user.p + name_length(user) + 1;
+    s->known = password_of(user);
     s->name = known ? s->name : NULL;
 }
 
@@ -57,7 +62,7 @@ static int may_pass(cs_req *r)
     if (!secret_read(s, field, room))
         return refuse(r);
     find(cs_conf(r), s);
-    if (secret_is_slow(s->known)) {
+    if (secret_cost(s->known)) {
         int rc = cs_offload(r, secret_check, on_checked, s);
         return rc == CS_OK ? CS_PENDING : rc;
     }
@@ -65,13 +70,24 @@ static int may_pass(cs_req *r)
     return judge(r, s);
 }
 
+/* NULL, or what is wrong with it. The first one is known to be right when others are looked at. */
+static const char *fault_of(cs_str user, cs_str first)
+{
+    size_t n = name_length(user);
+    if (!n || n == user.n)
+        return "is not name:password";
+    const char *fault = secret_fault(password_of(user));
+    if (!fault && secret_cost(password_of(user)) != secret_cost(password_of(first)))
+        fault = "does not take equally long as the first one, which tells strangers who "
+                "is there: let all be plain, or all be hashes with the same rounds";
+    return fault;
+}
+
 static int on_config(cs_conf *cf, const void *conf)
 {
     const struct conf *c = conf;
     for (size_t i = 0; i < c->users.n; i++) {
-        cs_str user = c->users.v[i];
-        size_t n = name_length(user);
-        const char *fault = n && n < user.n ? secret_fault(user.p + n + 1) : "is not name:password";
+        const char *fault = fault_of(c->users.v[i], c->users.v[0]);
         if (fault)
             return cs_conf_error(cf, "users", "the %zu. one %s", i + 1, fault);
     }

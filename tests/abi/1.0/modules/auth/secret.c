@@ -1,28 +1,38 @@
 /* secret.c - plain passwords, and hashes of SHA-512-crypt where there is libcrypt. */
 #include "secret.h"
 
+#include <stdlib.h>
 #include <strings.h>
 
-/* Base64, up to its "="; NUL-terminated. What is none ends it. */
-static void decode(cs_str in, char *out)
+/* The whole text as base64, padded or not, to a text without NUL. False: it is none. */
+static _Bool decode(cs_str in, char *out)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     unsigned bits = 0;
-    const char *digit;
-    for (size_t i = 0; i < in.n && (digit = memchr(digits, in.p[i], sizeof digits - 1)); i++) {
+    if (in.n % 4 == 0)
+        in.n -= cs_ends(in, "==") ? 2u : cs_ends(in, "=") ? 1u : 0u;
+    for (size_t i = 0; i < in.n; i++) {
+        const char *digit = memchr(digits, in.p[i], sizeof digits - 1);
+        if (!digit)
+            return 0;
         bits = bits << 6 | (unsigned)(digit - digits);
-        if (i % 4)
-            *out++ = (char)(bits >> (6 - i % 4 * 2));
+        if (!(i % 4))
+            continue;
+        *out = (char)(bits >> (6 - i % 4 * 2));
+        if (!*out++)
+            return 0;
     }
     *out = '\0';
+    return in.n % 4 != 1;
 }
 
 _Bool secret_read(struct secret *s, cs_str field, char *room)
 {
     if (field.n < 6 || strncasecmp(field.p, "Basic ", 6) != 0)
         return 0;
-    decode((cs_str){field.p + 6, field.n - 6}, room);
-    char *colon = strchr(room, ':');
+    for (field = (cs_str){field.p + 6, field.n - 6}; cs_starts(field, " "); field.n--)
+        field.p++;
+    char *colon = decode(field, room) ? strchr(room, ':') : NULL;
     if (!colon || colon == room)
         return 0;
     *colon = '\0';
@@ -31,9 +41,14 @@ _Bool secret_read(struct secret *s, cs_str field, char *room)
     return 1;
 }
 
-_Bool secret_is_slow(const char *known)
+unsigned long secret_cost(const char *known)
 {
-    return known[0] == '$';
+    static const char rounds[] = "$6$rounds=";
+    if (known[0] != '$')
+        return 0;
+    return strncmp(known, rounds, sizeof rounds - 1) == 0
+               ? strtoul(known + sizeof rounds - 1, NULL, 10)
+               : 5000;
 }
 
 const char *secret_fault(const char *known)
@@ -64,8 +79,8 @@ void secret_check(void *arg)
     struct secret *s = arg;
     const char *sent = s->password;
 #ifdef AUTH_CRYPT
-    if (secret_is_slow(s->known))
-        sent = crypt_r(sent, s->known, &s->crypt);
+    if (secret_cost(s->known))
+        sent = crypt_rn(sent, s->known, &s->crypt, sizeof s->crypt);
 #endif
     s->right = sent && same(sent, s->known);
 }

@@ -21,8 +21,8 @@ struct secret {
 _Bool secret_read(struct secret *s, cs_str field, char *room);
 /* NULL, or why no password can be measured with this one. */
 const char *secret_fault(const char *known);
-/* Does it take its time, as hashes do by design? */
-_Bool secret_is_slow(const char *known);
+/* What it takes to measure with this one: the rounds of a hash, slow by design; 0: hardly anything. */
+unsigned long secret_cost(const char *known);
 /* Sets `right`. arg: a struct secret. On any thread. */
 void secret_check(void *arg);
 

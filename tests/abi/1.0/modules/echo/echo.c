@@ -12,52 +12,35 @@ struct echo {
     _Bool started; /* the head of the answer is out */
     _Bool full;    /* the client is slow: on_drained has not come yet */
     _Bool done;    /* all of the answer has been handed over */
-    _Bool stopped; /* a piece was turned away: reading waits for body_resume */
 };
 
 static void on_drained(cs_req *r, void *arg)
 {
-    struct echo *e = arg;
-    e->full = 0;
-    if (!e->stopped)
-        return;
-    e->stopped = 0;
+    ((struct echo *)arg)->full = 0;
     cs_body_resume(r);
 }
 
-/* Headers that both kinds of answer have: what a stranger sent must not run in somebody's browser.
- */
+/* What a stranger sent must not run in somebody's browser. */
 static void set_headers(cs_req *r)
 {
-    cs_set_header(r, "X-Content-Type-Options", CS_S("nosniff"));
-    cs_set_header(r, "Cache-Control", CS_S("no-store"));
+    cs_set_header(r, "X-Content-Type-Options", "nosniff");
+    cs_set_header(r, "Cache-Control", "no-store");
 }
 
-/* Text of the request's content type, NUL-terminated, as the reply calls want it. */
-static const char *content_type(cs_req *r)
-{
-    cs_str type = cs_header(r, "Content-Type");
-    if (type.n)
-        type = cs_format(r, "%.*s", CS_F(type));
-    return type.n ? type.p : "application/octet-stream";
-}
-
-/* The answer starts with the first piece, not in the handler: until then the server can still say
- * "100 Continue" or refuse a broken body. */
+/* With the first piece, not in the handler: until then the server can still say "100 Continue" or refuse a broken body. */
 static int begin(cs_req *r, struct echo *e)
 {
+    cs_str type = cs_format(r, "%.*s", CS_F(cs_header(r, "Content-Type")));
     e->started = 1;
     set_headers(r);
-    return cs_start(r, 200, content_type(r), cs_info(r)->body_len);
+    return cs_start(r, 200, type.n ? type.p : "application/octet-stream", cs_info(r)->body_len);
 }
 
 static int on_data(cs_req *r, cs_str data, int last, void *arg)
 {
     struct echo *e = arg;
-    if (e->full) {
-        e->stopped = 1;
+    if (e->full)
         return CS_AGAIN;
-    }
     int rc = e->started ? CS_OK : begin(r, e);
     if (rc == CS_OK && (data.n || last))
         rc = cs_send(r, data, last);
@@ -85,12 +68,8 @@ static int handler(cs_req *r)
     if (cs_info(r)->body_len == 0 && (cs_is(r, "GET") || cs_is(r, "HEAD")))
         return describe(r);
     struct echo *e = cs_alloc(r, sizeof *e);
-    if (!e)
-        return CS_NOMEM;
-    int rc = cs_body_stream(r, on_data, e);
-    if (rc != CS_OK)
-        return rc;
-    return e->done ? CS_OK : CS_PENDING;
+    int rc = e ? cs_body_stream(r, on_data, e) : CS_NOMEM;
+    return rc != CS_OK ? rc : e->done ? CS_OK : CS_PENDING;
 }
 
 CS_MODULE(.name = "echo", .version = "1.0", .flags = CS_BODY_STREAM,

@@ -24,13 +24,19 @@ static int put(cs_req *r, cs_str field, int (*how)(cs_req *r, const char *name, 
     return name.p ? how(r, name.p, CS_STR(value + strspn(value, " "))) : CS_NOMEM;
 }
 
+static int secure(cs_req *r)
+{
+    int rc = CS_OK;
+    for (size_t i = 0; i < sizeof security / sizeof *security && rc == CS_OK; i++)
+        if (!cs_response_header(r, security[i][0]).p)
+            rc = cs_set_header(r, security[i][0], security[i][1]);
+    return rc;
+}
+
 static int header_filter(cs_req *r)
 {
     const struct conf *c = cs_conf(r);
-    int rc = CS_OK;
-    for (size_t i = 0; c->security && i < sizeof security / sizeof *security && rc == CS_OK; i++)
-        if (!cs_response_header(r, security[i][0]).p)
-            rc = cs_set_header(r, security[i][0], security[i][1]);
+    int rc = c->security ? secure(r) : CS_OK;
     for (size_t i = 0; i < c->set.n && rc == CS_OK; i++)
         rc = put(r, c->set.v[i], cs_api_->set_header);
     for (size_t i = 0; i < c->add.n && rc == CS_OK; i++)

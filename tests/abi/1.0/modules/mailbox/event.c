@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#define MOST_LATE (128 * 1024) /* bytes that may wait for who comes again */
+
 struct late {
     cs_stream *stream;
     uint64_t birth, seen; /* seen: number of the last event it has got */
@@ -39,7 +41,8 @@ static int on_replayed(const cs_msg *m, void *arg)
     if (m->number != l->seen + 1)
         tell(l);
     l->seen = m->number;
-    return cs_stream_send(l->stream, event_of(m, l->birth)) == CS_CLOSED;
+    cs_stream_send(l->stream, event_of(m, l->birth));
+    return cs_stream_queued(l->stream) >= MOST_LATE;
 }
 
 void event_replay(cs_topic *topic, cs_stream *s, const char *last, uint64_t birth)
@@ -50,6 +53,9 @@ void event_replay(cs_topic *topic, cs_stream *s, const char *last, uint64_t birt
         l.seen = seen;
     else
         tell(&l);
-    if (cs_replay(topic, l.seen, on_replayed, &l) < 0)
+    int rc = cs_replay(topic, l.seen, on_replayed, &l);
+    if (rc < 0)
         tell(&l);
+    if (rc > 0)
+        cs_stream_close(s);
 }

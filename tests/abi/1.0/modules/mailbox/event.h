@@ -10,7 +10,8 @@
 /* Each line of the data is a field of its own. Valid until the next call. */
 cs_str event_of(const cs_msg *m, uint64_t birth);
 /* Sends what a client has missed that has seen the event `last` (NUL-terminated), as far as it is there, and an event
- * `lost` before it where it is not. */
+ * `lost` before it where it is not. Where that is much, the stream ends behind a part, and the client comes again for the
+ * rest: else who takes nothing has everything wait for him. */
 void event_replay(cs_topic *topic, cs_stream *s, const char *last, uint64_t birth);
 
 #endif

@@ -47,8 +47,7 @@ static int publish(cs_req *r, const struct conf *c)
     cs_str who = cs_user(r), body = cs_body(r);
     _Bool may = 0;
     for (size_t i = 0; i < c->publishers.n; i++)
-        may |=
-            who.n && who.n == c->publishers.v[i].n && !memcmp(who.p, c->publishers.v[i].p, who.n);
+        may |= who.n && cs_eq(who, c->publishers.v[i]);
     if (!may)
         return 403;
     int rc = cs_publish(topic, CS_TO_WORKERS, body.p, body.n);
@@ -58,11 +57,11 @@ static int publish(cs_req *r, const struct conf *c)
 static int handler(cs_req *r)
 {
     const struct conf *c = cs_conf(r);
-    if (cs_is(r, "GET"))
+    if (cs_is(r, "GET") || cs_is(r, "HEAD"))
         return stream(r, c);
     if (cs_is(r, "POST") && c->publishers.n)
         return publish(r, c);
-    cs_set_header(r, "Allow", c->publishers.n ? "GET, POST" : "GET");
+    cs_set_header(r, "Allow", c->publishers.n ? "GET, HEAD, POST" : "GET, HEAD");
     return 405;
 }
 

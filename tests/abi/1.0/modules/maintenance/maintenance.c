@@ -8,7 +8,6 @@
 #include <cserver/cserver.h>
 
 #include <stdatomic.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,11 +24,6 @@ struct state {
 static cs_topic *maintenance;
 static cs_zone *zone;
 
-static _Bool says(const cs_msg *m, cs_str word)
-{
-    return m->len == word.n && !memcmp(m->data, word.p, word.n);
-}
-
 /* True for the one process that does it first. */
 static _Bool raise_to(_Atomic uint64_t *n, uint64_t to)
 {
@@ -43,10 +37,11 @@ static _Bool raise_to(_Atomic uint64_t *n, uint64_t to)
 static void on_message(const cs_msg *m)
 {
     struct state *s = cs_zone_of(zone);
-    _Bool on = says(m, CS_S("on"));
+    const cs_str said = {m->data, m->len};
+    _Bool on = cs_eq(said, "on");
     if (m->lost && !m->len)
         return; /* what was missed was for this process alone */
-    if (on || says(m, CS_S("off"))) {
+    if (on || cs_eq(said, "off")) {
         if (raise_to(&s->newest, m->seq * 2 + on))
             cs_log(CS_INFO, "%s", on ? "on: requests get 503" : "off");
     } else if (raise_to(&s->refused, m->seq)) {
@@ -54,23 +49,18 @@ static void on_message(const cs_msg *m)
     }
 }
 
-static int reply_own_page(cs_req *r)
+static int reply_page(cs_req *r, cs_str path)
 {
     static const char page[] =
         "<!doctype html>\n<html lang=\"en\"><meta charset=\"utf-8\"><title>Maintenance</title>\n"
         "<h1>Back soon</h1>\n<p>This site is being worked on. Please try again in a while.</p>\n";
-    return cs_reply(r, 503, "text/html; charset=utf-8", (cs_str){page, sizeof page - 1});
-}
-
-static int reply_page(cs_req *r, cs_str path)
-{
     struct stat st;
     int fd = path.n ? cs_root_open(r, path) : -1;
     if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
         return cs_reply_file(r, 503, cs_mime(path), fd, 0, (int64_t)st.st_size, NULL, NULL);
     if (fd >= 0)
         close(fd);
-    return reply_own_page(r);
+    return cs_reply(r, 503, "text/html; charset=utf-8", page);
 }
 
 static int handler(cs_req *r)
@@ -79,10 +69,8 @@ static int handler(cs_req *r)
     if (!(atomic_load_explicit(&s->newest, memory_order_relaxed) & 1))
         return CS_DECLINED;
     const struct conf *c = cs_conf(r);
-    char seconds[24];
-    int n = snprintf(seconds, sizeof seconds, "%lld", (long long)(c->retry_after + 999) / 1000);
-    cs_set_header(r, "Retry-After", (cs_str){seconds, (size_t)n});
-    cs_set_header(r, "Cache-Control", CS_S("no-store"));
+    cs_set_header(r, "Retry-After", cs_format(r, "%lld", (long long)(c->retry_after + 999) / 1000));
+    cs_set_header(r, "Cache-Control", "no-store");
     return reply_page(r, c->page);
 }
 

@@ -12,16 +12,11 @@ const char *const exposition_type[] = {
     [OPENMETRICS] = "application/openmetrics-text; version=1.0.0; charset=utf-8",
 };
 
-static _Bool ends_in(cs_str s, cs_str tail)
-{
-    return s.n > tail.n && !memcmp(s.p + s.n - tail.n, tail.p, tail.n);
-}
-
 /* The name of the family: OpenMetrics takes the _total off a counter. */
 static cs_str family_of(const struct writer *w, const cs_metric *m)
 {
     const cs_str name = {m->name, strlen(m->name)}, total = CS_S("_total");
-    if (w->format == OPENMETRICS && m->kind == CS_METRIC_COUNTER && ends_in(name, total))
+    if (w->format == OPENMETRICS && m->kind == CS_METRIC_COUNTER && cs_str_ends(name, total))
         return (cs_str){name.p, name.n - total.n};
     return name;
 }
@@ -37,7 +32,7 @@ static void add_unit(struct writer *w, cs_str family)
 {
     static const cs_str units[] = {{"_seconds", 8}, {"_bytes", 6}};
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
-        if (!ends_in(family, units[i]))
+        if (!cs_str_ends(family, units[i]))
             continue;
         head_line(w->out, "# UNIT ", family);
         text_add(w->out, (cs_str){units[i].p + 1, units[i].n - 1});

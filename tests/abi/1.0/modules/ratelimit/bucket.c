@@ -3,6 +3,8 @@
 #include "bucket.h"
 
 #include <stdatomic.h>
+#include <sys/random.h>
+#include <time.h>
 
 uint64_t bucket_hash(uint64_t seed, const void *data, size_t n)
 {
@@ -52,11 +54,30 @@ static void put(struct bucket *b, const struct bucket *own)
     b->place = own->place;
 }
 
-int64_t bucket_take(struct bucket all[BUCKET_SETS * BUCKET_WAYS], struct bucket own,
-                    struct rate rate)
+/* Without random numbers the limits still hold. */
+void bucket_init(struct buckets *b)
 {
-    uint64_t set = bucket_hash(own.place, &own.client, sizeof own.client) % BUCKET_SETS;
-    struct bucket *b = find(all + set * BUCKET_WAYS, &own);
+    if (getrandom(b->seed, sizeof b->seed, 0) != sizeof b->seed)
+        b->seed[0] = (uint64_t)time(NULL);
+}
+
+/* Which clients share a set depends on the seed: multiplied by it, and stirred so that all bits count. */
+static uint64_t set_of(const struct buckets *b, const struct bucket *own)
+{
+    uint64_t h = b->seed[0] ^ own->place;
+    const uint64_t parts[2] = {own->client >> 32, own->client & UINT32_MAX};
+    for (int i = 0; i < 2; i++) {
+        h = (h ^ parts[i]) * (b->seed[1] | 1);
+        h ^= h >> 32;
+        h *= 0x9e3779b97f4a7c15u;
+        h ^= h >> 29;
+    }
+    return h % BUCKET_SETS;
+}
+
+int64_t bucket_take(struct buckets *all, struct bucket own, struct rate rate)
+{
+    struct bucket *b = find(all->all + set_of(all, &own) * BUCKET_WAYS, &own);
     own.credit = rate.burst * rate.per;
     if (is_own(b, &own))
         fill(&own, b, rate.requests, own.credit);

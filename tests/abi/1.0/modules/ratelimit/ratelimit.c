@@ -29,7 +29,8 @@ static struct bucket bucket_of(cs_req *r)
 static int may_pass(cs_req *r)
 {
     const struct conf *c = cs_conf(r);
-    struct bucket own = bucket_of(r), *all = cs_zone_of(zone);
+    const struct bucket own = bucket_of(r);
+    struct buckets *all = cs_zone_of(zone);
     if (cs_zone_lock(zone) != CS_OK)
         return CS_DECLINED; /* broken beyond repair: rather no limit than no service */
     int64_t wait = bucket_take(
@@ -42,6 +43,12 @@ static int may_pass(cs_req *r)
     return cs_text(r, 429, "Too many requests.\n");
 }
 
+static void init(void *p, size_t size)
+{
+    (void)size;
+    bucket_init(p);
+}
+
 /* A worker was killed with the lock: what it has left is fine. */
 static int recover(void *p, size_t size)
 {
@@ -51,7 +58,7 @@ static int recover(void *p, size_t size)
 }
 
 static const cs_zone_def zones[] = {
-    {&zone, "buckets", BUCKET_SETS *BUCKET_WAYS * sizeof(struct bucket), NULL, recover},
+    {&zone, "buckets", sizeof(struct buckets), init, recover},
     {0},
 };
 

@@ -1,5 +1,5 @@
-/* slow.c - answers after a while, without holding up anybody else: the request waits, the worker
- * does not. For trying out time limits, draining and clients. */
+/* slow.c - answers after a while, without holding up anybody else: the request waits, the worker does not. For trying out
+ * time limits, draining and clients. */
 #include <cserver/cserver.h>
 
 struct conf {
@@ -7,32 +7,16 @@ struct conf {
     int64_t max_delay;
 };
 
-/* The value of the first "ms=" in the query: *out gets at most `most`. -1 when it is not a number.
- */
-static int query_ms(cs_str query, int64_t most, int64_t *out)
+/* Milliseconds, at most `most`; -1: that is no number. */
+static int64_t number(cs_str text, int64_t most)
 {
-    const char *end = query.p + query.n;
-    for (const char *p = query.p; p < end; p++) {
-        const char *part_end = memchr(p, '&', (size_t)(end - p));
-        if (!part_end)
-            part_end = end;
-        if (part_end - p >= 3 && !memcmp(p, "ms=", 3)) {
-            int64_t v = 0;
-            if (part_end - p == 3)
-                return -1;
-            for (p += 3; p < part_end; p++) {
-                if (*p < '0' || *p > '9')
-                    return -1;
-                v = v * 10 + (*p - '0');
-                if (v > most)
-                    v = most;
-            }
-            *out = v;
-            return 0;
-        }
-        p = part_end;
+    int64_t n = text.n ? 0 : -1;
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] < '0' || text.p[i] > '9')
+            return -1;
+        n = n * 10 + (text.p[i] - '0') < most ? n * 10 + (text.p[i] - '0') : most;
     }
-    return 0;
+    return n;
 }
 
 static void on_time(cs_req *r, void *arg)
@@ -47,8 +31,9 @@ static int handler(cs_req *r)
     int64_t *ms = cs_alloc(r, sizeof *ms);
     if (!ms)
         return CS_NOMEM;
-    *ms = c->delay;
-    if (query_ms(cs_info(r)->query, c->max_delay, ms) < 0)
+    cs_str asked = cs_query(r, "ms");
+    *ms = asked.p ? number(asked, c->max_delay) : c->delay;
+    if (*ms < 0)
         return cs_text(r, 400, "ms is a number of milliseconds, as in ?ms=250\n");
     int rc = cs_req_after(r, *ms, on_time, ms);
     return rc == CS_OK ? CS_PENDING : rc;

@@ -2,9 +2,9 @@
 #include <cserver/cserver.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 
-#define LONGEST 4096
+#define LONGEST   4096
+#define MOST_LATE (128 * 1024) /* bytes that may wait for who comes again */
 #define EVENT(m)                                                                                   \
     "id: %llu\ndata: %.*s\n\n", (unsigned long long)(m)->number, (int)(m)->len,                    \
         (const char *)(m)->data
@@ -39,11 +39,42 @@ static int worker_start(cs_proc *p)
     return clients && cs_every(p, c->ping, ping, NULL) ? CS_OK : CS_ERROR;
 }
 
-static int say_again(const cs_msg *m, void *stream)
+struct late {
+    cs_stream *stream;
+    uint64_t seen; /* number of the last one it has got */
+};
+
+static void tell_lost(struct late *l)
 {
+    cs_stream_send(l->stream, "event: lost\ndata:\n\n");
+}
+
+static int say_again(const cs_msg *m, void *arg)
+{
+    struct late *l = arg;
     char text[LONGEST + 64];
     const int n = snprintf(text, sizeof text, EVENT(m));
-    return cs_stream_send(stream, ((cs_str){text, (size_t)n})) == CS_CLOSED;
+    if (m->number != l->seen + 1)
+        tell_lost(l);
+    l->seen = m->number;
+    cs_stream_send(l->stream, ((cs_str){text, (size_t)n}));
+    return cs_stream_queued(l->stream) >= MOST_LATE;
+}
+
+/* Who takes nothing must not have everything wait for him: the stream ends behind a part, and the client comes again for
+ * the rest. */
+static void catch_up(cs_stream *s, cs_str last)
+{
+    struct late l = {.stream = s};
+    uint64_t seen;
+    if (cs_u64(last, &seen) != CS_OK)
+        seen = UINT64_MAX; /* there is none of that number */
+    l.seen = seen;
+    int rc = cs_replay(news, seen, say_again, &l);
+    if (rc < 0 && l.seen == seen)
+        tell_lost(&l);
+    if (rc > 0)
+        cs_stream_close(s);
 }
 
 static int subscribe(cs_req *r)
@@ -53,15 +84,16 @@ static int subscribe(cs_req *r)
     cs_set_header(r, "Cache-Control", "no-store");
     cs_stream *s = cs_detach(r, 200);
     int rc = s ? cs_group_join(clients, s) : 503;
-    if (!rc && last.n && cs_replay(news, strtoull(last.p, NULL, 10), say_again, s) != CS_OK)
-        cs_stream_send(s, "event: lost\ndata:\n\n");
+    if (!rc && last.n)
+        catch_up(s, last);
     return rc;
 }
 
-/* A line end in it would let a stranger write events of his own. */
+/* A line end in it would let a stranger write events of his own; a NUL would end the line. */
 static int publish(cs_str line)
 {
-    if (!line.n || memchr(line.p, '\n', line.n) || memchr(line.p, '\r', line.n))
+    if (!line.n || memchr(line.p, '\n', line.n) || memchr(line.p, '\r', line.n) ||
+        memchr(line.p, '\0', line.n))
         return 400;
     int rc = cs_publish(news, CS_TO_WORKERS, line.p, line.n);
     return rc == CS_OK ? 204 : rc == CS_TOOBIG ? 413 : 503;

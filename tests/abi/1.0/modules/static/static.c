@@ -37,8 +37,7 @@ static cs_counter *loads;
 
 static int is_read(const cs_req_info *q)
 {
-    return (q->method.n == 3 && !memcmp(q->method.p, "GET", 3)) ||
-           (q->method.n == 4 && !memcmp(q->method.p, "HEAD", 4));
+    return cs_eq(q->method, "GET") || cs_eq(q->method, "HEAD");
 }
 
 /* There is a file, but not for this method. A method that HTTP does not know is left to whoever

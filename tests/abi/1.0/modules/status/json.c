@@ -144,19 +144,14 @@ static void add_groups(struct text *out, const struct groups *groups)
     text_add(out, CS_S("}"));
 }
 
-static _Bool is(cs_str s, const char *name)
-{
-    return s.n == strlen(name) && !memcmp(s.p, name, s.n);
-}
-
 /* Gauges of the server stand at the top; the number of workers gives way to their list. */
 static void add_server(struct text *out, const struct values *s)
 {
     for (size_t i = 0; i < s->n; i++) {
         const cs_str name = s->v[i].name;
-        key(out, is(name, "workers")             ? CS_S("worker_count")
-                 : is(name, "config_generation") ? CS_S("generation")
-                                                 : name);
+        key(out, cs_eq(name, "workers")             ? CS_S("worker_count")
+                 : cs_eq(name, "config_generation") ? CS_S("generation")
+                                                    : name);
         text_f(out, "%lld", (long long)s->v[i].value);
     }
 }

@@ -62,6 +62,10 @@ static const struct sheet sheets[] = {
     {"Bytes",
      {SHOWN("in", "bytes_in_total", BYTES), SHOWN("out", "bytes_out_total", BYTES),
       END_OF_COLUMNS}},
+    {"Streams",
+     {COLUMN("open", "streams"), COLUMN("messages", "stream_messages_total"),
+      SHOWN("bytes", "stream_bytes_total", BYTES), COLUMN("slow", "streams_slow_total"),
+      COLUMN("skipped", "stream_skipped_total"), END_OF_COLUMNS}},
     {"Accept turn",
      {COLUMN("accepts", "accepts_total"), COLUMN("empty", "accept_empty_total"),
       COLUMN("takes", "turn_takes_total"), COLUMN("gives", "turn_gives_total"),
@@ -338,7 +342,7 @@ static void add_topics(struct text *out, const struct table *t)
 static _Bool has_column(const struct sheet *sheet, cs_str name)
 {
     for (const struct column *c = sheet->columns; c->title; c++)
-        if (name.n == strlen(c->name) && !memcmp(name.p, c->name, name.n))
+        if (cs_eq(name, c->name))
             return 1;
     return 0;
 }
@@ -360,16 +364,12 @@ enum rest {
     MORE
 };
 
-static _Bool begins(cs_str s, cs_str prefix)
-{
-    return s.n >= prefix.n && !memcmp(s.p, prefix.p, prefix.n);
-}
-
 static enum rest rest_of(cs_str name)
 {
-    if (begins(name, CS_S("mail_")))
+    if (cs_str_starts(name, CS_S("mail_")))
         return MAIL;
-    return begins(name, CS_S("limit_")) || begins(name, CS_S("timeout_")) ? LIMITS : MORE;
+    return cs_str_starts(name, CS_S("limit_")) || cs_str_starts(name, CS_S("timeout_")) ? LIMITS
+                                                                                        : MORE;
 }
 
 /* Counters that no other table shows: one line each, for all processes together. */

@@ -6,11 +6,6 @@ struct conf {
     int64_t refresh;
 };
 
-static _Bool ends_in(cs_str s, cs_str tail)
-{
-    return s.n >= tail.n && !memcmp(s.p + s.n - tail.n, tail.p, tail.n);
-}
-
 static _Bool contains(cs_str s, cs_str part)
 {
     for (size_t i = 0; i + part.n <= s.n; i++)
@@ -24,8 +19,8 @@ static _Bool wants_json(cs_req *r)
 {
     const cs_req_info *q = cs_info(r);
     const cs_str accept = cs_header(r, "Accept");
-    return ends_in(q->path, CS_S(".json")) ||
-           (q->query.n == 4 && ends_in(q->query, CS_S("json"))) ||
+    return cs_str_ends(q->path, CS_S(".json")) ||
+           (q->query.n == 4 && cs_str_ends(q->query, CS_S("json"))) ||
            (contains(accept, CS_S("application/json")) && !contains(accept, CS_S("text/html")));
 }
 

@@ -32,11 +32,6 @@ static cs_str copied(struct table *t, cs_str s)
     return (cs_str){p, s.n};
 }
 
-static _Bool equal(cs_str a, cs_str b)
-{
-    return a.n == b.n && (a.n == 0 || !memcmp(a.p, b.p, a.n));
-}
-
 static cs_str without_prefix(cs_str s, cs_str prefix)
 {
     if (s.n <= prefix.n || memcmp(s.p, prefix.p, prefix.n))
@@ -47,7 +42,7 @@ static cs_str without_prefix(cs_str s, cs_str prefix)
 const struct value *values_find(const struct values *s, cs_str name)
 {
     for (size_t i = 0; i < s->n; i++)
-        if (equal(s->v[i].name, name))
+        if (cs_str_eq(s->v[i].name, name))
             return &s->v[i];
     return NULL;
 }
@@ -84,7 +79,7 @@ int64_t value_quantile(const struct value *v, int percent)
 int64_t value_part(const struct value *v, cs_str name)
 {
     for (size_t i = 0; i < v->nparts; i++)
-        if (equal(v->parts[i].name, name))
+        if (cs_str_eq(v->parts[i].name, name))
             return v->parts[i].value;
     return 0;
 }
@@ -92,7 +87,7 @@ int64_t value_part(const struct value *v, cs_str name)
 static cs_str label(const cs_metric *m, cs_str key)
 {
     for (size_t i = 0; i + 1 < m->nlabels; i += 2)
-        if (equal(m->labels[i], key))
+        if (cs_str_eq(m->labels[i], key))
             return m->labels[i + 1];
     return (cs_str){NULL, 0};
 }
@@ -104,7 +99,7 @@ static cs_str other_label(const cs_metric *m)
                                     {"listener", 8}, {"address", 7}, {"topic", 5}};
     for (size_t i = 0; i + 1 < m->nlabels; i += 2) {
         size_t k = 0;
-        while (k < sizeof owners / sizeof *owners && !equal(m->labels[i], owners[k]))
+        while (k < sizeof owners / sizeof *owners && !cs_str_eq(m->labels[i], owners[k]))
             k++;
         if (k == sizeof owners / sizeof *owners)
             return m->labels[i];
@@ -116,7 +111,7 @@ static void add_part(struct table *t, struct value *v, cs_str key, const cs_metr
 {
     const cs_str name = label(m, key);
     for (size_t i = 0; i < v->nparts; i++) {
-        if (!equal(v->parts[i].name, name))
+        if (!cs_str_eq(v->parts[i].name, name))
             continue;
         v->parts[i].value += m->value;
         return;
@@ -157,7 +152,7 @@ static _Bool is_peak(const cs_metric *m)
 static void values_add(struct table *t, struct values *s, cs_str name, const cs_metric *m)
 {
     size_t i = 0;
-    while (i < s->n && !equal(s->v[i].name, name))
+    while (i < s->n && !cs_str_eq(s->v[i].name, name))
         i++;
     if (i == s->n) {
         struct value *v = grown(t, s->v, s->n, &s->room, sizeof *v);
@@ -182,7 +177,7 @@ static void values_add(struct table *t, struct values *s, cs_str name, const cs_
 static struct group *groups_at(struct table *t, struct groups *g, cs_str name)
 {
     for (size_t i = g->n; i > 0; i--)
-        if (equal(g->v[i - 1].name, name))
+        if (cs_str_eq(g->v[i - 1].name, name))
             return &g->v[i - 1];
     struct group *v = grown(t, g->v, g->n, &g->room, sizeof *v);
     if (!v)
@@ -208,9 +203,9 @@ static void add_process(struct table *t, struct groups *all, cs_str which, cs_st
     struct group *g = groups_at(t, all, which);
     if (!g)
         return;
-    if (equal(name, CS_S("worker_up")) || equal(name, CS_S("process_up"))) {
+    if (cs_str_eq(name, CS_S("worker_up")) || cs_str_eq(name, CS_S("process_up"))) {
         g->known = 1;
-    } else if (equal(name, CS_S("worker_info")) || equal(name, CS_S("process_info"))) {
+    } else if (cs_str_eq(name, CS_S("worker_info")) || cs_str_eq(name, CS_S("process_info"))) {
         describe(t, g, m);
     } else {
         values_add(t, &g->values, name, m);
@@ -231,7 +226,7 @@ static void add_listener(struct table *t, cs_str address, cs_str name, const cs_
     if (!g)
         return;
     g->listener = copied(t, label(m, CS_S("listener")));
-    if (equal(name, CS_S("listen_info")))
+    if (cs_str_eq(name, CS_S("listen_info")))
         g->policy = copied(t, label(m, CS_S("policy")));
     else
         values_add(t, &g->values, without_prefix(name, CS_S("listen_")), m);
@@ -258,7 +253,7 @@ static int on_metric(const cs_metric *m, void *arg)
         add_module(t, module, full, m);
     else if (address.n)
         add_listener(t, address, name, m);
-    else if (equal(name, CS_S("build_info")))
+    else if (cs_str_eq(name, CS_S("build_info")))
         t->version = copied(t, label(m, CS_S("version")));
     else if (topic.n)
         add_topic(t, topic, name, m);

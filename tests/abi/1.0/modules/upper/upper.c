@@ -4,8 +4,7 @@
 static _Bool is_text(cs_req *r)
 {
     cs_str type = cs_response_header(r, "Content-Type");
-    return type.n > 5 && memcmp(type.p, "text/", 5) == 0 &&
-           !cs_response_header(r, "Content-Encoding").p;
+    return cs_starts(type, "text/") && !cs_response_header(r, "Content-Encoding").p;
 }
 
 /* The length stays, but a file's is not known here. */
