@@ -179,6 +179,16 @@ def test_a_number_that_was_never_given(chat, last):
         assert a.event() == (3, "message", "third")
 
 
+def test_a_message_from_the_command_line(chat):
+    """It goes to the primary too, where nobody subscribes."""
+    s = chat(workers=2)
+    with Listener(s) as a:
+        for text in ("one", "two"):
+            assert s.run("-c", s.conf, "msg", "send", "sse.news", text, "--wait=applied").returncode == 0
+        assert [a.event()[2] for _ in range(2)] == ["one", "two"]
+    assert "SIG" not in s.log()
+
+
 PAGE = """<!doctype html><title>chat</title><script>
 const heard = [];
 new EventSource("/chat").onmessage = event => {

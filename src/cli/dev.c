@@ -145,6 +145,9 @@ static bool reload(const struct options *o, int *code)
         *code = remote_ask(&r, r.what, remote_limit(o, REMOTE_LIMIT_MS));
         if (*code == CLI_DONE && !o->quiet)
             remote_print_line(stdout, "", remote_answer(&r, "message"));
+        if (o->noverrides)
+            fputs("cserver: -g is for the start: end the server that runs to try other settings\n",
+                  stderr);
     }
     remote_close(&r);
     return there;

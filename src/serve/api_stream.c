@@ -47,11 +47,13 @@ cs_group *api_group(cs_proc *p, const cs_group_opts *opts)
 
 int api_group_join(cs_group *g, cs_stream *s)
 {
-    return group_join(group_of(g), feed_of(s));
+    return g ? group_join(group_of(g), feed_of(s)) : CS_ERROR;
 }
 
 int api_group_send(cs_group *g, cs_str data)
 {
+    if (!g)
+        return CS_ERROR;
     struct feed_msg *m = feed_msg_new(data.n);
     if (!m)
         return CS_NOMEM;
@@ -79,6 +81,8 @@ static struct feed_msg *format(const char *fmt, va_list ap)
 int api_group_sendf(cs_group *g, const char *fmt, ...)
 {
     va_list ap;
+    if (!g)
+        return CS_ERROR;
     va_start(ap, fmt);
     struct feed_msg *m = format(fmt, ap);
     va_end(ap);
@@ -90,10 +94,11 @@ int api_group_sendf(cs_group *g, const char *fmt, ...)
 
 size_t api_group_size(const cs_group *g)
 {
-    return group_size(group_of(g));
+    return g ? group_size(group_of(g)) : 0;
 }
 
 void api_group_end(cs_group *g)
 {
-    group_end(group_of(g));
+    if (g)
+        group_end(group_of(g));
 }

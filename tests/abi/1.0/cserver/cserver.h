@@ -14,7 +14,7 @@
  * connections of its process wait for it.
  *
  * Where things run
- *   workers          worker_start, requests (access, handler, filters, on_log), messages, worker_stop
+ *   workers          worker_start, requests (access, handler, filters, on_log), timers, messages, worker_stop
  *   the primary      primary_start, timers, messages, primary_stop: what there is once per server
  *   a probe child    on_config, for -t and before each start and reload
  *   the master       nothing of any module
@@ -606,7 +606,8 @@ typedef struct cs_api {
     void (*stream_close)(cs_stream *s);
     /* Calls cb(s, arg) once when the stream has ended, however; afterwards s is gone. One at a time, the latest. */
     int (*stream_on_close)(cs_stream *s, void (*cb)(cs_stream *s, void *arg), void *arg);
-    /* A set of streams of this process that get the same; NULL: out of memory. */
+    /* A set of streams of this process that get the same; NULL: out of memory. For the other calls NULL is a group that
+     * nobody is in (CS_ERROR, 0): so a message may be sent on to a group also in the primary, where there are no streams. */
     cs_group *(*group)(cs_proc *p, const cs_group_opts *opts);
     /* A stream is in one group at most: it leaves the one it was in, behind what that has been sent, and any when it is
      * closed. CS_OK; 503, which a handler may return as it is: the group has max_streams; CS_CLOSED. */

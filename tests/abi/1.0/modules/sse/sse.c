@@ -16,7 +16,7 @@ struct conf {
 static cs_topic *news;
 static cs_group *clients; /* the subscribers of this worker */
 
-/* In every worker, in the same order everywhere. */
+/* In every worker, in the same order everywhere; and in the primary, which has no subscribers. */
 static void on_news(const cs_msg *m)
 {
     if (m->lost)
