@@ -468,6 +468,8 @@ def test_dev_takes_a_rebuilt_module_on_sighup_and_leaves_nothing(stage, folder):
             compile_to(folder, "plain", PLAIN.replace("ok", "new"))
             s.process.send_signal(signal.SIGHUP)
             wait_for(lambda: get(port) == (200, "new\n"), what="the new module does not answer")
+            done = stage.cserver(folder, "--dev", so, "-l", f"127.0.0.1:{port}", "-g", "limits.max_uri=4k")
+            assert done.returncode == 0 and "-g is for the start: end the server that runs" in done.stderr
             compile_to(folder, "plain", PLAIN.replace('"plain"', '"X"'))
             assert stage.cserver(folder, "--dev", so, "-l", f"127.0.0.1:{port}").returncode == 78
             assert get(port) == (200, "new\n")
