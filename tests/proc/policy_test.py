@@ -314,7 +314,7 @@ def test_kills_under_load(serve, word):
     kills = 10
     with Visitors(s) as load:
         for i in range(kills):
-            victim = s.workers()[i % 3]
+            victim = wait_for(lambda: w if len(w := s.workers()) == 3 else None, 20)[i % 3]
             s.signal(signal.SIGKILL, victim)
             wait_for(lambda v=victim: len(s.workers()) == 3 and v not in s.workers(), 20)
             load.more(30)

@@ -157,7 +157,7 @@ def test_background_says_what_is_wrong(serve):
 
 
 def test_background_without_a_worker(serve, bad_start):
-    s = serve(bad_start("crash"), start=False)
+    s = serve(bad_start("crash"), server={"quarantine": 0}, start=False)
     done = s.run("-c", s.conf, "-D", "-g", f"server.error_log={s.error_log}")
     assert done.returncode == 1
     assert "no worker starts" in done.stderr
