@@ -196,7 +196,7 @@ cs_str arena_vprintf(struct arena *a, const char *fmt, va_list ap)
     char small[256];
     va_list again;
     va_copy(again, ap);
-    int n = vsnprintf(small, sizeof(small), fmt, ap);
+    int n = str_vprintf(small, sizeof(small), fmt, ap);
     check(n >= 0);
     size_t len = (size_t)n;
     char *p = arena_alloc(a, len + 1);

@@ -1,6 +1,9 @@
 /* str.c - what is too long to stand in the header. */
 #include "base/str.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 #define DISTANCE_MAX_LEN 255
 
 bool str_eq_nocase(cs_str a, cs_str b)
@@ -164,4 +167,45 @@ unsigned str_distance(cs_str a, cs_str b, unsigned max)
         before = best;
     }
     return min_of(rows[a.n % 3][b.n], max + 1);
+}
+
+/* -1: not that simple, or no room. */
+static int put_texts(char *to, size_t room, const char *fmt, va_list ap)
+{
+    size_t n = 0;
+    while (*fmt) {
+        cs_str s = {fmt, (size_t)(strchrnul(fmt, '%') - fmt)};
+        if (!s.n && fmt[1] == 's') {
+            s = str_of(va_arg(ap, const char *));
+            fmt += 2;
+        } else if (!s.n && fmt[1] == '.' && fmt[2] == '*' && fmt[3] == 's') {
+            int most = va_arg(ap, int);
+            const char *z = va_arg(ap, const char *);
+            if (most < 0 || !z)
+                return -1;
+            s = (cs_str){z, strnlen(z, (size_t)most)};
+            fmt += 4;
+        } else if (!s.n) {
+            return -1;
+        } else {
+            fmt += s.n;
+        }
+        if (!s.p || s.n >= room - n)
+            return -1;
+        memcpy(to + n, s.p, s.n);
+        n += s.n;
+    }
+    to[n] = '\0';
+    return (int)n;
+}
+
+int str_vprintf(char *to, size_t room, const char *fmt, va_list ap)
+{
+    va_list again;
+    va_copy(again, ap);
+    int n = room ? put_texts(to, room, fmt, ap) : -1;
+    if (n < 0)
+        n = vsnprintf(to, room, fmt, again);
+    va_end(again);
+    return n;
 }

@@ -182,7 +182,7 @@ cs_str api_vformat(struct request *r, const char *fmt, va_list ap)
     char small[256];
     va_list again;
     va_copy(again, ap);
-    int n = vsnprintf(small, sizeof small, fmt, ap);
+    int n = str_vprintf(small, sizeof small, fmt, ap);
     cs_str s = {0};
     if (n >= 0 && has_room(r, (size_t)n + 1)) {
         char *p = arena_alloc(&r->arena, (size_t)n + 1);

@@ -301,6 +301,48 @@ static void test_utf8_whole(void **state)
     print_message("rows: %zu\n", sizeof rows / sizeof *rows);
 }
 
+static int print(char *to, size_t room, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+
+static int print(char *to, size_t room, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    int n = str_vprintf(to, room, fmt, ap);
+    va_end(ap);
+    return n;
+}
+
+/* The same as snprintf, with any room, and nothing is written behind it. */
+#define SAME(...)                                                                                  \
+    for (size_t room = 0; room < 40; room++) {                                                     \
+        char want[48], got[48];                                                                    \
+        memset(want, '~', sizeof want);                                                            \
+        memset(got, '~', sizeof got);                                                              \
+        int n = snprintf(want, room, __VA_ARGS__);                                                 \
+        assert_int_equal(print(got, room, __VA_ARGS__), n);                                        \
+        size_t used = room < (size_t)n + 1 ? room : (size_t)n + 1;                                 \
+        assert_memory_equal(got, want, used);                                                      \
+        assert_int_equal(got[room], '~');                                                          \
+    }
+
+static void test_vprintf(void **state)
+{
+    (void)state;
+    const char *empty = "";
+    SAME("plain")
+    SAME("%s", "text")
+    SAME("%s%s", "one", "two")
+    SAME("a %s b %.*s c", "x", 3, "yyyzzz")
+    SAME("%.*s\n", 20, "shorter")
+    SAME("%.*s|", 0, "nothing")
+    SAME("%.*s|", -1, "all")
+    SAME("%s|%s", empty, "x")
+    SAME("%%s %s", "x")
+    SAME("%s %d", "x", 7)
+    SAME("%5s|%-5s|%.2s", "a", "b", "ccc")
+    SAME("%s%c%llu", "x", 'y', 1ull << 40)
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,7 +350,7 @@ int main(void)
         cmocka_unit_test(test_to_u64),        cmocka_unit_test(test_compare),
         cmocka_unit_test(test_utf8),          cmocka_unit_test(test_utf8_whole),
         cmocka_unit_test(test_distance),      cmocka_unit_test(test_distance_random),
-        cmocka_unit_test(test_distance_long),
+        cmocka_unit_test(test_distance_long), cmocka_unit_test(test_vprintf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
