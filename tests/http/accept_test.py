@@ -46,6 +46,20 @@ def active(json):
     return [w["connections"] for w in json["workers"]]
 
 
+def wait_for_active(c, n):
+    """Until the workers have n connections in all; c is one of them."""
+    seen = []
+
+    def are_there():
+        seen[:] = active(status_of(c))
+        return sum(seen) == n
+
+    try:
+        wait_for(are_there)
+    except AssertionError as e:
+        raise AssertionError(f"the workers have {seen} connections, not {n}") from e
+
+
 def idle_ones(s, n):
     """n keep-alive connections that have had their first answer."""
     found = []
@@ -128,7 +142,7 @@ def test_a_full_worker_leaves_newcomers_to_one_with_room(serve, name):
     for c in [c for c in kept if owner(s, c) != full][:3]:
         c.close()
         kept.remove(c)
-    wait_for(lambda: sum(active(status_of(kept[0]))) == len(kept))
+    wait_for_active(kept[0], len(kept))
     for _ in range(100):
         with s.connect() as c:
             assert c.send(HELLO).response().status == 200
@@ -146,7 +160,7 @@ def test_room_that_comes_back_is_used(serve, name):
         gone = kept.pop(i)
         home = owner(s, gone)
         gone.close()
-        wait_for(lambda: sum(active(status_of(kept[0]))) == len(kept))
+        wait_for_active(kept[0], len(kept))
         kept += idle_ones(s, 1)
         assert owner(s, kept[-1]) == home
     assert status_of(kept[0])["totals"]["limit_connections"] == 0
@@ -162,7 +176,7 @@ def test_a_wakeup_that_a_full_worker_cannot_use_goes_on(serve):
         gone, stays = [c for c in kept if owner(s, c) == home]
         gone.close()
         kept.remove(gone)
-        wait_for(lambda: sum(active(status_of(stays))) == 3)
+        wait_for_active(stays, 3)
         kept += idle_ones(s, 1)
         assert owner(s, kept[-1]) == home
     totals = status_of(kept[0])["totals"]
