@@ -70,6 +70,17 @@ def idle_ones(s, n):
     return found
 
 
+def fill(s, n):
+    """As many idle connections as the workers have room for. One that is ready, but does not look at its listeners yet, has
+    others shed for its sake: then once more."""
+    while True:
+        kept = idle_ones(s, n)
+        if all(is_open(c) for c in kept):
+            return kept
+        for c in kept:
+            c.close()
+
+
 def is_open(c):
     try:
         return c.send(HELLO).response().status == 200
@@ -137,7 +148,8 @@ def owner(s, c):
 def test_a_full_worker_leaves_newcomers_to_one_with_room(serve, name):
     """One worker is full of idle connections, which it could shed, and the other has room: nothing is shed."""
     s = serve(policy(name), server={"workers": 2}, limits={"max_connections": 6})
-    kept = idle_ones(s, 12)
+    kept = fill(s, 12)
+    shed = status_of(kept[0])["totals"]["limit_connections"]
     full = owner(s, kept[0])
     for c in [c for c in kept if owner(s, c) != full][:3]:
         c.close()
@@ -147,7 +159,7 @@ def test_a_full_worker_leaves_newcomers_to_one_with_room(serve, name):
         with s.connect() as c:
             assert c.send(HELLO).response().status == 200
             assert owner(s, c) != full
-    assert status_of(kept[0])["totals"]["limit_connections"] == 0
+    assert status_of(kept[0])["totals"]["limit_connections"] == shed
     assert all(is_open(c) for c in kept)
 
 
@@ -155,7 +167,8 @@ def test_a_full_worker_leaves_newcomers_to_one_with_room(serve, name):
 def test_room_that_comes_back_is_used(serve, name):
     """All are full; one connection of one worker ends: the next newcomer gets that place."""
     s = serve(policy(name), server={"workers": 3}, limits={"max_connections": 3})
-    kept = idle_ones(s, 9)
+    kept = fill(s, 9)
+    shed = status_of(kept[0])["totals"]["limit_connections"]
     for i in range(6):
         gone = kept.pop(i)
         home = owner(s, gone)
@@ -163,14 +176,15 @@ def test_room_that_comes_back_is_used(serve, name):
         wait_for_active(kept[0], len(kept))
         kept += idle_ones(s, 1)
         assert owner(s, kept[-1]) == home
-    assert status_of(kept[0])["totals"]["limit_connections"] == 0
+    assert status_of(kept[0])["totals"]["limit_connections"] == shed
 
 
 def test_a_wakeup_that_a_full_worker_cannot_use_goes_on(serve):
     """Both are full and wait for newcomers. One has room again, but the kernel may wake the other, which knows
     nothing of it yet."""
     s = serve(policy("exclusive"), server={"workers": 2}, limits={"max_connections": 2})
-    kept = idle_ones(s, 4)
+    kept = fill(s, 4)
+    shed = status_of(kept[0])["totals"]["limit_connections"]
     for i in range(8):
         home = s.workers()[i % 2]
         gone, stays = [c for c in kept if owner(s, c) == home]
@@ -180,7 +194,7 @@ def test_a_wakeup_that_a_full_worker_cannot_use_goes_on(serve):
         kept += idle_ones(s, 1)
         assert owner(s, kept[-1]) == home
     totals = status_of(kept[0])["totals"]
-    assert totals["limit_connections"] == 0 and totals["stalls"] == 0
+    assert totals["limit_connections"] == shed and totals["stalls"] == 0
 
 
 # ---- Descriptors ----
