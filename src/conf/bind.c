@@ -324,6 +324,7 @@ struct conf *conf_bind(struct conf_text *t, const struct conf_module_ref *refs,
     struct bind b = {.c = c, .t = t, .rep = rep, .desc = desc};
 
     arena_init(&c->arena, NULL);
+    arena_init(&c->tuned, NULL);
     c->text = t;
     check_kinds(&b);
     bind_modules(&b, refs, nrefs);

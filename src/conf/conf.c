@@ -10,6 +10,7 @@ void conf_free(struct conf *c)
 {
     if (!c)
         return;
+    arena_drop(&c->tuned);
     arena_drop(&c->arena);
     free(c);
 }
@@ -20,6 +21,34 @@ const struct conf_origin *conf_origin_of(const struct conf_head *head, const cha
         if (strcmp(head->values[i].directive->name, key) == 0)
             return &head->values[i].origin;
     return &head->at;
+}
+
+static const struct conf_head *labelled_at(const struct conf *c, size_t i)
+{
+    if (i < c->nlistens)
+        return &c->listens[i].head;
+    i -= c->nlistens;
+    if (i < c->nmodules)
+        return &c->modules[i].head;
+    i -= c->nmodules;
+    if (i < c->nsites)
+        return &c->sites[i].head;
+    i -= c->nsites;
+    return i < c->nroutes ? &c->routes[i].head : NULL;
+}
+
+#define SINGLE 3
+
+size_t conf_head_count(const struct conf *c)
+{
+    return SINGLE + c->nlistens + c->nmodules + c->nsites + c->nroutes;
+}
+
+const struct conf_head *conf_head_at(const struct conf *c, size_t i)
+{
+    const struct conf_head *single[SINGLE] = {&c->server.head, &c->accept.head, &c->limits.head};
+
+    return i < SINGLE ? single[i] : labelled_at(c, i - SINGLE);
 }
 
 /* ---- Which modules? ---- */

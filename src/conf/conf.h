@@ -1,5 +1,6 @@
 /* conf.h - the settings as one constant tree, checked and typed. Made once in the master (and in
- * the probe child, from the same text), read by everybody, never changed: a reload makes another.
+ * the probe child, from the same text), read by everybody. A reload makes another; only the keys of
+ * tune.h may get other values in one that is in use.
  *
  * Core sections and module sections are described by the same tables (cs_directive of cserver.h):
  * one parser, one validator, one reference. */
@@ -112,10 +113,10 @@ struct conf_module {
 
 struct conf_site {
     struct conf_head head;
-    cs_list listen;           /* labels; empty = all */
-    cs_list host;             /* names, "*", "*.example.com"; lower case */
-    cs_str root;              /* absolute; "" = none */
-    cs_list use;              /* names of modules that take part in all of its requests */
+    cs_list listen; /* labels; empty = all */
+    cs_list host;   /* names, "*", "*.example.com"; lower case */
+    cs_str root;    /* absolute; "" = none */
+    cs_list use;    /* names of modules that take part in all of its requests */
     size_t nused;
     const struct conf_module **used;
     const void **module_conf; /* [index in conf.modules]: settings that hold for this site */
@@ -140,13 +141,15 @@ struct conf_route {
     const struct conf_module **handlers;
     cs_list use; /* names as written: the site's come first, "-NAME" takes one of them away */
     size_t nused;
-    const struct conf_module **used; /* the site's and the route's, in order, without handlers' own */
+    const struct conf_module *
+        *used;                /* the site's and the route's, in order, without handlers' own */
     const void **module_conf; /* [index in conf.modules]: settings that hold on this route */
     struct conf_origin match_at, handler_at, root_at; /* for errors found later (a bad regex) */
 };
 
 struct conf {
     struct arena arena;
+    struct arena tuned; /* what conf_tune_take has brought */
     const struct conf_text *text;
     struct conf_server server;
     struct conf_accept accept;
@@ -178,6 +181,10 @@ struct conf *conf_bind(struct conf_text *t, const struct conf_module_ref *refs,
                        const cs_module *const *desc, size_t nrefs, struct report *rep);
 /* Before conf_text_free of its text, which the tree points into. */
 void conf_free(struct conf *c);
+
+/* The sections in their order, the single ones first: 0, 1 ... until NULL. */
+size_t conf_head_count(const struct conf *c);
+const struct conf_head *conf_head_at(const struct conf *c, size_t i);
 
 /* Effective settings with the origin of every value, as an ini that reads back to the same
  * settings: -T. A secret is shown as "***", behind a comment that says so. */

@@ -16,9 +16,9 @@ static const char *const listen_policies[] = {"turn", "exclusive", "reuseport", 
 static const char *const picks[] = {"ring", "least", NULL};
 
 /* CS_PATH with a least length, or with words that are no paths. */
-#define FILE_PATH(S, f, def, lo, help)                                                             \
+#define FILE_PATH(S, f, def, lo, flags, help)                                                      \
     {                                                                                              \
-#f, CS_T_PATH, 0, CS__OFF(S, f, cs_str), def, lo, 4096, NULL, help                         \
+#f, CS_T_PATH, flags, CS__OFF(S, f, cs_str), def, lo, 4096, NULL, help                     \
     }
 #define WORD_PATH(S, f, def, words, help)                                                          \
     {                                                                                              \
@@ -32,7 +32,7 @@ static const char *const picks[] = {"ring", "least", NULL};
 static const cs_directive server[] = {
     CS_INTW(struct conf_server, workers, "auto", 1, 1024, "auto", 0,
             "Number of worker processes; auto is one for each CPU that the server may run on."),
-    CS_INTW(struct conf_server, max_workers, "auto", 1, 1024, "auto", 0,
+    CS_INTW(struct conf_server, max_workers, "auto", 1, 1024, "auto", CONF_RESTART,
             "Most workers there can ever be: shared memory is made for so many at the start, so a "
             "change needs a "
             "restart. auto is four for each CPU, at least 16 and at least `workers`."),
@@ -40,12 +40,12 @@ static const cs_directive server[] = {
                 "The user that workers run as when the server is started by root; auto is "
                 "www-data, else nobody. "
                 "Root itself must be written here to be used."),
-    FILE_PATH(struct conf_server, pid_file, "run/cserver.pid", 1,
+    FILE_PATH(struct conf_server, pid_file, "run/cserver.pid", 1, CONF_RESTART,
               "File that holds the master's process id."),
-    FILE_PATH(struct conf_server, control, "run/cserver.sock", 1,
+    FILE_PATH(struct conf_server, control, "run/cserver.sock", 1, CONF_RESTART,
               "Socket through which `cserver -s` reaches the server."),
     WORD_PATH(struct conf_server, error_log, "stderr", error_logs, "Where errors and events go."),
-    CS_ENUM(struct conf_server, log_level, "info", log_levels, 0,
+    CS_ENUM(struct conf_server, log_level, "info", log_levels, CONF_RUNTIME,
             "The least important lines that the error log gets."),
     CS_ENUM(struct conf_server, log_format, "text", log_formats, 0, "Form of the error log."),
     WORD_PATH(struct conf_server, access_log, "off", access_logs,
@@ -54,19 +54,19 @@ static const cs_directive server[] = {
             "Form of the access log."),
     CS_PATH(struct conf_server, modules, NULL, 0,
             "Folder of the modules; empty is the place that was chosen when the server was built."),
-    CS_MSEC(struct conf_server, shutdown_timeout, "25s", 0, DAY, 0,
+    CS_MSEC(struct conf_server, shutdown_timeout, "25s", 0, DAY, CONF_RUNTIME,
             "How long requests may still run after a stop (TERM)."),
-    CS_MSEC(struct conf_server, drain_timeout, "30s", 0, 30 * DAY, 0,
+    CS_MSEC(struct conf_server, drain_timeout, "30s", 0, 30 * DAY, CONF_RUNTIME,
             "How long the old workers may still run after a reload."),
-    CS_INT(struct conf_server, give_up, "0", 0, 1000000, 0,
+    CS_INT(struct conf_server, give_up, "0", 0, 1000000, CONF_RUNTIME,
            "End the server after so many worker starts in a row that failed; 0 is never."),
     CS_LIST(struct conf_server, cpu, "off", 1, 1024, 0,
             "CPUs for the workers: off leaves that to the kernel, auto gives each worker one of "
             "those that the "
             "server may run on, a list such as 0, 2, 4-7 is dealt out in its order."),
-    CS_INT(struct conf_server, recycle_after, "0", 0, 1000000000000, 0,
+    CS_INT(struct conf_server, recycle_after, "0", 0, 1000000000000, CONF_RUNTIME,
            "Replace a worker by a fresh one after about so many requests; 0 is never."),
-    CS_MSEC(struct conf_server, mailbox_stall, "5s", 100, 3600000, 0,
+    CS_MSEC(struct conf_server, mailbox_stall, "5s", 100, 3600000, CONF_RUNTIME,
             "How long a process that reads no messages may hold up those who send before it is "
             "passed over; it learns "
             "how many it has missed."),
@@ -74,17 +74,17 @@ static const cs_directive server[] = {
         struct conf_server, threads, "4", 1, 64, 0,
         "Most threads of a process for what modules have done apart from the loop. They are made "
         "when they are needed."),
-    CS_INT(struct conf_server, quarantine, "3", 0, 16, 0,
+    CS_INT(struct conf_server, quarantine, "3", 0, 16, CONF_RUNTIME,
            "Crashes of a module within quarantine_window after which it is no longer called: its "
            "requests are answered with 503, its hooks, timers and messages are left out, until a "
            "reload succeeds. 0 is never."),
-    CS_MSEC(struct conf_server, quarantine_window, "60s", 1000, DAY, 0,
+    CS_MSEC(struct conf_server, quarantine_window, "60s", 1000, DAY, CONF_RUNTIME,
             "The time in which the crashes of a module are counted for quarantine."),
-    CS_MSEC(struct conf_server, block_warn, "250ms", 0, DAY, 0,
+    CS_MSEC(struct conf_server, block_warn, "250ms", 0, DAY, CONF_RUNTIME,
             "A process that was in a module's code for so long says so in the error log, with the "
             "module, the hook and the request, and the master does while it lasts: nothing else of "
             "this process goes on meanwhile. 0 is never."),
-    CS_MSEC(struct conf_server, block_kill, "30s", 0, DAY, 0,
+    CS_MSEC(struct conf_server, block_kill, "30s", 0, DAY, CONF_RUNTIME,
             "A process that has been in a module's code for so long is ended with SIGABRT, so that "
             "it reports where it is, and another is started. Not while it is stopped, has a "
             "debugger, or waits for a zone's lock. 0 is never."),
@@ -100,41 +100,42 @@ static const cs_directive accept_table[] = {
             "Who accepts: turn is one worker after the other; exclusive is whom the kernel wakes; "
             "reuseport is a "
             "queue for each worker. A [listen:...] section may say otherwise for itself."),
-    CS_INT(struct conf_accept, batch, "4", 1, 64, 0,
+    CS_INT(struct conf_accept, batch, "4", 1, 64, CONF_RUNTIME,
            "Most connections that a worker takes in one turn."),
-    CS_BOOL(struct conf_accept, spread, "on", 0,
+    CS_BOOL(struct conf_accept, spread, "on", CONF_RUNTIME,
             "Take one connection at a time while another worker has nothing to do."),
-    CS_ENUM(struct conf_accept, pick, "ring", picks, 0,
+    CS_ENUM(struct conf_accept, pick, "ring", picks, CONF_RUNTIME,
             "Whom the turn goes to among the workers that have nothing to do: the next in order, "
             "or the one with "
             "the least connections."),
-    CS_MSEC(struct conf_accept, stall_kill, "5s", 0, DAY, 0,
+    CS_MSEC(struct conf_accept, stall_kill, "5s", 0, DAY, CONF_RUNTIME,
             "Kill a worker that has left connections waiting for so long: one that has the turn, "
             "whatever it does; with reuseport only one that is stopped, frozen, or asleep although "
             "it is called, never one that is busy; with exclusive none. 0 is never."),
     CS_END};
 
 static const cs_directive limits[] = {
-    CS_INTW(struct conf_limits, max_connections, "auto", 1, 10000000, "auto", 0,
+    CS_INTW(struct conf_limits, max_connections, "auto", 1, 10000000, "auto", CONF_RUNTIME,
             "Most open connections of one worker; auto follows the limit of open files."),
-    CS_SIZE(struct conf_limits, max_head, "16k", 1024, (int64_t)1 << 20, 0,
+    CS_SIZE(struct conf_limits, max_head, "16k", 1024, (int64_t)1 << 20, CONF_RUNTIME,
             "Most bytes of a request's head."),
-    CS_INT(struct conf_limits, max_headers, "100", 10, 1000, 0, "Most header fields of a request."),
-    CS_SIZE(struct conf_limits, max_uri, "8k", 64, (int64_t)1 << 20, 0,
+    CS_INT(struct conf_limits, max_headers, "100", 10, 1000, CONF_RUNTIME,
+           "Most header fields of a request."),
+    CS_SIZE(struct conf_limits, max_uri, "8k", 64, (int64_t)1 << 20, CONF_RUNTIME,
             "Most bytes of a request's target."),
-    CS_SIZE(struct conf_limits, max_body, "1m", 0, (int64_t)1 << 40, 0,
+    CS_SIZE(struct conf_limits, max_body, "1m", 0, (int64_t)1 << 40, CONF_RUNTIME,
             "Most bytes of a request's body."),
-    CS_MSEC(struct conf_limits, head_timeout, "30s", 0, DAY, 0,
+    CS_MSEC(struct conf_limits, head_timeout, "30s", 0, DAY, CONF_RUNTIME,
             "Longest time for a request's head to arrive; 0 is no limit."),
-    CS_MSEC(struct conf_limits, body_timeout, "30s", 0, DAY, 0,
+    CS_MSEC(struct conf_limits, body_timeout, "30s", 0, DAY, CONF_RUNTIME,
             "Longest silence while a request's body arrives; 0 is no limit."),
-    CS_MSEC(struct conf_limits, keepalive_timeout, "60s", 0, DAY, 0,
+    CS_MSEC(struct conf_limits, keepalive_timeout, "60s", 0, DAY, CONF_RUNTIME,
             "Longest time that a connection may wait for its next request; 0 is no limit."),
-    CS_MSEC(struct conf_limits, write_timeout, "60s", 0, DAY, 0,
+    CS_MSEC(struct conf_limits, write_timeout, "60s", 0, DAY, CONF_RUNTIME,
             "Longest time in which a client takes nothing of its answer; 0 is no limit."),
-    CS_MSEC(struct conf_limits, handler_timeout, "60s", 0, DAY, 0,
+    CS_MSEC(struct conf_limits, handler_timeout, "60s", 0, DAY, CONF_RUNTIME,
             "Longest time in which a handler must start its answer; 0 is no limit."),
-    CS_INT(struct conf_limits, keepalive_requests, "0", 0, 1000000000, 0,
+    CS_INT(struct conf_limits, keepalive_requests, "0", 0, 1000000000, CONF_RUNTIME,
            "Most requests of one connection; 0 is no limit."),
     CS_END};
 

@@ -105,17 +105,10 @@ static void print_section(struct printer *p, const struct conf_head *head)
 
 static void print_all(struct printer *p, const struct conf *c)
 {
-    print_section(p, &c->server.head);
-    print_section(p, &c->accept.head);
-    print_section(p, &c->limits.head);
-    for (size_t i = 0; i < c->nlistens; i++)
-        print_section(p, &c->listens[i].head);
-    for (size_t i = 0; i < c->nmodules; i++)
-        print_section(p, &c->modules[i].head);
-    for (size_t i = 0; i < c->nsites; i++)
-        print_section(p, &c->sites[i].head);
-    for (size_t i = 0; i < c->nroutes; i++)
-        print_section(p, &c->routes[i].head);
+    const struct conf_head *head;
+
+    for (size_t i = 0; (head = conf_head_at(c, i)); i++)
+        print_section(p, head);
 }
 
 void conf_print(const struct conf *c, struct buf *out)

@@ -63,7 +63,14 @@ static const char rules[] =
     "`[route:...]`; what is set on the route wins over the site, and that over the module; a list "
     "replaces the\n"
     "list of the level above. There they are written plainly, or `NAME.key` where two modules have "
-    "the same key.\n";
+    "the same key.\n"
+    "\n"
+    "A reload starts new workers, unless all that has changed are keys marked *run-time*: those "
+    "the "
+    "running workers take.\n"
+    "What is marked *restart* stays as it is until the server is started anew. `cserver diff` "
+    "shows "
+    "what a reload would do.\n";
 
 static void add_escaped(struct buf *out, const char *z)
 {
@@ -84,7 +91,8 @@ static void add_default(const cs_directive *d, struct buf *out)
         buf_add_z(out, "(empty)");
 }
 
-static void add_row(const cs_directive *d, struct buf *out)
+/* core: these flags mean something in the tables of the core only. */
+static void add_row(const cs_directive *d, bool core, struct buf *out)
 {
     struct buf takes = {0};
 
@@ -97,17 +105,21 @@ static void add_row(const cs_directive *d, struct buf *out)
     add_escaped(out, d->help);
     if (d->flags & CS_PER_ROUTE)
         buf_add_z(out, " *(route)*");
+    if (core && d->flags & CONF_RUNTIME)
+        buf_add_z(out, " *(run-time)*");
+    if (core && d->flags & CONF_RESTART)
+        buf_add_z(out, " *(restart)*");
     if (d->flags & CS_SECRET)
         buf_add_z(out, " `-T` does not show it.");
     buf_add_z(out, " |\n");
     buf_free(&takes);
 }
 
-static void add_table(const cs_directive *table, struct buf *out)
+static void add_table(const cs_directive *table, bool core, struct buf *out)
 {
     buf_add_z(out, "\n| key | value | default | |\n|---|---|---|---|\n");
     for (const cs_directive *d = table; d->type != CS_T_END; d++)
-        add_row(d, out);
+        add_row(d, core, out);
 }
 
 static void add_kind(const struct conf_kind *k, struct buf *out)
@@ -115,7 +127,7 @@ static void add_kind(const struct conf_kind *k, struct buf *out)
     buf_printf(out, "\n## [%s%s]\n\n", k->name, k->labelled ? ":label" : "");
     add_escaped(out, k->help);
     buf_add_char(out, '\n');
-    add_table(k->table, out);
+    add_table(k->table, true, out);
 }
 
 void conf_reference_module(const cs_module *m, struct buf *out)
@@ -124,7 +136,7 @@ void conf_reference_module(const cs_module *m, struct buf *out)
     add_escaped(out, m->help ? m->help : "");
     buf_add_char(out, '\n');
     if (m->directives && m->directives->type != CS_T_END)
-        add_table(m->directives, out);
+        add_table(m->directives, false, out);
     else
         buf_add_z(out, "\nIt has no keys of its own.\n");
 }
