@@ -41,12 +41,15 @@ static void print_verdict(const struct options *o, const struct settings_source 
 int cli_test(const struct options *o, const struct settings_source *src)
 {
     struct settings *s = settings_read(src);
-    struct listen_set set = {0};
+    struct listen_set set = {0}, inherited;
     struct probe_ask ask = {.lenient = geteuid() != 0, .print = o->action == ACTION_PRINT};
     struct probe p;
     int rc;
 
     ask_server(s, src, &set, &ask.owned);
+    listen_inherit(&inherited);
+    ask.owned.inherited = &inherited;
+    ask.owned.outside = inherited.n == 0;
     rc = probe_run(&p, s, &ask);
     if (rc < 0)
         fatal(CLI_FAILED, "cannot start the process that tries the settings: %s", strerror(-rc));
@@ -54,6 +57,7 @@ int cli_test(const struct options *o, const struct settings_source *src)
     rc = p.good ? CLI_DONE : CLI_REFUSED;
     probe_free(&p);
     listen_close(&set, NULL, false);
+    listen_close(&inherited, NULL, false);
     settings_free(s, NULL);
     return rc;
 }

@@ -141,7 +141,8 @@ static const cs_directive limits[] = {
 
 static const cs_directive listen_table[] = {
     CS_LIST(struct conf_listen, address, NULL, 1, 64, CS_REQUIRED,
-            "Where to listen: 127.0.0.1:80, [::1]:80, :80 (IPv4 and IPv6), unix:/path."),
+            "Where to listen: 127.0.0.1:80, [::1]:80, :80 (IPv4 and IPv6), unix:/path. A socket of "
+            "that address which systemd passes is used; socket:NAME are those that it calls so."),
     CS_INT(struct conf_listen, backlog, "4096", 1, 65535, 0,
            "Connections that the kernel keeps waiting."),
     CS_BOOL(struct conf_listen, deferred, "on", 0,

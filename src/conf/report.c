@@ -67,6 +67,15 @@ void report_warning(struct report *r, const struct conf_origin *at, int width, c
     r->warnings++;
 }
 
+void report_note(struct report *r, const struct conf_origin *at, int width, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    add(r, REPORT_NOTE, at, width, fmt, ap);
+    va_end(ap);
+}
+
 static bool is_edge(char c)
 {
     return strchr(" \t,=\"", c) != NULL; /* also the end of the line */
@@ -231,7 +240,10 @@ static void print_line(const struct report_entry *e, struct buf *out)
 static void print_entry(const struct report_entry *e, struct buf *out)
 {
     print_place(&e->at, out);
-    buf_printf(out, "%s: %s", e->kind == REPORT_ERROR ? "error" : "warning", e->message);
+    static const char *const words[] = {
+        [REPORT_ERROR] = "error", [REPORT_WARNING] = "warning", [REPORT_NOTE] = "note"};
+
+    buf_printf(out, "%s: %s", words[e->kind], e->message);
 }
 
 void report_print(const struct report *r, struct buf *out)

@@ -24,7 +24,8 @@ struct conf_origin {
 
 enum report_kind {
     REPORT_ERROR,
-    REPORT_WARNING
+    REPORT_WARNING,
+    REPORT_NOTE /* nothing is wrong; not counted */
 };
 
 struct report_entry {
@@ -47,6 +48,8 @@ void report_free(struct report *r);
 void report_error(struct report *r, const struct conf_origin *at, int width, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 void report_warning(struct report *r, const struct conf_origin *at, int width, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void report_note(struct report *r, const struct conf_origin *at, int width, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 /* The same place moved to `what`, where the line has it at or behind the old column: for a caret
  * under one element of a list. */

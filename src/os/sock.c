@@ -46,6 +46,22 @@ static bool parse_unix(cs_str path, struct sock_addr *out, const char **error)
     return true;
 }
 
+/* As LISTEN_FDNAMES may have it. Kept where a unix socket has its path, the family tells them apart. */
+static bool parse_name(cs_str name, struct sock_addr *out, const char **error)
+{
+    if (name.n == 0)
+        return fail(error, "behind socket: stands the name of a socket that systemd passes");
+    if (name.n >= sizeof(out->u.un.sun_path))
+        return fail(error, "the name of a socket has at most 107 bytes");
+    for (size_t i = 0; i < name.n; i++)
+        if (name.p[i] < ' ' || name.p[i] > '~' || name.p[i] == ':')
+            return fail(error, "the name of a socket has no colons, and ASCII only");
+    out->u.un.sun_family = AF_UNSPEC;
+    memcpy(out->u.un.sun_path, name.p, name.n);
+    out->len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + name.n + 1);
+    return true;
+}
+
 /* The number as inet_pton wants it, NUL-terminated. */
 static bool to_number(int family, cs_str host, void *out)
 {
@@ -97,6 +113,8 @@ bool sock_addr_parse(cs_str text, struct sock_addr *out, const char **error)
     memset(out, 0, sizeof(*out));
     if (str_starts(text, CS_S("unix:")))
         return parse_unix((cs_str){text.p + 5, text.n - 5}, out, error);
+    if (str_starts(text, CS_S("socket:")))
+        return parse_name((cs_str){text.p + 7, text.n - 7}, out, error);
     const char *colon = text.n ? memrchr(text.p, ':', text.n) : NULL;
     if (!colon)
         return fail(error, "an address ends in a colon and a port, such as :8080");
@@ -108,6 +126,11 @@ bool sock_addr_parse(cs_str text, struct sock_addr *out, const char **error)
         return parse_any(net_port, out);
     return host.p[0] == '[' ? parse_v6(host, net_port, out, error)
                             : parse_v4(host, net_port, out, error);
+}
+
+const char *sock_addr_name(const struct sock_addr *a)
+{
+    return a->u.sa.sa_family == AF_UNSPEC && a->len ? a->u.un.sun_path : NULL;
 }
 
 static size_t length_of(int printed)
@@ -145,6 +168,8 @@ size_t sock_addr_text(const struct sock_addr *a, char out[SOCK_TEXT_MAX])
         return length_of(snprintf(out, SOCK_TEXT_MAX, "[%s]:%u", host, port));
     }
     default:
+        if (sock_addr_name(a))
+            return length_of(snprintf(out, SOCK_TEXT_MAX, "socket:%s", sock_addr_name(a)));
         return length_of(snprintf(out, SOCK_TEXT_MAX, "unknown"));
     }
 }
@@ -233,6 +258,15 @@ static int prepare_tcp(int fd, const struct sock_addr *a, const struct sock_list
     if (rc == 0 && o->deferred)
         rc = set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
     return rc;
+}
+
+int sock_adopt(int fd)
+{
+    struct sock_addr a;
+    int rc = sock_addr_of(fd, &a);
+    if (rc < 0 || a.u.sa.sa_family == AF_UNIX)
+        return rc;
+    return set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
 int sock_share(int fd, bool on)

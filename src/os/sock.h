@@ -17,9 +17,12 @@ struct sock_addr {
     } u;
 };
 
-/* Reads "127.0.0.1:80", "[::1]:80", ":80" and "*:80" (both families), "unix:/path". No names, no
- * look-ups. Port 0 is allowed (the kernel picks one). false with *error a sentence. */
+/* Reads "127.0.0.1:80", "[::1]:80", ":80" and "*:80" (both families), "unix:/path", and "socket:NAME", a socket that
+ * somebody else has opened and calls so (its family is AF_UNSPEC). No host names, no look-ups. Port 0 is allowed (the
+ * kernel picks one). false with *error a sentence. */
 bool sock_addr_parse(cs_str text, struct sock_addr *out, const char **error);
+/* The NAME of "socket:NAME"; NULL for every other address. */
+const char *sock_addr_name(const struct sock_addr *a);
 /* As text in the same form ("*:80" for both families), with a NUL; out has room for SOCK_TEXT_MAX.
  * Returns the length. */
 #define SOCK_TEXT_MAX 128
@@ -48,6 +51,9 @@ int sock_twin(int fd);
 int sock_start(int fd, int backlog);
 /* accept4, non-blocking and close-on-exec. *peer_len 0 where the peer has no address. */
 int sock_accept(int fd, struct sockaddr_storage *peer, socklen_t *peer_len);
+/* Gives a listener that somebody else has made what sock_listen would: connections have TCP_NODELAY from it. Unix
+ * sockets stay as they are. */
+int sock_adopt(int fd);
 /* How many connections wait in a TCP listener's queue; -errno where that cannot be told (unix sockets). */
 int sock_queued(int fd);
 /* How many that queue holds at most; 0 for a socket that is only bound, -errno as above. */

@@ -7,19 +7,28 @@
 #include "proc/logs.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FIRST_INHERITED 3
-#define TRY_AGAIN_MS    20
+#define TRY_AGAIN_MS 20
 
 static struct listen_socket *add(struct listen_set *set)
 {
     set->v = mem_resize(set->v, (set->n + 1) * sizeof *set->v);
     set->v[set->n] = (struct listen_socket){0};
     return &set->v[set->n++];
+}
+
+static const struct listen_socket *find_given(const struct listen_set *set, int given)
+{
+    for (size_t i = 0; set && given && i < set->n; i++)
+        if (set->v[i].given == given)
+            return &set->v[i];
+    return NULL;
 }
 
 /* The sockets of an address go from set to set together, and keep their order: the first tells. */
@@ -37,7 +46,8 @@ static const struct listen_socket *find(const struct listen_set *set, const stru
                                         const struct listen_set *taken)
 {
     for (size_t i = 0; set && i < set->n; i++)
-        if (sock_addr_same(&set->v[i].asked, a) && !find_same(taken, &set->v[i]))
+        if (sock_addr_same(&set->v[i].asked, a) && !find_same(taken, &set->v[i]) &&
+            !find_given(taken, set->v[i].given))
             return &set->v[i];
     return NULL;
 }
@@ -48,49 +58,10 @@ static void hold(struct listen_socket *s, int fd)
     s->fds[s->nfds++] = fd;
 }
 
-static uint64_t env_number(const char *name)
-{
-    const char *z = getenv(name);
-    uint64_t n = 0;
-
-    return z && str_to_u64(str_of(z), INT32_MAX, &n) ? n : 0;
-}
-
-static void inherit_one(struct listen_set *out, int fd)
-{
-    struct listen_socket s = {0};
-    int listening = 0;
-    socklen_t n = sizeof listening;
-
-    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &n) < 0 || !listening ||
-        sock_addr_of(fd, &s.bound) < 0)
-        return;
-    fd_set_cloexec(fd, true);
-    fd_set_nonblock(fd, true);
-    s.asked = s.bound;
-    sock_addr_text(&s.bound, s.text);
-    hold(&s, fd);
-    s.nlistening = 1;
-    *add(out) = s;
-}
-
-void listen_inherit(struct listen_set *out)
-{
-    uint64_t n = env_number("LISTEN_FDS");
-
-    *out = (struct listen_set){0};
-    if (env_number("LISTEN_PID") == (uint64_t)getpid())
-        for (uint64_t i = 0; i < n && i < 256; i++)
-            inherit_one(out, FIRST_INHERITED + (int)i);
-    unsetenv("LISTEN_PID");
-    unsetenv("LISTEN_FDS");
-    unsetenv("LISTEN_FDNAMES");
-}
-
 /* Each address of each [listen:...] section, one after the other. */
 struct each {
     const struct conf_listen *conf;
-    size_t address;
+    size_t section, address;
     struct sock_addr addr;
     struct conf_origin at;
     int width;
@@ -119,6 +90,7 @@ static bool next_address(const struct conf *c, size_t *section, size_t *address,
     }
     if (*section >= c->nlistens)
         return false;
+    e->section = *section;
     e->conf = &c->listens[*section];
     e->address = (*address)++;
     e->at = place_of(e->conf, e->conf->address.v[e->address], &e->width);
@@ -148,12 +120,18 @@ static const char *own_address(const struct listen_set *old, const char *text)
 }
 
 static void complain(struct settings *s, const struct each *e, const struct listen_set *old,
-                     int error)
+                     const struct listen_set *inherited, int error)
 {
     cs_str text = e->conf->address.v[e->address];
     const char *own = own_address(old, text.p);
+    const char *given = own_address(inherited, text.p);
 
-    if (error == -EADDRINUSE && own)
+    if (error == -EADDRINUSE && given)
+        report_error(&s->report, &e->at, e->width,
+                     "address %s is, or overlaps, the socket %s that was passed to this server; "
+                     "listen on that, once, by its address or as socket:NAME",
+                     text.p, given);
+    else if (error == -EADDRINUSE && own)
         report_error(&s->report, &e->at, e->width,
                      "address %s overlaps %s, which this server listens on now; a change from one "
                      "to the other needs a restart",
@@ -255,6 +233,20 @@ static struct listen_socket copy_of(const struct listen_socket *from)
     return s;
 }
 
+/* The original stays where it is. */
+static int copy_given(struct listen_socket *s, const struct listen_socket *from)
+{
+    int fd = fcntl(from->fds[0], F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+
+    if (fd < 0)
+        return -errno;
+    *s = *from;
+    s->fds = NULL;
+    s->nfds = 0;
+    hold(s, fd);
+    return 0;
+}
+
 /* Bound only: listen_grow does the rest. */
 static int add_twins(struct listen_socket *s, size_t n)
 {
@@ -268,67 +260,144 @@ static int add_twins(struct listen_socket *s, size_t n)
     return rc < 0 ? rc : 0;
 }
 
-static enum conf_policy policy_of(const struct conf *c, const struct each *e)
+static enum conf_policy policy_of(const struct conf *c, const struct each *e,
+                                  const struct listen_socket *s)
 {
     int64_t policy = e->conf->policy == CONF_POLICY_DEFAULT ? c->accept.policy : e->conf->policy;
 
-    if (policy == CONF_POLICY_REUSEPORT && is_unix(&e->addr))
+    if (policy == CONF_POLICY_REUSEPORT && is_unix(&s->bound))
         return CONF_POLICY_TURN;
     return (enum conf_policy)policy;
 }
 
-/* A socket of the running generation, or of whoever started us. */
-static const struct listen_socket *open_already(const struct listen_from *from,
-                                                const struct each *e, const struct listen_set *out)
-{
-    const struct listen_socket *have = find(from->old, &e->addr, out);
+/* ---- Opening ---- */
 
-    return have ? have : find(from->inherited, &e->addr, out);
-}
+struct opening {
+    struct listen_set *out;
+    struct settings *settings;
+    const struct listen_from *from;
+    int patience_ms;
+};
 
-static void take(struct listen_set *out, struct settings *s, const struct each *e,
-                 const struct listen_from *from, int *patience_ms)
+static void add_given(struct opening *o, const struct each *e, const struct listen_socket *given)
 {
-    const struct listen_socket *have = open_already(from, e, out);
-    struct listen_socket *new;
+    const struct listen_socket *have = find_given(o->from->old, given->given);
+    struct listen_socket *new = add(o->out);
     int rc = 0;
 
-    new = add(out);
     if (have)
         *new = copy_of(have);
     else
-        rc = open_new(new, e, patience_ms);
+        rc = copy_given(new, given);
     if (rc < 0) {
-        out->n--;
-        complain(s, e, from->old, rc);
+        o->out->n--;
+        complain(o->settings, e, o->from->old, NULL, rc);
+    }
+}
+
+static bool has_name(const struct listen_socket *s, const struct sock_addr *a)
+{
+    return strcmp(s->name, sock_addr_name(a)) == 0;
+}
+
+static void complain_name(struct settings *s, const struct each *e,
+                          const struct listen_set *inherited)
+{
+    const char *name = sock_addr_name(&e->addr);
+    struct buf names = {0};
+
+    for (size_t i = 0; inherited && i < inherited->n; i++)
+        buf_printf(&names, "%s%s", i ? ", " : "",
+                   inherited->v[i].name[0] ? inherited->v[i].name : inherited->v[i].text);
+    if (names.n)
+        report_error(&s->report, &e->at, e->width,
+                     "no socket called \"%s\" was passed to this server, or another address has "
+                     "it already; passed were: %s",
+                     name, names.p);
+    else
+        report_error(&s->report, &e->at, e->width,
+                     "no socket was passed to this server: socket:%s is for a start by systemd, "
+                     "with FileDescriptorName=%s in a .socket unit; write an address instead",
+                     name, name);
+    buf_free(&names);
+}
+
+/* All of that name. */
+static void open_named(struct opening *o, const struct each *e)
+{
+    const struct listen_set *all = o->from->inherited;
+    size_t before = o->out->n;
+    unsigned errors = o->settings->report.errors;
+
+    for (size_t i = 0; all && i < all->n; i++)
+        if (has_name(&all->v[i], &e->addr) && !find_given(o->out, all->v[i].given))
+            add_given(o, e, &all->v[i]);
+    if (o->out->n == before && o->settings->report.errors == errors)
+        complain_name(o->settings, e, all);
+}
+
+/* A socket of the running generation, or of whoever started us, or a new one. */
+static void open_address(struct opening *o, const struct each *e)
+{
+    const struct listen_socket *old = find(o->from->old, &e->addr, o->out), *given;
+    struct listen_socket *new;
+    int rc;
+
+    if (old) {
+        *add(o->out) = copy_of(old);
         return;
     }
-    new->policy = policy_of(s->conf, e);
-    new->backlog = (int)e->conf->backlog;
-    rc = new->policy == CONF_POLICY_REUSEPORT ? add_twins(new, from->positions) : 0;
+    given = find(o->from->inherited, &e->addr, o->out);
+    if (given) {
+        add_given(o, e, given);
+        return;
+    }
+    new = add(o->out);
+    rc = open_new(new, e, &o->patience_ms);
+    if (rc < 0) {
+        o->out->n--;
+        complain(o->settings, e, o->from->old, o->from->inherited, rc);
+    }
+}
+
+static void finish(struct opening *o, const struct each *e, struct listen_socket *s)
+{
+    int rc;
+
+    s->asked = e->addr;
+    s->section = e->section;
+    s->policy = policy_of(o->settings->conf, e, s);
+    s->backlog = (int)e->conf->backlog;
+    rc = s->policy == CONF_POLICY_REUSEPORT ? add_twins(s, o->from->positions) : 0;
     if (rc < 0)
-        complain_twin(s, e, rc);
+        complain_twin(o->settings, e, rc);
+}
+
+static void take(struct opening *o, const struct each *e)
+{
+    size_t i = o->out->n;
+
+    if (sock_addr_name(&e->addr))
+        open_named(o, e);
+    else
+        open_address(o, e);
+    for (; i < o->out->n; i++)
+        finish(o, e, &o->out->v[i]);
 }
 
 bool listen_open(struct listen_set *out, struct settings *s, const struct listen_from *from)
 {
+    struct opening o = {.out = out, .settings = s, .from = from, .patience_ms = from->patience_ms};
     size_t section = 0, address = 0;
     unsigned before = s->report.errors;
-    int patience_ms = from->patience_ms;
     struct each e;
 
     *out = (struct listen_set){0};
     while (next_address(s->conf, &section, &address, &e))
-        take(out, s, &e, from, &patience_ms);
+        take(&o, &e);
     if (s->report.errors == before)
         return true;
-    for (size_t i = 0; i < out->n; i++) {
-        const struct listen_socket *kept = find_same(from->old, &out->v[i]);
-
-        close_new(&out->v[i], kept ? kept : find_same(from->inherited, &out->v[i]), true);
-    }
-    free(out->v);
-    *out = (struct listen_set){0};
+    listen_close(out, from->old, true);
     return false;
 }
 
@@ -360,23 +429,84 @@ static int check_address(const struct each *e, int *patience_ms)
     return fd < 0 ? fd : 0;
 }
 
+/* ---- Trying ---- */
+
+static bool may_use(const struct listen_set *inherited, const struct each *e)
+{
+    for (size_t i = 0; inherited && i < inherited->n; i++)
+        if (sock_addr_name(&e->addr) ? has_name(&inherited->v[i], &e->addr)
+                                     : sock_addr_same(&inherited->v[i].bound, &e->addr))
+            return true;
+    return false;
+}
+
+static void check_name(struct settings *s, const struct each *e, const struct listen_owned *owned)
+{
+    if (owned->outside)
+        report_note(&s->report, &e->at, e->width,
+                    "whether a socket called \"%s\" is there can only be told when systemd "
+                    "starts the server",
+                    sock_addr_name(&e->addr));
+    else
+        complain_name(s, e, owned->inherited);
+}
+
+static void check_open(struct settings *s, const struct each *e, const struct listen_owned *owned,
+                       int *patience_ms)
+{
+    int rc = owns(owned->set, &e->addr) ? 0 : check_address(e, patience_ms);
+
+    if (rc == -EADDRINUSE && owned->unsure)
+        report_warning(&s->report, &e->at, e->width,
+                       "address %s is in use; whether by the running server, this user may "
+                       "not ask",
+                       e->conf->address.v[e->address].p);
+    else if (rc < 0)
+        complain(s, e, owned->set, owned->inherited, rc);
+}
+
+static void warn_unused(struct settings *s, const struct listen_socket *given)
+{
+    bool named = given->name[0];
+
+    report_warning(&s->report, NULL, 1,
+                   "the socket %s%s%s%s was passed to this server, and nobody listens on it: write "
+                   "`address = %s%s` in a [listen:...] section, or take it out of the .socket unit",
+                   given->text, named ? " (" : "", given->name, named ? ")" : "",
+                   named ? "socket:" : "", named ? given->name : given->text);
+}
+
+static bool is_used(struct settings *s, const struct listen_socket *given)
+{
+    struct listen_socket copy = *given;
+    struct listen_set one = {.n = 1, .v = &copy};
+    size_t section = 0, address = 0;
+    struct each e;
+
+    while (next_address(s->conf, &section, &address, &e))
+        if (may_use(&one, &e))
+            return true;
+    return false;
+}
+
 void listen_check(struct settings *s, const struct listen_owned *owned)
 {
+    const struct listen_set *all = owned->inherited;
     size_t section = 0, address = 0;
     int patience_ms = owned->patience_ms;
     struct each e;
 
     while (next_address(s->conf, &section, &address, &e)) {
-        int rc = owns(owned->set, &e.addr) ? 0 : check_address(&e, &patience_ms);
-
-        if (rc == -EADDRINUSE && owned->unsure)
-            report_warning(&s->report, &e.at, e.width,
-                           "address %s is in use; whether by the running server, this user may "
-                           "not ask",
-                           e.conf->address.v[e.address].p);
-        else if (rc < 0)
-            complain(s, &e, owned->set, rc);
+        if (may_use(all, &e))
+            continue;
+        if (sock_addr_name(&e.addr))
+            check_name(s, &e, owned);
+        else
+            check_open(s, &e, owned, &patience_ms);
     }
+    for (size_t i = 0; all && i < all->n; i++)
+        if (!is_used(s, &all->v[i]))
+            warn_unused(s, &all->v[i]);
 }
 
 void listen_note(struct listen_set *set, const struct sock_addr *a)
@@ -440,17 +570,14 @@ static void fill(struct serve_listener *to, const struct listen_socket *from)
 
 void listen_fill(const struct listen_set *set, struct serve_plan *plan)
 {
-    size_t i = 0;
-
     serve_plan_drop_listeners(plan);
     plan->listeners = mem_alloc((set->n + 1) * sizeof *plan->listeners);
     plan->nlisteners = set->n;
-    for (size_t l = 0; l < plan->conf->nlistens; l++)
-        for (size_t a = 0; a < plan->conf->listens[l].address.n; a++, i++) {
-            check(i < set->n);
-            plan->listeners[i].conf = &plan->conf->listens[l];
-            fill(&plan->listeners[i], &set->v[i]);
-        }
+    for (size_t i = 0; i < set->n; i++) {
+        check(set->v[i].section < plan->conf->nlistens);
+        plan->listeners[i].conf = &plan->conf->listens[set->v[i].section];
+        fill(&plan->listeners[i], &set->v[i]);
+    }
 }
 
 void listen_close(struct listen_set *set, const struct listen_set *keep, bool remove_files)

@@ -4,12 +4,18 @@
  * Policy reuseport needs as many sockets as there can be workers, at the same address. The first is always made alone
  * (so a foreign server at that address is found) and listens at once; the others are only bound, until listen_grow:
  * settings that do not go live after all can be taken back, since no connection can wait in such a socket. A socket that
- * listens once does so as long as its address is in the settings, whatever the policy becomes. */
+ * listens once does so as long as its address is in the settings, whatever the policy becomes.
+ *
+ * Sockets that systemd has opened (struct listen_set of listen_inherit) are matched by address, or by name:
+ * "socket:NAME" stands for all of that name. A generation has copies of their descriptors; the originals stay with the
+ * master until the server stops, so that any later settings can ask for them. */
 #ifndef PROC_LISTEN_H
 #define PROC_LISTEN_H
 
 #include "os/sock.h"
 #include "proc/settings.h"
+
+#define LISTEN_NAME_MAX 256 /* with a NUL, as systemd has it */
 
 struct listen_socket {
     struct sock_addr asked;   /* as the settings say */
@@ -19,7 +25,10 @@ struct listen_socket {
     int backlog;
     size_t nfds, nlistening; /* the first nlistening of them listen. None: noted only */
     int *fds;
-    bool file; /* a unix socket whose file this server has made */
+    bool file;                  /* a unix socket whose file this server has made */
+    int given;                  /* the descriptor it was passed as; 0: opened by this server */
+    char name[LISTEN_NAME_MAX]; /* of LISTEN_FDNAMES; "" = none */
+    size_t section;             /* the number of its [listen:...] section in the settings */
 };
 
 struct listen_set {
@@ -27,8 +36,8 @@ struct listen_set {
     struct listen_socket *v;
 };
 
-/* Sockets that whoever started the server has opened for it (LISTEN_FDS of systemd), as a set; the
- * environment is cleaned. Empty where there are none. */
+/* Sockets that whoever started the server has opened for it (LISTEN_FDS and LISTEN_FDNAMES of systemd), as a set; the
+ * environment is cleaned. Empty where there are none. What is no listening stream socket is logged and closed. */
 void listen_inherit(struct listen_set *out);
 
 struct listen_from {
@@ -45,12 +54,16 @@ bool listen_open(struct listen_set *out, struct settings *s, const struct listen
 
 /* What a test knows about addresses that are in use. */
 struct listen_owned {
-    const struct listen_set *set; /* what the running server has; may be NULL */
+    const struct listen_set *set;       /* what the running server has; may be NULL */
+    const struct listen_set *inherited; /* may be NULL */
     bool unsure; /* a server is there and may not be asked: an address in use is a warning */
+    bool
+        outside; /* this is not how the server will be started: nobody can say what it will inherit */
     int patience_ms;
 };
 
-/* Would listen_open work? Opens and closes TCP addresses; makes no socket file. */
+/* Would listen_open work? Opens and closes TCP addresses; makes no socket file. Warns of inherited sockets that nobody
+ * asks for. */
 void listen_check(struct settings *s, const struct listen_owned *owned);
 
 /* Adds an address that some other process has open. */

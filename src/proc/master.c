@@ -47,6 +47,7 @@ static void begin_stop(struct master *m)
     rollout_cancel(m, "the server is stopping");
     drop_waiting(m->live);
     listen_close(&m->live->listens, NULL, true);
+    listen_close(&m->inherited, NULL, false);
 }
 
 void master_stop(struct master *m, enum master_stop how)
@@ -195,6 +196,7 @@ void master_shed(void *master, const struct generation *of)
         return;
     if (m->rollout.settings)
         settings_shed(m->rollout.settings);
+    listen_shed(&m->inherited, NULL);
     shed_generation(m->live, of);
     shed_generation(m->rollout.next, of);
     LIST_EACH(node, &m->draining)

@@ -110,6 +110,7 @@ struct master {
     char *pid_file;
     struct control *control;
 
+    struct listen_set inherited; /* of systemd; until the server stops */
     struct generation *live;
     struct list draining; /* generations, oldest first */
     uint32_t generations; /* number of the newest */

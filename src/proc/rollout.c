@@ -138,6 +138,7 @@ static struct generation *make_next(struct master *m)
 {
     struct rollout *r = &m->rollout;
     struct listen_from from = {.old = &m->live->listens,
+                               .inherited = &m->inherited,
                                .positions = m->region.header->max_workers};
     struct listen_set listens;
     struct logs logs;
@@ -318,7 +319,7 @@ static void begin(struct master *m)
 {
     struct rollout *r = &m->rollout;
     struct list *node;
-    struct probe_ask ask = {.owned = {.set = &m->live->listens},
+    struct probe_ask ask = {.owned = {.set = &m->live->listens, .inherited = &m->inherited},
                             .reload = true,
                             .max_workers = m->region.header->max_workers,
                             .in_child = probe_shed,

@@ -161,7 +161,7 @@ static void try_settings(struct settings *s, const struct listen_set *inherited,
                          bool quiet)
 {
     struct probe_ask ask = {
-        .owned = {.set = inherited, .patience_ms = left_over ? PATIENCE_MS : 0}};
+        .owned = {.inherited = inherited, .patience_ms = left_over ? PATIENCE_MS : 0}};
     struct probe p;
     int rc = probe_run(&p, s, &ask);
 
@@ -175,8 +175,8 @@ static void try_settings(struct settings *s, const struct listen_set *inherited,
 }
 
 /* Reads them, lets a child try them, and makes the shared memory they need. */
-static struct settings *read_settings(struct master *m, const struct listen_set *inherited,
-                                      bool *left_over, const struct settings_source *as_given)
+static struct settings *read_settings(struct master *m, bool *left_over,
+                                      const struct settings_source *as_given)
 {
     struct settings *s = settings_read(as_given);
     char *prefix = s->text ? mem_strdup(s->text->prefix) : conf_prefix_of(as_given->path);
@@ -184,7 +184,7 @@ static struct settings *read_settings(struct master *m, const struct listen_set 
 
     *left_over = look_for_others(s, prefix);
     free(prefix);
-    try_settings(s, inherited, *left_over, m->quiet);
+    try_settings(s, &m->inherited, *left_over, m->quiet);
     if (!settings_bind(s, NULL))
         refuse(s);
     rc = region_new(&m->region, s->max_workers);
@@ -245,10 +245,9 @@ static void open_own_files(struct master *m, const struct settings *s)
         cannot_make("folder of the pid file", m->pid_file, "pid_file", rc);
 }
 
-static void open_generation(struct master *m, struct settings *s, struct listen_set *inherited,
-                            bool left_over)
+static void open_generation(struct master *m, struct settings *s, bool left_over)
 {
-    struct listen_from from = {.inherited = inherited,
+    struct listen_from from = {.inherited = &m->inherited,
                                .positions = m->region.header->max_workers,
                                .patience_ms = left_over ? PATIENCE_MS : 0};
     struct listen_set listens;
@@ -258,7 +257,6 @@ static void open_generation(struct master *m, struct settings *s, struct listen_
         control_free(m->control);
         refuse(s);
     }
-    listen_close(inherited, &listens, false);
     m->generations = 1;
     m->live = generation_new(&m->crew, 1, s, &listens, &logs);
     check(m->live);
@@ -303,14 +301,13 @@ static char *absolute(const char *path)
 
 void master_start(struct master *m, const struct master_opts *opts)
 {
-    struct listen_set inherited;
     struct settings *s;
     bool left_over;
 
     fill_standard();
     log_set_name("master");
     open_early_log(opts->error_log);
-    listen_inherit(&inherited);
+    listen_inherit(&m->inherited);
     m->path = opts->source.text.p ? mem_strdup(opts->source.path) : absolute(opts->source.path);
     m->source = opts->source;
     m->source.path = m->path;
@@ -318,10 +315,10 @@ void master_start(struct master *m, const struct master_opts *opts)
     m->daemon = opts->daemon;
     m->release = opts->daemon ? go_to_background() : -1;
     fd_limit_raise();
-    s = read_settings(m, &inherited, &left_over, &opts->source);
+    s = read_settings(m, &left_over, &opts->source);
     open_loop(m);
     open_own_files(m, s);
-    open_generation(m, s, &inherited, left_over);
+    open_generation(m, s, left_over);
     child_title_set("cserver: master (%s)", m->path);
     leave_terminal(m);
     logs_use(&m->live->logs);

@@ -65,6 +65,10 @@ static void test_good_addresses(void **state)
         {"unix:/run/x.sock", "unix:/run/x.sock", AF_UNIX, false},
         {"unix:/with:colon", "unix:/with:colon", AF_UNIX, false},
         {"unix:" LONG_PATH_107, "unix:" LONG_PATH_107, AF_UNIX, false},
+        {"socket:web", "socket:web", AF_UNSPEC, false},
+        {"socket:cserver.socket", "socket:cserver.socket", AF_UNSPEC, false},
+        {"socket:80", "socket:80", AF_UNSPEC, false},
+        {"socket:" LONG_PATH_107, "socket:" LONG_PATH_107, AF_UNSPEC, false},
     };
     assert_int_equal(strlen(LONG_PATH_107), 107);
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
@@ -122,6 +126,11 @@ static void test_bad_addresses(void **state)
         {"unix:", "slash"},
         {"unix:run/x.sock", "slash"},
         {"unix:" LONG_PATH_107 "8", "107 bytes"},
+        {"socket:", "name of a socket"},
+        {"socket:a:b", "no colons"},
+        {"socket:a\tb", "ASCII only"},
+        {"socket:b\xc3\xbc", "ASCII only"},
+        {"socket:" LONG_PATH_107 "8", "107 bytes"},
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         struct sock_addr a;
@@ -433,18 +442,12 @@ static void test_unix_long(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_addresses),
-        cmocka_unit_test(test_bad_addresses),
-        cmocka_unit_test(test_same),
-        cmocka_unit_test(test_peer_text),
-        cmocka_unit_test(test_listen_tcp),
-        cmocka_unit_test(test_queue_of_a_bound_socket),
-        cmocka_unit_test(test_listen_only_v6),
-        cmocka_unit_test(test_listen_deferred),
-        cmocka_unit_test(test_not_here),
-        cmocka_unit_test(test_unix),
-        cmocka_unit_test(test_unix_not_ours),
-        cmocka_unit_test(test_unix_busy),
+        cmocka_unit_test(test_good_addresses), cmocka_unit_test(test_bad_addresses),
+        cmocka_unit_test(test_same),           cmocka_unit_test(test_peer_text),
+        cmocka_unit_test(test_listen_tcp),     cmocka_unit_test(test_queue_of_a_bound_socket),
+        cmocka_unit_test(test_listen_only_v6), cmocka_unit_test(test_listen_deferred),
+        cmocka_unit_test(test_not_here),       cmocka_unit_test(test_unix),
+        cmocka_unit_test(test_unix_not_ours),  cmocka_unit_test(test_unix_busy),
         cmocka_unit_test(test_unix_long),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
