@@ -7,6 +7,7 @@
 #include "base/log.h"
 
 #include "base/json.h"
+#include "base/note.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,8 +30,10 @@ static struct {
     _Atomic bool json, may_fill; /* may_fill: a pipe, a terminal: its reader may have stopped */
     _Atomic int level;           /* enum log_level */
     char name[64];
-    _Atomic uint64_t failed;
-    _Atomic unsigned writing; /* calls that may have read fd and not written yet */
+    _Atomic uint64_t failed, told; /* told: how many of the failed ones the log has heard of */
+    _Atomic int why;               /* errno of the last failure */
+    _Atomic bool torn;             /* the log ends in the middle of a line */
+    _Atomic unsigned writing;      /* calls that may have read fd and not written yet */
 } state = {.fd = STDERR_FILENO, .level = LOG_LEVEL_INFO, .name = "cserver"};
 
 static const char *const level_names[] = {"debug", "info", "warn", "error"};
@@ -50,6 +54,7 @@ void log_open(int fd, bool json)
     state.fd = fd;
     while (state.writing)
         sched_yield();
+    state.torn = false;
 }
 
 void log_set_level(enum log_level level)
@@ -290,13 +295,54 @@ static bool is_full(int fd)
     return state.may_fill && poll(&p, 1, 0) == 0;
 }
 
+/* A full disk may take the first half of a line. What comes next begins a line of its own. */
+static bool put_out(int fd, const struct line *l)
+{
+    bool torn = state.torn;
+    struct iovec parts[2] = {{.iov_len = torn}, {.iov_len = l->n}};
+    parts[0].iov_base = (void *)(uintptr_t) "\n";
+    parts[1].iov_base = (void *)(uintptr_t)l->b;
+    ssize_t n = writev(fd, parts, 2);
+    if (n > 0)
+        state.torn = (size_t)n != l->n + torn && ((size_t)n > torn || !torn);
+    return n == (ssize_t)(l->n + torn);
+}
+
 static bool write_line(const struct line *l)
 {
+    errno = 0;
     state.writing++;
     int fd = state.fd;
-    bool good = !is_full(fd) && write(fd, l->b, l->n) == (ssize_t)l->n;
+    bool full = is_full(fd), good = !full && put_out(fd, l);
+    if (!good)
+        state.why = full ? EAGAIN : errno ? errno : ENOSPC;
     state.writing--;
     return good;
+}
+
+static const char *reason(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG ? ": there was no room"
+           : error == EAGAIN                                    ? ": nobody read them"
+                                                                : "";
+}
+
+/* Once lines can be written again: how many are missing. */
+static void tell_lost(void)
+{
+    char text[128];
+    struct note note = note_on(text, sizeof text);
+    struct line l = {.n = 0};
+    uint64_t failed = state.failed, told = atomic_exchange(&state.told, failed);
+    if (failed <= told)
+        return;
+    note_add_number(&note, failed - told);
+    note_add(&note, failed - told == 1 ? " line" : " lines");
+    note_add(&note, " of this process could not be written");
+    note_add(&note, reason(state.why));
+    build(&l, LOG_LEVEL_WARN, note_str(&note), NULL, 0);
+    if (!write_line(&l))
+        state.told = told;
 }
 
 void log_write_plain(enum log_level level, cs_str message, const struct log_pair *pairs,
@@ -310,6 +356,8 @@ void log_write_plain(enum log_level level, cs_str message, const struct log_pair
     build(&l, level, message, pairs, npairs);
     if (!write_line(&l))
         state.failed++;
+    else if (state.failed != state.told)
+        tell_lost();
     errno = saved;
 }
 

@@ -4,7 +4,8 @@
  * Text lines: 2026-11-22T21:30:12.123Z info master[123]: sentence
  * JSON lines: {"ts":...,"level":"info","process":"worker 1","pid":123,"message":"sentence", ...}
  * Before log_open lines go to stderr. A write that fails is counted, never retried; so is, from
- * log_open on, a line that finds a pipe full: a reader that has stopped does not stop us. A line has
+ * log_open on, a line that finds a pipe full: a reader that has stopped does not stop us. The next line that can be
+ * written is followed by one that says how many are missing. A line has
  * at most LOG_LINE_MAX bytes; a longer sentence or value ends in "...", and context keeps its room.
  * Control bytes and bytes that are not UTF-8 are escaped. errno stays as it is. Any thread may write;
  * the rest is for one. */

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -292,7 +293,52 @@ static void test_full_pipe(void **state)
         ;
     log_info("again");
     take();
-    assert_string_equal(sentence(), "again\n");
+    assert_non_null(strstr(line, ": again\n"));
+    assert_non_null(strstr(line, " of this process could not be written: nobody read them\n"));
+    log_info("and again");
+    take();
+    assert_string_equal(sentence(), "and again\n");
+}
+
+static char *read_back(int fd, char *out, size_t n)
+{
+    ssize_t got = pread(fd, out, n - 1, 0);
+    out[got > 0 ? got : 0] = '\0';
+    return out;
+}
+
+/* Room for the first half of a line: the next begins a new one, and says how many are missing. */
+static void test_full_disk(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/cs-log-XXXXXX", text[8192];
+    struct rlimit before, small;
+    int fd = mkostemp(path, O_APPEND);
+    assert_true(fd >= 0);
+    unlink(path);
+    log_open(fd, false);
+    log_info("first");
+    small.rlim_cur = strlen(read_back(fd, text, sizeof(text))) + 10;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small.rlim_max = before.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+    log_info("second");
+    log_info("third");
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    log_info("fourth");
+    log_info("fifth");
+    log_open(pipe_fds[1], false);
+    read_back(fd, text, sizeof(text));
+    close(fd);
+    assert_null(strstr(text, "second"));
+    assert_null(strstr(text, "third"));
+    assert_non_null(strstr(text, "fourth\n"));
+    assert_non_null(
+        strstr(text, ": 2 lines of this process could not be written: there was no room\n"));
+    assert_non_null(strstr(text, "fifth\n"));
+    char *torn = strchr(text, '\n') + 1;
+    assert_int_equal(strchr(torn, '\n') - torn, 10);
 }
 
 static int status_of(void (*what)(void))
@@ -345,10 +391,10 @@ static void test_ends(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PIPE_TEST(test_head),       PIPE_TEST(test_dates),  PIPE_TEST(test_text_escapes),
-        PIPE_TEST(test_text_pairs), PIPE_TEST(test_json),   PIPE_TEST(test_long),
-        PIPE_TEST(test_many_pairs), PIPE_TEST(test_levels), PIPE_TEST(test_errno_and_failures),
-        PIPE_TEST(test_full_pipe),  PIPE_TEST(test_ends),
+        PIPE_TEST(test_head),       PIPE_TEST(test_dates),     PIPE_TEST(test_text_escapes),
+        PIPE_TEST(test_text_pairs), PIPE_TEST(test_json),      PIPE_TEST(test_long),
+        PIPE_TEST(test_many_pairs), PIPE_TEST(test_levels),    PIPE_TEST(test_errno_and_failures),
+        PIPE_TEST(test_full_pipe),  PIPE_TEST(test_full_disk), PIPE_TEST(test_ends),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
