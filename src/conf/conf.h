@@ -46,6 +46,7 @@ struct conf_server {
     int64_t workers;          /* 0 = auto: one per CPU of the affinity mask */
     int64_t max_workers;      /* 0 = auto: max(16, 4 x CPUs); needs a restart */
     cs_str user;              /* "" = auto: www-data, else nobody; only matters for root */
+    _Bool allow_root;         /* as workers' user */
     cs_str pid_file, control; /* absolute */
     cs_str error_log;         /* "stderr" or absolute path */
     int64_t log_level;        /* enum log_level */

@@ -38,8 +38,9 @@ static const cs_directive server[] = {
             "restart. auto is four for each CPU, at least 16 and at least `workers`."),
     WORD_STRING(struct conf_server, user, "auto", 64, "auto",
                 "The user that workers run as when the server is started by root; auto is "
-                "www-data, else nobody. "
-                "Root itself must be written here to be used."),
+                "www-data, else nobody. Workers keep none of root's rights."),
+    CS_BOOL(struct conf_server, allow_root, "off", 0,
+            "Let the workers be root, where `user` says so; they keep all of root's rights then."),
     FILE_PATH(struct conf_server, pid_file, "run/cserver.pid", 1, CONF_RESTART,
               "File that holds the master's process id."),
     FILE_PATH(struct conf_server, control, "run/cserver.sock", 1, CONF_RESTART,

@@ -12,6 +12,7 @@
 #include "os/child.h"
 #include "os/fd.h"
 #include "proc/deal.h"
+#include "proc/process.h"
 #include "proc/worker.h"
 
 #include <errno.h>
@@ -306,7 +307,6 @@ static void announce(const struct generation *g, const struct generation_child *
     atomic_store(&slot->position, child->position);
     atomic_store(&slot->started_ms, clock_ms());
     atomic_store(&slot->drain_until, 0);
-    atomic_store(&slot->drain_since, 0);
     atomic_store(&slot->reopened, g->crew->serial);
     atomic_fetch_add(&slot->incarnation, 1);
     atomic_store(&slot->state, IPC_STARTING);
@@ -321,7 +321,7 @@ pid_t generation_fork(struct generation *g, const struct generation_child *child
         return rc;
     announce(g, child);
     fflush(NULL);
-    pid = child_fork(0);
+    pid = child_fork(PROCESS_ORPHAN_SIGNAL);
     if (pid == 0) {
         close(ends[0]);
         child_main(g, child, ends[1]);
@@ -408,13 +408,9 @@ void generation_deal(struct generation *g)
 
 static void tell(struct generation *g, struct worker *w, int sig, uint64_t until_ms)
 {
-    struct ipc_slot *slot = region_slot(g->crew->region, w->slot);
-
     if (w->pid <= 0)
         return;
-    atomic_store(&slot->drain_until, until_ms);
-    if (!w->told)
-        atomic_store(&slot->drain_since, clock_ms());
+    atomic_store(&region_slot(g->crew->region, w->slot)->drain_until, until_ms);
     w->told = true;
     w->until = until_ms;
     kill(w->pid, sig);

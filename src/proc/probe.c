@@ -13,6 +13,7 @@
 #include "os/fd.h"
 #include "proc/logs.h"
 #include "proc/pidfile.h"
+#include "proc/user.h"
 #include "serve/serve.h"
 
 #include <errno.h>
@@ -183,17 +184,30 @@ static void soften(struct report *r)
         }
 }
 
-static void try_plan(struct settings *s, struct settings_crumb *crumb)
+static bool try_plan(struct settings *s, struct settings_crumb *crumb)
 {
     struct region r;
     int rc = region_new(&r, 1); /* for the counters; it goes with the child */
 
-    if (rc < 0) {
+    if (rc < 0)
         report_error(&s->report, NULL, 1, "cannot make shared memory: %s", strerror(-rc));
-    } else if (settings_plan(s, &r, crumb)) {
-        crumb->drop(crumb, "asking the modules to check their settings");
-        serve_plan_check_modules(s->plan, &s->report);
+    return rc == 0 && settings_plan(s, &r, crumb);
+}
+
+/* What a module looks at for its check, it looks at as the user that will need it. */
+static void ask_modules(struct settings *s, struct settings_crumb *crumb)
+{
+    int rc = user_become(&s->user);
+
+    if (rc < 0) {
+        char *why = user_complaint(&s->user, rc);
+
+        report_error(&s->report, settings_origin(s, "user"), (int)strlen(s->user.name), "%s", why);
+        free(why);
+        return;
     }
+    crumb->drop(crumb, "asking the modules to check their settings");
+    serve_plan_check_modules(s->plan, &s->report);
 }
 
 static void check_connections(struct settings *s)
@@ -222,13 +236,16 @@ static void try_out(struct settings *s, const struct probe_ask *ask, struct sett
     if (settings_bind(s, crumb)) {
         check_workers(s, ask);
         check_cpus(s);
-        try_plan(s, crumb);
+        bool planned = try_plan(s, crumb);
+
         check_connections(s);
         crumb->drop(crumb, "trying the addresses");
         listen_check(s, &ask->owned);
         logs_check(s);
         if (!ask->reload)
             check_own_files(s);
+        if (planned)
+            ask_modules(s, crumb);
     }
     if (ask->lenient)
         soften(&s->report);

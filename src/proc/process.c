@@ -7,13 +7,43 @@
 #include "os/child.h"
 #include "os/fd.h"
 #include "os/sig.h"
+#include "proc/user.h"
 #include "proc/whereabouts.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#define BATCH 256
+#define BATCH          256
+#define ORPHAN_GRACE_S 5
+
+/* Seconds after the master's death in which this process has ended, whatever it is doing then. */
+static unsigned orphan_limit_s;
+
+/* The kernel's word that the master has died. The loop hears it from the lifeline, but a module may never return to the
+ * loop, and nobody is there any more to kill the process for it: then SIGALRM does. */
+static void on_master_death(int sig)
+{
+    (void)sig;
+    alarm(orphan_limit_s);
+}
+
+static void expect_master_death(int64_t shutdown_timeout)
+{
+    struct sigaction act = {.sa_handler = on_master_death, .sa_flags = SA_RESTART};
+    sigset_t both;
+
+    orphan_limit_s = (unsigned)(shutdown_timeout / 1000) + ORPHAN_GRACE_S;
+    signal(SIGALRM, SIG_DFL);
+    sigemptyset(&act.sa_mask);
+    sigaction(PROCESS_ORPHAN_SIGNAL, &act, NULL);
+    sigemptyset(&both);
+    sigaddset(&both, SIGALRM);
+    sigaddset(&both, PROCESS_ORPHAN_SIGNAL);
+    sigprocmask(SIG_UNBLOCK, &both, NULL);
+}
 
 void process_init(struct process *p, const struct heritage *h, const char *name)
 {
@@ -22,6 +52,7 @@ void process_init(struct process *p, const struct heritage *h, const char *name)
     p->error_log = -1;
     log_set_name(name);
     child_title_set("cserver: %s", name);
+    expect_master_death(h->shutdown_timeout);
     whereabouts_watch(h->region, h->plan->conf);
     clock_update();
 }
@@ -104,13 +135,13 @@ static int open_loop(struct process *p)
 
 bool process_open(struct process *p)
 {
-    const struct heritage *h = p->heritage;
-    int rc = 0;
+    int rc = user_become(&p->heritage->user);
 
-    if (h->user.drop)
-        rc = child_user_become(h->user.name, h->user.uid, h->user.gid);
     if (rc < 0) {
-        log_error("cannot become the user %s: %s", h->user.name, strerror(-rc));
+        char *why = user_complaint(&p->heritage->user, rc);
+
+        log_error("%s", why);
+        free(why);
         return false;
     }
     rc = open_loop(p);

@@ -7,6 +7,11 @@
 #include "module/host.h"
 #include "proc/heritage.h"
 
+#include <signal.h>
+
+/* What the kernel sends to a process when its master dies; see process.c. One that has not got that far yet ends of it. */
+#define PROCESS_ORPHAN_SIGNAL (SIGRTMIN + 2)
+
 struct process {
     const struct heritage *heritage;
     struct ipc_slot *slot;

@@ -9,6 +9,7 @@
 #include "module/zone.h"
 #include "os/child.h"
 #include "os/fd.h"
+#include "proc/user.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -140,33 +141,6 @@ const struct conf_origin *settings_origin(const struct settings *s, const char *
     return v && (v->origin.file || v->origin.text) ? &v->origin : NULL;
 }
 
-static bool take_user(struct settings_user *u, const char *name)
-{
-    snprintf(u->name, sizeof u->name, "%s", name);
-    return child_user_find(name, &u->uid, &u->gid) == 0;
-}
-
-/* Root is dropped for the named user, or for the usual ones; a plain user stays what it is. */
-static void find_user(struct settings *s)
-{
-    cs_str name = s->conf->server.user;
-    struct settings_user *u = &s->user;
-
-    u->drop = geteuid() == 0;
-    if (name.n > 0 && !take_user(u, name.p)) {
-        report_error(&s->report, settings_origin(s, "user"), (int)name.n,
-                     "there is no user \"%s\" on this machine; name one that exists (getent passwd "
-                     "lists them)",
-                     name.p);
-    } else if (name.n == 0 && u->drop && !take_user(u, "www-data") && !take_user(u, "nobody")) {
-        report_error(&s->report, NULL, 1,
-                     "there is no user www-data and none called nobody: set `user` in [server] to "
-                     "whom the workers shall be");
-    }
-    if (u->uid == 0)
-        u->drop = false;
-}
-
 static void count_workers(struct settings *s)
 {
     const struct conf_server *c = &s->conf->server;
@@ -193,7 +167,7 @@ bool settings_bind(struct settings *s, struct settings_crumb *crumb)
     load_modules(s, crumb);
     say(crumb, "checking the settings", "");
     s->conf = conf_bind(s->text, s->refs, s->descs, s->nmodules, &s->report);
-    find_user(s);
+    user_find(s);
     count_workers(s);
     s->bound = s->report.errors == 0;
     if (!s->bound) {

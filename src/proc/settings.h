@@ -30,6 +30,7 @@ struct settings_source {
 /* Whom workers become. */
 struct settings_user {
     bool drop; /* false: they stay what the master is */
+    bool keep; /* they are root, on purpose, with all of its rights */
     char name[64];
     uid_t uid;
     gid_t gid;

@@ -191,7 +191,7 @@ def test_root_drops_to_the_usual_user(serve, as_root):
 
 
 def test_root_only_when_it_is_written(serve, as_root):
-    s = serve(HELLO, server={"user": "root"})
+    s = serve(HELLO, server={"user": "root", "allow_root": "on"})
     assert {owner(p) for p in s.workers()} == {0}
 
 
