@@ -197,12 +197,49 @@ int file_walk_beneath(int dirfd, cs_str path)
     }
 }
 
+/* Where anybody may put a link or a file under a name that we are about to use. */
+static bool is_open_to_all(const char *path)
+{
+    struct stat st;
+    char *dir = file_dirname(path);
+    bool open = stat(dir, &st) == 0 && (st.st_mode & S_ISVTX) && (st.st_mode & S_IWOTH);
+
+    free(dir);
+    return open;
+}
+
+static bool is_foreign(const struct stat *st)
+{
+    return st->st_uid != geteuid() && st->st_uid != 0;
+}
+
 /* Not blocking, which matters for a pipe: without a reader it is refused (-ENXIO), and one that does
  * not read loses lines instead of holding us up. */
 int file_open_log(const char *path)
 {
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0640);
-    return fd < 0 ? -errno : fd;
+    bool wary = is_open_to_all(path);
+    int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+    struct stat st;
+    mode_t mask = umask(0);
+    int fd = open(path, flags | (wary ? O_NOFOLLOW : 0), 0640), rc = fd < 0 ? -errno : fd;
+
+    umask(mask);
+    if (fd >= 0 && wary && (fstat(fd, &st) < 0 || is_foreign(&st))) {
+        fd_close(&fd);
+        rc = -EPERM;
+    }
+    return rc;
+}
+
+bool file_is_at(int fd, const char *path)
+{
+    struct stat open, there;
+
+    if (fstat(fd, &open) < 0 || !S_ISREG(open.st_mode))
+        return true;
+    if (stat(path, &there) < 0)
+        return errno != ENOENT && errno != ENOTDIR;
+    return open.st_dev == there.st_dev && open.st_ino == there.st_ino;
 }
 
 static int may(const char *path, int how)
@@ -213,6 +250,9 @@ static int may(const char *path, int how)
 int file_check_log(const char *path)
 {
     struct stat st;
+    bool wary = is_open_to_all(path);
+    if (wary && lstat(path, &st) == 0 && (S_ISLNK(st.st_mode) || is_foreign(&st)))
+        return S_ISLNK(st.st_mode) ? -ELOOP : -EPERM;
     if (stat(path, &st) == 0)
         return S_ISDIR(st.st_mode) ? -EISDIR : may(path, W_OK);
     if (errno != ENOENT || path[0] == '\0' || path[strlen(path) - 1] == '/')
@@ -228,11 +268,12 @@ int file_check_log(const char *path)
 static int make_dir(const char *path)
 {
     struct stat st;
-    if (mkdir(path, 0755) == 0)
-        return 0;
-    if (errno == EEXIST)
+    mode_t mask = umask(022);
+    int rc = mkdir(path, 0755) == 0 ? 0 : -errno;
+    umask(mask);
+    if (rc == -EEXIST)
         return stat(path, &st) == 0 && S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
-    return -errno;
+    return rc;
 }
 
 int file_make_parent(const char *path)

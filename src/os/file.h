@@ -19,12 +19,17 @@ int file_open_dir(const char *path);
 int file_open_beneath(int dirfd, cs_str path);
 /* The way without openat2 by itself, for its tests. */
 int file_walk_beneath(int dirfd, cs_str path);
-/* Opens a log file for append, 0640, made if missing. A pipe: -ENXIO when nothing reads it; writes
- * do not block. */
+/* Opens a log file for append; one that is missing is made, with mode 0640 whatever the umask. A pipe: -ENXIO when
+ * nothing reads it; writes do not block. In a folder like /tmp, where everybody may make files (sticky and open to
+ * others), no symbolic link is followed (-ELOOP) and nothing of another user is written to (-EPERM). Not while another
+ * thread makes files: the umask is the process's. */
 int file_open_log(const char *path);
 /* Would file_open_log work, as far as one can tell without opening it? Makes nothing. 0 or -errno. */
 int file_check_log(const char *path);
-/* Makes the folder that `path` lies in, and those above it (0755). */
+/* Does the path lead to the open file? False too when it leads nowhere; true where that cannot be told. What is no
+ * plain file (a pipe, a terminal) is where it was. */
+bool file_is_at(int fd, const char *path);
+/* Makes the folder that `path` lies in, and those above it; mode 0755 whatever the umask. */
 int file_make_parent(const char *path);
 /* dir + "/" + path, or path itself when it is absolute; to be freed. */
 char *file_join(const char *dir, const char *path);

@@ -434,20 +434,25 @@ static bool is_stale(const struct sockaddr_un *un)
     return fd == -ECONNREFUSED;
 }
 
-/* The mode is set before listen: nobody can connect until then. */
+/* The file is born with its mode: a chmod afterwards could meet a link that somebody has put in its place. */
+static int bind_file(int fd, const struct sockaddr_un *un, unsigned mode)
+{
+    mode_t mask = umask(~(mode_t)mode & 0777);
+    int rc = bind(fd, (const struct sockaddr *)(const void *)un, sizeof(*un)) < 0 ? -errno : 0;
+    umask(mask);
+    return rc;
+}
+
 static int unix_bind(int fd, const struct sockaddr_un *un, unsigned mode)
 {
-    const struct sockaddr *sa = (const struct sockaddr *)(const void *)un;
-    int rc = bind(fd, sa, sizeof(*un)) < 0 ? -errno : 0;
+    int rc = bind_file(fd, un, mode);
     if (rc == -EADDRINUSE && is_stale(un)) {
         unlink(un->sun_path);
-        rc = bind(fd, sa, sizeof(*un)) < 0 ? -errno : 0;
+        rc = bind_file(fd, un, mode);
     }
-    if (rc < 0)
-        return rc;
-    if (chmod(un->sun_path, mode) < 0 || listen(fd, SOMAXCONN) < 0)
-        return -errno;
-    return 0;
+    if (rc == 0 && listen(fd, SOMAXCONN) < 0)
+        rc = -errno;
+    return rc;
 }
 
 /* For a listener the kernel reports its accept queue in tcpi_unacked. */

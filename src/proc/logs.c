@@ -32,12 +32,35 @@ static int open_file(const char *path)
     return rc < 0 ? rc : file_open_log(path);
 }
 
+const char *logs_reason(int error)
+{
+    switch (error) {
+    case -ENXIO:
+        return "nothing reads this pipe";
+    case -ELOOP:
+        return "it is a symbolic link, which is not followed in a folder where everybody may make "
+               "files";
+    case -EPERM:
+        return "Operation not permitted (it belongs to another user, in a folder where everybody "
+               "may make files)";
+    default:
+        return strerror(-error);
+    }
+}
+
+static const char *remedy(int error)
+{
+    if (error == -ENOSPC || error == -EDQUOT)
+        return "make room there, or name another file";
+    if (error == -ELOOP || error == -EPERM)
+        return "name a file in a folder of the server's own";
+    return "give this user the right to write there, or name another file";
+}
+
 static void complain(struct settings *s, const char *key, const char *path, int error)
 {
     report_error(&s->report, settings_origin(s, key), (int)strlen(path),
-                 "cannot write the log %s: %s; give this user the right to write there, or name "
-                 "another file",
-                 path, error == -ENXIO ? "nothing reads this pipe" : strerror(-error));
+                 "cannot write the log %s: %s; %s", path, logs_reason(error), remedy(error));
 }
 
 bool logs_open(struct logs *l, struct settings *s)
@@ -129,6 +152,18 @@ int logs_reopen(struct logs *l, const char **path)
     if (access_fd >= 0)
         close(access_fd);
     return rc;
+}
+
+static bool is_astray(const char *path, int fd)
+{
+    return path && fd >= 0 && !file_is_at(fd, path);
+}
+
+const char *logs_astray(const struct logs *l)
+{
+    return is_astray(l->error_path, l->error_fd)     ? l->error_path
+           : is_astray(l->access_path, l->access_fd) ? l->access_path
+                                                     : NULL;
 }
 
 void logs_use(const struct logs *l)

@@ -21,6 +21,10 @@ void logs_check(struct settings *s);
 /* Opens the files again, for a rotation; what is in use stays when that fails: -errno and *path the
  * culprit. */
 int logs_reopen(struct logs *l, const char **path);
+/* Path of a file that has been moved or removed since it was opened; NULL when there is none. */
+const char *logs_astray(const struct logs *l);
+/* What an -errno of logs_reopen means. */
+const char *logs_reason(int error);
 /* Lets this process write its own lines there. */
 void logs_use(const struct logs *l);
 void logs_close(struct logs *l);

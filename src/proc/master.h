@@ -9,7 +9,6 @@
  *   succession.c  the primary, and who comes after it       patrol.c    connections that nobody accepts
  *   recycle.c     workers that have had their share         mailroom.c  the master's part in the mail
  *   command.c     what the control socket is asked          msg.c       messages for the command line
- *   status.c      what is told of the server                drained.c   who waits until old workers have gone
  *   inquest.c     what a process died of                    vigil.c     processes that do not come out of a module */
 #ifndef PROC_MASTER_H
 #define PROC_MASTER_H
@@ -59,7 +58,6 @@ struct rollout {
     unsigned hurried;    /* connections of older generations that had to make room */
     /* The last one that ended. */
     bool any, ok;
-    int code; /* as it was answered */
     uint64_t at_wall_us;
     char message[512];
 };
@@ -67,7 +65,10 @@ struct rollout {
 struct reopen {
     struct list calls;
     struct timer limit;
-    char error[512]; /* first problem of this round */
+    struct timer watch; /* the next look whether the files are where they were */
+    pid_t probe;        /* that ran when it began: has to end; 0 = none */
+    bool quiet;         /* a file cannot be opened again, and that has been told */
+    char error[512];    /* first problem of this round */
 };
 
 /* One at a time: until the one that goes has ended. */
@@ -85,7 +86,6 @@ struct primary {
     bool ready;           /* has been READY */
     int told;             /* the signal that told it to end; 0 = none */
     bool killed;          /* by us, because it did not do what it should */
-    unsigned crashes;     /* ends that nobody asked for, since the start */
     bool place;           /* in the mail, is kept for it */
     bool closed;          /* nobody can write to it any more: it goes without a successor */
     uint64_t close_until; /* so long that is tried; 0 = not yet */
@@ -111,6 +111,8 @@ struct master {
     struct settings_source source;
     char *path; /* of the settings, absolute */
     char *pid_file;
+    struct timer pid_again; /* it could not be written: the next try */
+    bool pid_late;
     struct control *control;
 
     struct listen_set inherited; /* of systemd; until the server stops */
@@ -118,7 +120,6 @@ struct master {
     struct list draining; /* generations, oldest first */
     uint32_t generations; /* number of the newest */
     struct rollout rollout;
-    struct list drains; /* who waits until old workers have gone */
     struct reopen reopen;
 
     struct respawn respawn;
@@ -161,9 +162,11 @@ void master_stop(struct master *m, enum master_stop how);
 void master_shed(void *master, const struct generation *of);
 /* The number of settings that hold is known to workers, logs and status. */
 void master_switch(struct master *m, struct generation *next);
+/* Writes the pid file, now or as soon as that can be done. */
+void master_write_pid(struct master *m);
 /* -D: the outcome of the start. */
 void master_release(struct master *m, int code);
-/* workers_fail or primary_fails has changed, or a module goes into quarantine or leaves it. */
+/* workers_fail or primary_fails has changed. */
 void master_judge(struct master *m);
 
 /* keeper.c */
@@ -252,25 +255,15 @@ void rollout_cancel(struct master *m, const char *why);
 void reopen_init(struct master *m);
 void reopen_request(struct master *m, struct control_call *call);
 void reopen_look(struct master *m);
+/* From now on files that have been moved away are noticed. */
+void reopen_watch(struct master *m);
 
 /* command.c */
 control_handler command_run;
 /* Answers with ok, code, message, pid and generation, and a report if there is one. */
 void command_answer(struct master *m, struct control_call *call, int code, const char *message,
                     cs_str report);
-
-/* status.c */
-const char *status_state(const struct master *m);
-void status_request(struct master *m, struct control_call *call);
-void status_listeners(struct master *m, struct control_call *call);
-
-#define DRAINED_WAITS 64
-/* drained.c: the answer to a reload that went well, at once or, where the call says so, when the generations that drain now
- * have gone. */
-void drained_init(struct master *m);
-void drained_answer(struct master *m, struct control_call *call, const char *message,
-                    cs_str report);
-void drained_look(struct master *m); /* a worker has ended */
+const char *command_state(const struct master *m);
 
 /* announce.c: logs (and on a terminal prints) that the server is ready and where. */
 void announce_ready(const struct master *m);

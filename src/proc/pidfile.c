@@ -16,12 +16,22 @@
  * before. */
 #define SLACK_S 2
 
+/* A pipe, or a link of somebody else's, may lie where everybody may make files: neither is read. */
+static bool is_plain(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 /* 0 and *pid, -ENOENT, or -EINVAL when the file holds anything but a number. */
 static int read_pid(const char *path, pid_t *pid)
 {
     struct buf text = {0};
     uint64_t n = 0;
-    int rc = file_read(path, 64, &text);
+    int rc = access(path, F_OK) < 0 && errno == ENOENT ? -ENOENT
+             : is_plain(path)                          ? file_read(path, 64, &text)
+                                                       : -EINVAL;
 
     *pid = 0;
     if (rc == 0) {

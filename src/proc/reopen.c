@@ -3,13 +3,16 @@
  * them. */
 #include "base/check.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "ipc/fdpass.h"
 #include "proc/master.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define LIMIT_MS 10000
+#define WATCH_MS 4000
 
 enum {
     CODE_FAILED = 1,
@@ -18,10 +21,13 @@ enum {
 
 static void complain(struct master *m, const char *what, const char *path, int error)
 {
-    log_error("%s %s: %s", what, path, strerror(-error));
+    char *why = mem_printf("%s %s: %s", what, path, logs_reason(error));
+
+    if (!m->reopen.quiet)
+        log_error("%s", why);
     if (!m->reopen.error[0])
-        snprintf(m->reopen.error, sizeof m->reopen.error, "%s %s: %s", what, path,
-                 strerror(-error));
+        snprintf(m->reopen.error, sizeof m->reopen.error, "%s", why);
+    free(why);
 }
 
 /* The number under which the process has to acknowledge it; 0: it could not be sent. */
@@ -47,13 +53,13 @@ static void pass_to_worker(struct master *m, struct worker *w, enum fdpass_kind 
         w->reopen = serial;
 }
 
-/* One that is about to end keeps the old one. */
+/* One that is about to end may not take it any more: then its end counts. */
 static void pass_to_primary(struct master *m, const struct generation *g)
 {
     struct primary *p = &m->primary;
     uint32_t serial;
 
-    if (p->pid <= 0 || p->told || p->generation != g->number || !g->logs.error_path)
+    if (p->pid <= 0 || p->generation != g->number || !g->logs.error_path)
         return;
     serial = pass(m, p->pass, FDPASS_ERROR_LOG, g->logs.error_fd, "the primary");
     if (serial)
@@ -101,11 +107,11 @@ static bool has_taken(const struct master *m, int slot, uint32_t serial)
     return (int32_t)(done - serial) >= 0;
 }
 
-/* Workers that have not taken what was sent to them, and perhaps the primary. */
+/* Workers that have not taken what was sent to them, perhaps the primary, and a probe, which takes nothing: it ends. */
 static unsigned count_missing(struct master *m)
 {
     struct primary *p = &m->primary;
-    unsigned n = 0;
+    unsigned n = m->reopen.probe > 0 && m->rollout.probe.pid == m->reopen.probe;
 
     for (unsigned i = 0; i < m->crew.nworkers; i++) {
         struct worker *w = &m->crew.workers[i];
@@ -114,7 +120,7 @@ static unsigned count_missing(struct master *m)
             w->reopen = 0;
         n += w->reopen != 0;
     }
-    if (p->reopen && (p->pid <= 0 || p->told || has_taken(m, IPC_SLOT_PRIMARY_A, p->reopen)))
+    if (p->reopen && (p->pid <= 0 || has_taken(m, IPC_SLOT_PRIMARY_A, p->reopen)))
         p->reopen = 0;
     return n + (p->reopen != 0);
 }
@@ -147,6 +153,7 @@ void reopen_request(struct master *m, struct control_call *call)
 {
     if (call)
         list_add_tail(&m->reopen.calls, &call->node);
+    m->reopen.probe = m->rollout.probe.pid;
     reopen_of(m, m->live);
     if (m->rollout.next)
         reopen_of(m, m->rollout.next);
@@ -156,8 +163,53 @@ void reopen_request(struct master *m, struct control_call *call)
     reopen_look(m);
 }
 
+static const char *find_astray(const struct master *m)
+{
+    const char *path = logs_astray(&m->live->logs);
+
+    if (!path && m->rollout.next)
+        path = logs_astray(&m->rollout.next->logs);
+    LIST_EACH(node, &m->draining)
+    path = path ? path : logs_astray(&CONTAINER_OF(node, struct generation, node)->logs);
+    return path;
+}
+
+/* Said afterwards, so that it stands in the new file; what cannot be opened is told of once. */
+static void reopen_astray(struct master *m, const char *path)
+{
+    char *was = mem_strdup(path);
+
+    reopen_request(m, NULL);
+    path = find_astray(m);
+    if (!path)
+        log_warn("the log %s was not where it had been opened, and has been opened again; what "
+                 "moves logs away should call `cserver -s reopen`",
+                 was);
+    else if (!m->reopen.quiet)
+        log_warn("lines go to where %s was, until it can be opened again", path);
+    m->reopen.quiet = path != NULL;
+    free(was);
+}
+
+/* A rotation of which nobody has told: lines would go to the old file for ever. */
+static void on_watch(struct timer *t)
+{
+    struct master *m = CONTAINER_OF(t, struct master, reopen.watch);
+    const char *path = find_astray(m);
+
+    if (path && !timer_is_set(&m->reopen.limit))
+        reopen_astray(m, path);
+    timer_set(&m->loop.timers, &m->reopen.watch, WATCH_MS);
+}
+
 void reopen_init(struct master *m)
 {
     list_init(&m->reopen.calls);
     timer_init(&m->reopen.limit, on_limit);
+    timer_init(&m->reopen.watch, on_watch);
+}
+
+void reopen_watch(struct master *m)
+{
+    timer_set(&m->loop.timers, &m->reopen.watch, WATCH_MS);
 }

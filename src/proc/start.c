@@ -6,6 +6,7 @@
 #include "os/child.h"
 #include "os/fd.h"
 #include "os/file.h"
+#include "os/priv.h"
 #include "os/sig.h"
 #include "proc/client.h"
 #include "proc/master.h"
@@ -19,10 +20,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define BATCH 64
-#define PATIENCE_MS                                                                                \
-    2000 /* workers of a killed master let go of their addresses within that time  \
-                          */
+#define BATCH        64
+#define PID_AGAIN_MS 5000
+/* Workers of a killed master let go of their addresses within that time, unless a module keeps them busy. */
+#define PATIENCE_MS 5000
 
 enum {
     CODE_FAILED = 1,
@@ -71,17 +72,34 @@ static int go_to_background(void)
     return ends[1];
 }
 
+/* A server that serves does not end because a disk is full: it tries again. */
+void master_write_pid(struct master *m)
+{
+    int rc = pidfile_write(m->pid_file);
+
+    if (rc < 0 && !m->pid_late)
+        log_error("cannot write the pid file %s: %s; make room or give this user the right to, it "
+                  "is tried again every %d s",
+                  m->pid_file, strerror(-rc), PID_AGAIN_MS / 1000);
+    else if (rc == 0 && m->pid_late)
+        log_info("the pid file %s is written now", m->pid_file);
+    m->pid_late = rc < 0;
+    if (rc < 0)
+        timer_set(&m->loop.timers, &m->pid_again, PID_AGAIN_MS);
+}
+
+static void on_pid_again(struct timer *t)
+{
+    master_write_pid(CONTAINER_OF(t, struct master, pid_again));
+}
+
 void master_release(struct master *m, int code)
 {
     char byte = (char)code;
     ssize_t n;
-    int rc;
 
-    if (code == 0) {
-        rc = pidfile_write(m->pid_file);
-        if (rc < 0)
-            log_error("cannot write the pid file %s: %s", m->pid_file, strerror(-rc));
-    }
+    if (code == 0)
+        master_write_pid(m);
     if (m->release < 0)
         return;
     n = write(m->release, &byte, 1);
@@ -217,6 +235,7 @@ static void open_loop(struct master *m)
     if (rc < 0)
         fatal(CODE_FAILED, "cannot set up the event loop: %s", strerror(-rc));
     master_init(m);
+    timer_init(&m->pid_again, on_pid_again);
     watch(m, &m->signals, sig_open());
     watch(m, &m->bell, m->region.master_bell);
 }
@@ -279,6 +298,18 @@ static void open_early_log(const char *path)
     log_open(fd, false);
 }
 
+/* What no process of this server needs, the master does not keep either. Root it stays for the next reload: for low
+ * ports, the logs, and to make processes of another user. */
+static void give_up_rights(void)
+{
+    int rc = priv_no_new();
+
+    if (rc == 0 && geteuid() != 0)
+        rc = priv_keep_ports();
+    if (rc < 0)
+        fatal(CODE_FAILED, "cannot give up rights that are not needed: %s", strerror(-rc));
+}
+
 /* Descriptors 0, 1 and 2 are there, so that no socket gets their numbers. */
 static void fill_standard(void)
 {
@@ -307,6 +338,7 @@ void master_start(struct master *m, const struct master_opts *opts)
     fill_standard();
     log_set_name("master");
     open_early_log(opts->error_log);
+    give_up_rights();
     listen_inherit(&m->inherited);
     m->path = opts->source.text.p ? mem_strdup(opts->source.path) : absolute(opts->source.path);
     m->source = opts->source;
@@ -324,6 +356,7 @@ void master_start(struct master *m, const struct master_opts *opts)
     logs_use(&m->live->logs);
     log_info("starting %u worker%s with %s", m->live->wanted, m->live->wanted == 1 ? "" : "s",
              m->path);
+    reopen_watch(m);
     mailroom_open(m);
     succession_hold(m);
     keeper_start(m, m->live);

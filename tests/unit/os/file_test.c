@@ -299,6 +299,96 @@ static void test_log_that_is_a_pipe(void **state)
     unlink(at("pipe"));
 }
 
+static unsigned mode_of(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 ? st.st_mode & 07777 : 0;
+}
+
+static void test_modes_under_any_umask(void **state)
+{
+    (void)state;
+    static const mode_t masks[] = {0, 022, 077, 0777};
+    char path[PATH_MAX];
+    for (size_t i = 0; i < ARRAY_LEN(masks); i++) {
+        snprintf(path, sizeof(path), "%s", at("mask/a/b.log"));
+        mode_t before = umask(masks[i]);
+        assert_int_equal(file_make_parent(path), 0);
+        int fd = file_open_log(path);
+        assert_int_equal(umask(before), masks[i]); /* put back */
+        assert_true(fd >= 0);
+        assert_int_equal(mode_of(path), 0640);
+        assert_int_equal(mode_of(at("mask/a")), 0755);
+        fd_close(&fd);
+        assert_int_equal(chmod(path, 0600), 0);
+        fd = file_open_log(path);
+        assert_int_equal(mode_of(path), 0600); /* one that was there stays as it is */
+        fd_close(&fd);
+        unlink(path);
+        rmdir(at("mask/a"));
+        rmdir(at("mask"));
+    }
+    printf("rows: %zu\n", ARRAY_LEN(masks));
+}
+
+static int open_and_close(const char *path)
+{
+    int fd = file_open_log(path), rc = fd < 0 ? fd : 0;
+    fd_close(&fd);
+    return rc;
+}
+
+/* Like /tmp. */
+static void test_log_where_everybody_may_make_files(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir(at("open"), 0), 0);
+    assert_int_equal(chmod(at("open"), 01777), 0);
+    assert_int_equal(open_and_close(at("open/own.log")), 0);
+    assert_int_equal(open_and_close(at("open/own.log")), 0);
+    char link_to[PATH_MAX];
+    snprintf(link_to, sizeof(link_to), "%s", at("out"));
+    assert_int_equal(symlink(link_to, at("open/link.log")), 0);
+    assert_int_equal(open_and_close(at("open/link.log")), -ELOOP);
+    assert_int_equal(file_check_log(at("open/link.log")), -ELOOP);
+    snprintf(link_to, sizeof(link_to), "%s", at("not-made"));
+    assert_int_equal(symlink(link_to, at("open/new.log")), 0);
+    assert_int_equal(open_and_close(at("open/new.log")), -ELOOP);
+    assert_int_equal(access(at("not-made"), F_OK), -1);
+    if (geteuid() == 0) {
+        assert_int_equal(chown(at("open/own.log"), 65534, 65534), 0);
+        assert_int_equal(open_and_close(at("open/own.log")), -EPERM);
+        assert_int_equal(file_check_log(at("open/own.log")), -EPERM);
+    }
+    assert_int_equal(chmod(at("open"), 0755), 0);
+    assert_int_equal(open_and_close(at("open/link.log")), 0);
+    assert_int_equal(open_and_close(at("open/new.log")), 0);
+    assert_int_equal(mode_of(at("not-made")), 0640);
+    unlink(at("not-made"));
+}
+
+static void test_is_at(void **state)
+{
+    (void)state;
+    int fd = file_open_log(at("moved.log"));
+    assert_true(fd >= 0);
+    assert_true(file_is_at(fd, at("moved.log")));
+    assert_int_equal(rename(at("moved.log"), at("moved.log.1")), 0);
+    assert_false(file_is_at(fd, at("moved.log")));
+    assert_true(file_is_at(fd, at("moved.log.1")));
+    int other = file_open_log(at("moved.log"));
+    assert_false(file_is_at(fd, at("moved.log")));
+    assert_true(file_is_at(other, at("moved.log")));
+    unlink(at("moved.log.1"));
+    assert_false(file_is_at(fd, at("moved.log.1")));
+    assert_false(file_is_at(fd, at("moved.log/x"))); /* no folder */
+    fd_close(&fd);
+    fd_close(&other);
+    int null = open("/dev/null", O_WRONLY);
+    assert_true(file_is_at(null, at("none")));
+    fd_close(&null);
+}
+
 static void test_paths(void **state)
 {
     (void)state;
@@ -369,6 +459,9 @@ int main(void)
         cmocka_unit_test(test_write),
         cmocka_unit_test(test_log),
         cmocka_unit_test(test_log_that_is_a_pipe),
+        cmocka_unit_test(test_modes_under_any_umask),
+        cmocka_unit_test(test_log_where_everybody_may_make_files),
+        cmocka_unit_test(test_is_at),
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_make_parent),
         cmocka_unit_test(test_self),
