@@ -34,8 +34,9 @@ int cli_module_check(const char *path, bool json);
 /* new.c, compile.c: module new, module build. */
 int cli_module_new(const struct options *o);
 int cli_module_build(const struct options *o);
-/* dev.c: --dev. */
+/* dev.c: --dev; the control socket of such a server (to be freed): 0, or -ENOENT when this user has started none. */
 int cli_dev(const struct options *o);
+int cli_dev_find(const struct options *o, char **path);
 /* about.c: -v, -V, --reference. */
 int cli_version(void);
 int cli_build(void);

@@ -212,6 +212,7 @@ static void greet(const struct inspection *i, const char *address)
             "cserver: Ctrl-C ends it; when the module has been built again, the same command from "
             "another terminal (or kill -HUP %d) has this one take it\n",
             (int)getpid());
+    fprintf(stderr, "cserver: to talk to it: the same options with -s status, or cserver msg\n");
 }
 
 static int serve(const struct options *o, const struct inspection *i, const char *file,
@@ -264,6 +265,17 @@ static char *absolute(const char *path)
     free(dir);
     free(whole);
     return file;
+}
+
+int cli_dev_find(const struct options *o, char **path)
+{
+    char *file = absolute(o->dev), *address = address_of(o->listen);
+
+    name_folder(file, address);
+    *path = file_join(folder, "control");
+    free(address);
+    free(file);
+    return folder_is_ours() ? 0 : -ENOENT;
 }
 
 int cli_dev(const struct options *o)

@@ -39,7 +39,7 @@ static int run_topics(struct remote *r)
 {
     int code = remote_ask(r, "topics", remote_limit(r->o, REMOTE_LIMIT_MS));
 
-    if (r->o->json && r->answer.n)
+    if (r->o->json)
         remote_print_json(r);
     else if (code == CLI_DONE)
         print_topics(remote_answer(r, "topics"));
@@ -85,6 +85,11 @@ static int take_data(const struct options *o, struct buf *data)
     return code;
 }
 
+static bool is_applied(const struct options *o)
+{
+    return o->wait != NULL; /* there is nothing else */
+}
+
 /* Base64 has a known length, so that every message fits into a request. */
 static void write_send(const struct options *o, cs_str data, struct buf *out)
 {
@@ -97,7 +102,7 @@ static void write_send(const struct options *o, cs_str data, struct buf *out)
     json_object(&j, NULL);
     msgtext_put_data(&j, "topic", str_of(o->topic));
     json_z(&j, "to", o->to ? o->to : "all");
-    if (o->applied) {
+    if (is_applied(o)) {
         json_z(&j, "wait", "applied");
         json_int(&j, "timeout_ms", o->timeout_ms < 0 ? APPLIED_MS : o->timeout_ms);
     }
@@ -110,9 +115,9 @@ static void write_send(const struct options *o, cs_str data, struct buf *out)
 
 static int64_t patience(const struct options *o)
 {
-    int64_t limit = remote_limit(o, o->applied ? APPLIED_MS : REMOTE_LIMIT_MS);
+    int64_t limit = remote_limit(o, is_applied(o) ? APPLIED_MS : REMOTE_LIMIT_MS);
 
-    return o->applied && limit >= 0 ? limit + EXTRA_MS : limit;
+    return is_applied(o) && limit >= 0 ? limit + EXTRA_MS : limit;
 }
 
 static int run_send(struct remote *r, cs_str data)
@@ -123,7 +128,7 @@ static int run_send(struct remote *r, cs_str data)
     write_send(r->o, data, &request);
     code = remote_ask(r, request.p, patience(r->o));
     buf_free(&request);
-    if (r->o->json && r->answer.n)
+    if (r->o->json)
         remote_print_json(r);
     else if (code == CLI_DONE && !r->o->quiet)
         remote_print_line(stdout, "", remote_answer(r, "message"));
@@ -150,7 +155,7 @@ static void print_tail(const struct remote *r)
     cs_str missed = remote_answer(r, "missed");
 
     if (r->o->json)
-        remote_print_json(r);
+        printf("%.*s\n", (int)r->answer.n, r->answer.p);
     else if (missed.n)
         printf("(%.*s messages were missed: this tail was too slow)\n", CS_F(missed));
     else
@@ -174,7 +179,7 @@ static int take_line(struct remote *r)
     code = (int)remote_number(remote_answer(r, "code"), CLI_FAILED);
     fflush(stdout);
     if (r->o->json && code != CLI_DONE)
-        remote_print_json(r);
+        printf("%.*s\n", (int)r->answer.n, r->answer.p);
     else if (code != CLI_DONE || !r->o->quiet)
         remote_print_line(stderr, "cserver: ", remote_answer(r, "message"));
     return code;

@@ -25,16 +25,22 @@ static const struct option table[] = {
     {'s', OF_SERVER, "signal", "COMMAND",
      "tell a running server: stop, quit, reload, reopen, status", NULL},
     {0, OF_MSG, "to", "WHOM", "all (workers and the primary), workers, primary, or worker:N", NULL},
-    {0, OF_MSG, "wait", "applied", "return when all it is for have handled the message", NULL},
+    {0, OF_SERVER | OF_MSG, "wait", "WHAT",
+     "drained: -s reload waits until the old workers have gone, too",
+     "applied: return when all it is for have handled the message"},
+    {0, OF_SERVER, "no-wait", NULL, "-s only asks for it, and does not wait for what comes of it",
+     NULL},
     {0, OF_SERVER | OF_MSG, "timeout", "TIME", "how long -s waits, such as 30s (0: for ever)",
      "how long to wait for that, such as 500ms; else 5s (0: for ever)"},
     {0, OF_SERVER | OF_MSG, "json", NULL, "-s prints the server's answer as it is",
      "print the server's answer as it is; tail: an object for each message"},
     {'D', OF_SERVER, "daemon", NULL, "go to the background once the server is ready", NULL},
-    {0, OF_SERVER, "dev", "FILE.so",
-     "try a module: one worker, all paths, debug log; Ctrl-C ends it", NULL},
-    {'l', OF_SERVER, "listen", "ADDRESS",
-     "--dev: a port, an address with one, or unix:PATH; else 127.0.0.1:8080", NULL},
+    {0, OF_SERVER | OF_MSG, "dev", "FILE.so",
+     "try a module: one worker, all paths, debug log; with -s: tell that one",
+     "the server that cserver --dev FILE.so has started"},
+    {'l', OF_SERVER | OF_MSG, "listen", "ADDRESS",
+     "--dev: a port, an address with one, or unix:PATH; else 127.0.0.1:8080",
+     "--dev: the address that it was started with"},
     {'v', OF_SERVER, "version", NULL, "print the version", NULL},
     {'V', OF_SERVER, "build", NULL, "print version, build options, module ABI and libraries", NULL},
     {0, OF_SERVER, "reference", NULL, "print the manual of all settings, in Markdown", NULL},
@@ -113,9 +119,16 @@ static const char server_head[] =
     "--help\n\n";
 
 static const char server_tail[] =
-    "\nexit status: 0 done, 1 failed, 2 usage, 3 status: not running, 4 no permission,\n"
-    "  7 not running, 70 new settings did not start and were rolled back,\n"
-    "  75 no answer in time, 78 settings refused; of msg: 64 usage\n";
+    "\nexit status:\n"
+    "   0  done; also with --no-wait: asked for\n"
+    "   1  failed; the sentence on standard error says why\n"
+    "   2  wrong usage (of cserver msg: 64)\n"
+    "   3  -s status: no server is running\n"
+    "   4  no permission to talk to that server\n"
+    "   7  -s anything else: no server is running\n"
+    "  70  the new settings were good, but did not start: rolled back, the old ones stay\n"
+    "  75  no answer in time: it is not known what has happened, or will\n"
+    "  78  settings refused, with file and line; a server that runs keeps its own\n";
 
 static const char msg_head[] =
     "Messages to and between the processes of a running server.\n\n"

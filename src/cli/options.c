@@ -85,21 +85,10 @@ static int take_whom(struct options *o, const char *value, struct buf *error)
     return -1;
 }
 
-static int take_wait(struct options *o, const char *value, struct buf *error)
-{
-    o->applied = true;
-    if (strcmp(value, "applied") == 0)
-        return 0;
-    buf_printf(error, "--wait takes applied, not \"%s\"", value);
-    return -1;
-}
-
 static int take_word(struct options *o, const char *word, const char *value, struct buf *error)
 {
     if (value && strcmp(word, "to") == 0)
         return take_whom(o, value, error);
-    if (value && strcmp(word, "wait") == 0)
-        return take_wait(o, value, error);
     if (value && strcmp(word, "timeout") == 0) {
         if (parse_time(value, &o->timeout_ms))
             return 0;
@@ -109,6 +98,10 @@ static int take_word(struct options *o, const char *word, const char *value, str
     }
     if (strcmp(word, "dev") == 0)
         o->dev = value;
+    else if (strcmp(word, "wait") == 0)
+        o->wait = value;
+    else if (strcmp(word, "no-wait") == 0)
+        o->no_wait = true;
     else if (strcmp(word, "json") == 0)
         o->json = true;
     else if (strcmp(word, "md") == 0)
@@ -307,11 +300,13 @@ static int check_msg(const struct options *o, struct buf *error)
         buf_add_z(error, "msg send needs a topic and DATA (- reads it from standard input)");
     else if (strcmp(o->verb, "tail") == 0 && !o->topic)
         buf_add_z(error, "msg tail needs a topic; cserver msg topics lists them");
-    else if (!sends && (o->to || o->applied))
+    else if (!sends && (o->to || o->wait))
         buf_printf(error, "%s goes with msg send, not with msg %s", o->to ? "--to" : "--wait",
                    o->verb);
     else if (strcmp(o->verb, "tail") == 0 && o->timeout_ms >= 0)
         buf_add_z(error, "msg tail goes on until it is interrupted: --timeout does not go with it");
+    else if (o->wait && strcmp(o->wait, "applied") != 0)
+        buf_printf(error, "--wait takes applied, not \"%s\"", o->wait);
     return error->n ? -1 : 0;
 }
 
@@ -419,15 +414,31 @@ static int check_dev(const struct options *o, struct buf *error)
 {
     if (!o->dev && o->listen)
         buf_add_z(error, "-l goes with --dev; else settings say what to listen on");
-    if (o->dev && (o->conf || o->prefix || o->command || o->testing || o->daemon))
+    if (o->dev && (o->conf || o->prefix || o->testing || o->daemon))
         buf_printf(
             error,
             "--dev makes its own settings and runs in the foreground: -%s does not go with it",
-            o->conf      ? "c"
-            : o->prefix  ? "p"
-            : o->command ? "s"
-            : o->daemon  ? "D"
-                         : "t");
+            o->conf     ? "c"
+            : o->prefix ? "p"
+            : o->daemon ? "D"
+                        : "t");
+    return error->n ? -1 : 0;
+}
+
+static int check_waiting(const struct options *o, struct buf *error)
+{
+    bool status = o->command && strcmp(o->command, "status") == 0;
+    bool reload = o->command && strcmp(o->command, "reload") == 0;
+
+    if (o->wait && !reload)
+        buf_add_z(error,
+                  "--wait goes with cserver msg send (applied) and with -s reload (drained)");
+    else if (o->wait && strcmp(o->wait, "drained") != 0)
+        buf_printf(error, "--wait takes drained with -s reload, not \"%s\"", o->wait);
+    else if (o->no_wait && (!o->command || status))
+        buf_add_z(error, "--no-wait goes with -s stop, quit, reload and reopen");
+    else if (o->no_wait && o->wait)
+        buf_add_z(error, "--wait or --no-wait: not both");
     return error->n ? -1 : 0;
 }
 
@@ -443,11 +454,17 @@ static int check_mix(const struct options *o, const struct args *a, struct buf *
         return misplace(a->module, "goes with cserver module", error);
     if (o->action == ACTION_HELP)
         return 0;
-    if (o->msg)
-        return check_msg(o, error);
+    if (o->module && (o->dev || o->listen)) {
+        buf_printf(error, "%s does not go with module", o->dev ? "--dev" : "-l");
+        return -1;
+    }
     if (o->module)
         return check_module(o, error);
     if (check_dev(o, error) < 0)
+        return -1;
+    if (o->msg)
+        return check_msg(o, error);
+    if (check_waiting(o, error) < 0)
         return -1;
     if (!o->command || !(o->testing || o->daemon))
         return 0;

@@ -31,9 +31,10 @@ struct options {
     bool msg, module;   /* that word was there, also where the rest is wrong */
     const char *verb;   /* msg: send, tail, topics; module: new, build, check, info, list */
     const char *topic, *data;
-    const char *to; /* --to; NULL: not given */
-    bool applied;   /* --wait=applied */
-    size_t nwords;  /* module: what stands behind the verb */
+    const char *to;   /* --to; NULL: not given */
+    const char *wait; /* --wait: applied (msg send), drained (-s reload); NULL: not given */
+    bool no_wait;     /* --no-wait */
+    size_t nwords;    /* module: what stands behind the verb */
     const char **words;
     size_t nextra; /* module build: what stands behind -- */
     char **extra;

@@ -2,13 +2,13 @@
  * it, and says so in plain words. */
 #include "cli/remote.h"
 
-#include "base/check.h"
 #include "base/json.h"
+#include "cli/status.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define RELOAD_MS     60000
 #define STOP_EXTRA_MS 5000
@@ -48,53 +48,87 @@ void remote_print_line(FILE *to, const char *before, cs_str text)
     fputc('\n', to);
 }
 
+/* Where there is none, its want has been told in JSON. */
 void remote_print_json(const struct remote *r)
 {
-    printf("%.*s\n", (int)r->answer.n, r->answer.p);
+    if (r->answered)
+        printf("%.*s\n", (int)r->answer.n, r->answer.p);
 }
 
 /* ---- What went wrong ---- */
 
+/* In words, or with --json as an answer that the server has not given. */
+static int say(const struct remote *r, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int say(const struct remote *r, int code, const char *fmt, ...)
+{
+    struct buf out = {0};
+    struct json j;
+    char text[512];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (!r->o->json) {
+        fprintf(stderr, "cserver: %s\n", text);
+        return code;
+    }
+    json_init(&j, &out);
+    json_object(&j, NULL);
+    json_bool(&j, "ok", false);
+    json_int(&j, "code", code);
+    if (r->client.pid > 0)
+        json_int(&j, "pid", r->client.pid);
+    json_z(&j, "message", text);
+    json_end_object(&j);
+    printf("%.*s\n", (int)out.n, out.p);
+    buf_free(&out);
+    return code;
+}
+
 static int say_not_running(const struct remote *r)
 {
-    bool status = strcmp(r->what, "status") == 0;
+    int code = strcmp(r->what, "status") == 0 ? CLI_DOWN : CLI_NOT_RUNNING;
 
-    if (r->o->json)
-        printf("{\"ok\":false,\"code\":%d,\"message\":\"not running\"}\n",
-               status ? CLI_DOWN : CLI_NOT_RUNNING);
-    else if (!r->o->quiet)
-        fprintf(stderr, "cserver: no server is running (nobody answers on %s)\n", r->path);
-    return status ? CLI_DOWN : CLI_NOT_RUNNING;
+    if (r->o->quiet && !r->o->json)
+        return code;
+    return say(r, code, "no server is running (nobody answers on %s)", r->path);
 }
 
 static int say_connect(const struct remote *r, int error)
 {
     if (error == -ENOENT || error == -ECONNREFUSED || error == -ENOTDIR)
         return say_not_running(r);
-    fprintf(stderr, "cserver: cannot talk to the server on %s: %s\n", r->path, strerror(-error));
-    return error == -EACCES || error == -EPERM ? CLI_DENIED : CLI_FAILED;
+    return say(r, error == -EACCES || error == -EPERM ? CLI_DENIED : CLI_FAILED,
+               "cannot talk to the server on %s: %s", r->path, strerror(-error));
 }
 
 int remote_say_lost(const struct remote *r, int error, int64_t limit_ms)
 {
-    if (error == -ETIMEDOUT) {
-        fprintf(stderr,
-                "cserver: no answer to %s within %lld s; whether it will still happen is not "
-                "known (pid %d)\n",
-                r->what, (long long)(limit_ms / 1000), r->client.pid);
-        return CLI_LATE;
-    }
-    fprintf(stderr, "cserver: the server (pid %d) went away without an answer to %s\n",
-            r->client.pid, r->what);
-    return CLI_FAILED;
+    char limit[32], last[300] = "";
+
+    if (r->progress.n)
+        snprintf(last, sizeof last, "; the last it said: %.*s", (int)r->progress.n, r->progress.p);
+    if (error != -ETIMEDOUT)
+        return say(r, CLI_FAILED, "the server (pid %d) went away without an answer to %s%s",
+                   r->client.pid, r->what, last);
+    snprintf(limit, sizeof limit, limit_ms % 1000 ? "%lld ms" : "%lld s",
+             (long long)(limit_ms % 1000 ? limit_ms : limit_ms / 1000));
+    return say(r, CLI_LATE,
+               "no answer to %s within %s; whether it will still happen is not known (pid %d)%s",
+               r->what, limit, r->client.pid, last);
 }
 
 /* ---- Asking ---- */
 
 static void on_progress(void *arg, cs_str text)
 {
-    const struct remote *r = arg;
+    struct remote *r = arg;
 
+    buf_clear(&r->progress);
+    json_unescape(&r->progress, text);
     if (r->o->json || r->o->quiet)
         return;
     remote_print_line(stdout, "", text);
@@ -124,6 +158,7 @@ int remote_ask(struct remote *r, const char *request, int64_t limit_ms)
     int rc = client_ask(&r->client, request, limit_ms, on_progress, r, &r->answer);
     int code;
 
+    r->answered = rc == 0;
     if (rc < 0)
         return remote_say_lost(r, rc, limit_ms);
     code = (int)remote_number(remote_answer(r, "code"), CLI_FAILED);
@@ -132,13 +167,42 @@ int remote_ask(struct remote *r, const char *request, int64_t limit_ms)
     return code;
 }
 
+/* "reload", or with what the options add to it */
+static void write_request(const struct options *o, struct buf *out)
+{
+    const char *wait = o->no_wait ? "no" : o->wait;
+
+    buf_add_z(out, o->command);
+    if (wait)
+        buf_printf(out, " {\"wait\":\"%s\"}", wait);
+    buf_add_char(out, '\0');
+}
+
+static int64_t patience(const struct options *o)
+{
+    if (o->no_wait)
+        return remote_limit(o, REMOTE_LIMIT_MS);
+    if (o->wait) /* that the server limits */
+        return remote_limit(o, -1);
+    return remote_limit(o, strcmp(o->command, "reload") == 0 ? RELOAD_MS : REMOTE_LIMIT_MS);
+}
+
+static int ask(struct remote *r)
+{
+    struct buf request = {0};
+    int code;
+
+    write_request(r->o, &request);
+    code = remote_ask(r, request.p, patience(r->o));
+    buf_free(&request);
+    return code;
+}
+
 static int run_simple(struct remote *r)
 {
-    int code = remote_ask(
-        r, r->o->command,
-        remote_limit(r->o, strcmp(r->o->command, "reload") == 0 ? RELOAD_MS : REMOTE_LIMIT_MS));
+    int code = ask(r);
 
-    if (r->o->json && r->answer.n)
+    if (r->o->json)
         remote_print_json(r);
     if (code != 0 || r->o->json || r->o->quiet)
         return code;
@@ -149,11 +213,14 @@ static int run_simple(struct remote *r)
 
 static int run_stop(struct remote *r)
 {
-    int code = remote_ask(r, r->o->command, remote_limit(r->o, REMOTE_LIMIT_MS));
+    int code = ask(r);
     int64_t limit = remote_number(remote_answer(r, "limit_ms"), -1);
 
-    if (code != 0)
+    if (code != 0) {
+        if (r->o->json)
+            remote_print_json(r);
         return code;
+    }
     limit = remote_limit(r->o, limit < 0 ? -1 : limit + STOP_EXTRA_MS);
     if (client_wait_gone(&r->client, limit) < 0)
         return remote_say_lost(r, -ETIMEDOUT, limit);
@@ -166,116 +233,14 @@ static int run_stop(struct remote *r)
 
 /* ---- Status ---- */
 
-static void print_time(int64_t seconds)
-{
-    if (seconds >= 86400)
-        printf("%lld d ", (long long)(seconds / 86400));
-    if (seconds >= 3600)
-        printf("%lld h ", (long long)(seconds / 3600 % 24));
-    if (seconds >= 60)
-        printf("%lld min ", (long long)(seconds / 60 % 60));
-    printf("%lld s\n", (long long)(seconds % 60));
-}
-
-static void print_list(const char *before, cs_str list)
-{
-    cs_str element;
-
-    fputs(before, stdout);
-    while (client_next(&list, &element)) {
-        fputc(' ', stdout);
-        remote_print(stdout, element);
-    }
-    fputc('\n', stdout);
-}
-
-static void print_workers(cs_str list)
-{
-    cs_str w;
-
-    printf("  %-8s %-8s %-10s %-10s %11s %12s\n", "worker", "pid", "state", "generation",
-           "connections", "requests");
-    while (client_next(&list, &w))
-        printf("  %-8.*s %-8.*s %-10.*s %-10.*s %11.*s %12.*s\n", CS_F(remote_field(w, "number")),
-               CS_F(remote_field(w, "pid")), CS_F(remote_field(w, "state")),
-               CS_F(remote_field(w, "generation")), CS_F(remote_field(w, "connections")),
-               CS_F(remote_field(w, "requests")));
-}
-
-static void print_primary(cs_str p)
-{
-    if (p.n == 0 || str_is(p, "null"))
-        return;
-    if (str_is(remote_field(p, "pid"), "0"))
-        printf("primary: %.*s", CS_F(remote_field(p, "state")));
-    else
-        printf("primary: pid %.*s, %.*s", CS_F(remote_field(p, "pid")),
-               CS_F(remote_field(p, "state")));
-    if (remote_number(remote_field(p, "starts"), 0) > 1)
-        printf(", started %.*s times", CS_F(remote_field(p, "starts")));
-    putchar('\n');
-}
-
-/* Those that are well are not worth a line. */
-static void print_modules(cs_str list)
-{
-    cs_str m;
-
-    while (client_next(&list, &m)) {
-        bool out = str_is(remote_field(m, "quarantined"), "true");
-
-        if (!out && str_is(remote_field(m, "crashes"), "0"))
-            continue;
-        printf("module ");
-        remote_print(stdout, remote_field(m, "name"));
-        putchar(' ');
-        remote_print(stdout, remote_field(m, "version"));
-        printf(": crashes: %.*s%s\n", CS_F(remote_field(m, "crashes")),
-               out ? ", in quarantine until a reload succeeds" : "");
-    }
-}
-
-static void print_reload(const struct remote *r)
-{
-    cs_str last = remote_answer(r, "last_reload");
-    time_t at = (time_t)remote_number(remote_field(last, "at"), 0);
-    char when[64] = "";
-
-    if (last.n == 0)
-        return;
-    strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", localtime(&at));
-    printf("last reload: %s, %s: ", when,
-           str_is(remote_field(last, "ok"), "true") ? "good" : "failed");
-    remote_print_line(stdout, "", remote_field(last, "message"));
-}
-
-static void print_status(const struct remote *r)
-{
-    printf("cserver is %.*s, pid %.*s, up ", CS_F(remote_answer(r, "state")),
-           CS_F(remote_answer(r, "pid")));
-    print_time(remote_number(remote_answer(r, "uptime_s"), 0));
-    remote_print_line(stdout, "settings: ", remote_answer(r, "settings"));
-    print_list("listening on:", remote_answer(r, "listeners"));
-    printf("generation %.*s: %.*s of %.*s workers ready, %.*s draining\n",
-           CS_F(remote_answer(r, "generation")), CS_F(remote_answer(r, "ready")),
-           CS_F(remote_answer(r, "wanted")), CS_F(remote_answer(r, "draining")));
-    print_workers(remote_answer(r, "workers"));
-    print_primary(remote_answer(r, "primary"));
-    print_modules(remote_answer(r, "modules"));
-    printf("connections: %.*s now, requests: %.*s in all, crashes: %.*s\n",
-           CS_F(remote_answer(r, "connections")), CS_F(remote_answer(r, "requests")),
-           CS_F(remote_answer(r, "crashes")));
-    print_reload(r);
-}
-
 static int run_status(struct remote *r)
 {
-    int code = remote_ask(r, r->o->command, remote_limit(r->o, REMOTE_LIMIT_MS));
+    int code = ask(r);
 
-    if (r->o->json && r->answer.n)
+    if (r->o->json)
         remote_print_json(r);
     else if (code == 0)
-        print_status(r);
+        status_print(r);
     return code;
 }
 
@@ -309,7 +274,7 @@ static int dispatch(struct remote *r)
 
     if (strcmp(command, "status") == 0)
         return run_status(r);
-    if (strcmp(command, "stop") == 0 || strcmp(command, "quit") == 0)
+    if (!r->o->no_wait && (strcmp(command, "stop") == 0 || strcmp(command, "quit") == 0))
         return run_stop(r);
     return run_simple(r);
 }
@@ -319,8 +284,14 @@ int remote_open(struct remote *r, const struct options *o, const struct settings
 {
     int rc;
 
-    *r = (struct remote){.o = o, .what = what, .path = find_control(src)};
-    rc = client_open(&r->client, r->path);
+    *r = (struct remote){.o = o, .what = what};
+    rc = o->dev ? cli_dev_find(o, &r->path) : 0;
+    if (!o->dev)
+        r->path = find_control(src);
+    if (rc == 0)
+        rc = client_open(&r->client, r->path);
+    else
+        r->client = (struct client){.fd = -1, .pidfd = -1};
     return rc < 0 ? say_connect(r, rc) : CLI_DONE;
 }
 
@@ -328,6 +299,7 @@ void remote_close(struct remote *r)
 {
     client_close(&r->client);
     buf_free(&r->answer);
+    buf_free(&r->progress);
     free(r->path);
 }
 

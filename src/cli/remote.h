@@ -14,8 +14,10 @@ struct remote {
     const struct options *o;
     const char *what; /* is asked for, as the user calls it */
     struct client client;
-    char *path;        /* control socket */
-    struct buf answer; /* the last one */
+    char *path;          /* control socket */
+    struct buf answer;   /* the last one */
+    struct buf progress; /* the last sentence before it */
+    bool answered;       /* there is one */
 };
 
 /* Finds the server and connects. remote_close is due in any case. */

@@ -181,6 +181,7 @@ void board_bury(struct region *r, int slot)
     atomic_store_explicit(&s->active, 0, memory_order_relaxed);
     atomic_store_explicit(&s->max, 0, memory_order_relaxed);
     atomic_store_explicit(&s->streams, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->drain_since, 0, memory_order_relaxed);
     atomic_store_explicit(&s->pid, 0, memory_order_relaxed);
     atomic_store_explicit(&s->state, IPC_FREE, memory_order_release);
 }

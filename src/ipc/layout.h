@@ -19,7 +19,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define IPC_LAYOUT_VERSION 5
+#define IPC_LAYOUT_VERSION 6
 #define IPC_MAGIC          0x43535348u
 #define IPC_CACHE_LINE     64
 
@@ -186,6 +186,8 @@ struct ipc_slot {
     _Atomic uint64_t started_ms; /* monotonic */
     _Atomic uint64_t
         drain_until; /* monotonic ms, 0 = no deadline; read by the process when it is told to drain */
+    _Atomic uint64_t
+        drain_since; /* monotonic ms, 0: does not drain. w: who tells it to, or the process that is told by others */
     _Atomic uint32_t
         reopened; /* w: the process: number of the last log reopen it has carried out */
     _Atomic uint32_t position; /* 0.. among the workers of its generation; kept over respawns */

@@ -3,20 +3,19 @@
 #include "proc/command.h"
 
 #include "base/check.h"
-#include "base/clock.h"
 #include "base/log.h"
-#include "ipc/board.h"
-#include "ipc/mailstat.h"
 #include "proc/master.h"
 #include "proc/msg.h"
 
 #include <string.h>
 #include <unistd.h>
 
+/* One of the two functions. */
 struct command {
     const char *word;
     void (*run)(struct master *m, struct control_call *call);
     void (*run_with)(struct master *m, struct control_call *call, cs_str object);
+    bool lasts; /* it may be asked for without waiting for what comes of it: {"wait":"no"} */
 };
 
 void command_begin(struct master *m, struct json *j, struct buf *out, int code)
@@ -49,146 +48,6 @@ void command_answer(struct master *m, struct control_call *call, int code, const
     command_end(call, &j, &out);
 }
 
-const char *command_state(const struct master *m)
-{
-    if (m->stop)
-        return "stopping";
-    if (atomic_load(&m->region.header->degraded))
-        return "degraded";
-    if (m->paused)
-        return "paused";
-    return m->announced ? "running" : "starting";
-}
-
-static void put_worker(const struct master *m, struct json *j, const struct worker *w)
-{
-    struct ipc_slot *slot = region_slot(&m->region, w->slot);
-    enum ipc_state state = (enum ipc_state)atomic_load(&slot->state);
-
-    json_object(j, NULL);
-    json_int(j, "number", worker_number(w));
-    json_int(j, "pid", w->pid);
-    json_z(j, "state", w->pid > 0 ? board_state_name(state) : "waiting");
-    json_int(j, "generation", w->generation->number);
-    json_int(j, "connections", atomic_load(&slot->active));
-    json_int(j, "requests", (int64_t)board_get(&m->region, w->slot, IPC_REQUESTS));
-    json_int(j, "starts", atomic_load(&slot->incarnation));
-    json_int(j, "uptime_s", w->pid > 0 ? (int64_t)((clock_ms() - w->started_ms) / 1000) : 0);
-    json_int(j, "mail_lag", (int64_t)mailstat_lag(&m->region, w->slot));
-    json_end_object(j);
-}
-
-static void put_primary(const struct master *m, struct json *j)
-{
-    struct primary_info p;
-
-    if (!succession_info(m, &p)) {
-        json_z(j, "primary", NULL);
-        return;
-    }
-    json_object(j, "primary");
-    json_int(j, "pid", p.pid);
-    json_z(j, "state", p.state);
-    json_int(j, "generation", p.generation);
-    json_int(j, "starts", p.starts);
-    json_int(j, "uptime_s", (int64_t)(p.uptime_ms / 1000));
-    json_int(j, "mail_lag", (int64_t)mailstat_lag(&m->region, IPC_SLOT_PRIMARY_A));
-    json_end_object(j);
-}
-
-static void put_workers(const struct master *m, struct json *j)
-{
-    unsigned draining = 0;
-
-    json_array(j, "workers");
-    for (unsigned i = 0; i < m->crew.nworkers; i++) {
-        const struct worker *w = &m->crew.workers[i];
-
-        if (!w->generation)
-            continue;
-        put_worker(m, j, w);
-        draining += w->pid > 0 && (w->told || w->generation->state == GENERATION_DRAINING);
-    }
-    json_end_array(j);
-    json_int(j, "ready", generation_ready(m->live));
-    json_int(j, "wanted", m->live->wanted);
-    json_int(j, "draining", draining);
-}
-
-static void put_listeners(const struct master *m, struct json *j)
-{
-    json_array(j, "listeners");
-    for (size_t i = 0; i < m->live->listens.n; i++)
-        json_z(j, NULL, m->live->listens.v[i].text);
-    json_end_array(j);
-}
-
-/* Of settings that have gone too: their crashes are part of what has happened. */
-static void put_modules(const struct master *m, struct json *j)
-{
-    const struct ipc_module *module;
-
-    json_array(j, "modules");
-    for (unsigned i = 1; (module = board_module(&m->region, i)); i++) {
-        json_object(j, NULL);
-        json_z(j, "name", module->name);
-        json_z(j, "version", module->version);
-        json_int(j, "crashes", (int64_t)atomic_load(&module->crashes));
-        json_int(j, "stalls", (int64_t)atomic_load(&module->stalls));
-        json_bool(j, "quarantined", board_is_quarantined(&m->region, module));
-        json_end_object(j);
-    }
-    json_end_array(j);
-}
-
-static void put_reload(const struct master *m, struct json *j)
-{
-    const struct rollout *r = &m->rollout;
-    const struct ipc_header *h = m->region.header;
-
-    json_int(j, "reloads", (int64_t)atomic_load(&h->reloads));
-    json_int(j, "reloads_failed", (int64_t)atomic_load(&h->reloads_failed));
-    if (!r->any)
-        return;
-    json_object(j, "last_reload");
-    json_bool(j, "ok", r->ok);
-    json_int(j, "at", (int64_t)(r->at_wall_us / 1000000));
-    json_z(j, "message", r->message);
-    json_end_object(j);
-}
-
-static void run_status(struct master *m, struct control_call *call)
-{
-    const struct ipc_header *h = m->region.header;
-    struct buf out = {0};
-    struct json j;
-
-    command_begin(m, &j, &out, 0);
-    json_z(&j, "state", command_state(m));
-    json_int(&j, "uptime_s", (int64_t)((clock_ms() - m->started_ms) / 1000));
-    json_z(&j, "settings", m->source.path);
-    put_listeners(m, &j);
-    put_workers(m, &j);
-    put_primary(m, &j);
-    put_modules(m, &j);
-    json_int(&j, "connections", board_active(&m->region));
-    json_int(&j, "requests", (int64_t)board_sum(&m->region, IPC_REQUESTS));
-    json_int(&j, "spawns", (int64_t)atomic_load(&h->spawns));
-    json_int(&j, "crashes", (int64_t)atomic_load(&h->crashes));
-    put_reload(m, &j);
-    command_end(call, &j, &out);
-}
-
-static void run_listeners(struct master *m, struct control_call *call)
-{
-    struct buf out = {0};
-    struct json j;
-
-    command_begin(m, &j, &out, 0);
-    put_listeners(m, &j);
-    command_end(call, &j, &out);
-}
-
 /* Who asked waits for the end of the process; limit_ms says how long that may take. */
 static void answer_stop(struct master *m, struct control_call *call, bool limited)
 {
@@ -217,34 +76,104 @@ static void run_quit(struct master *m, struct control_call *call)
         master_stop(m, STOP_WAIT);
 }
 
+static bool is(cs_str object, const char *key, const char *text)
+{
+    cs_str value;
+
+    return json_find(object, key, &value) && str_is(value, text);
+}
+
+static void run_reload(struct master *m, struct control_call *call, cs_str object)
+{
+    call->drained = is(object, "wait", "drained");
+    rollout_request(m, call);
+}
+
 static const struct command commands[] = {
-    {"status", run_status, NULL},      {"listeners", run_listeners, NULL},
-    {"reload", rollout_request, NULL}, {"reopen", reopen_request, NULL},
-    {"stop", run_stop, NULL},          {"quit", run_quit, NULL},
-    {"topics", NULL, msg_topics},      {"send", NULL, msg_send},
-    {"tail", NULL, msg_tail}};
+    {"status", status_request, NULL, false}, {"listeners", status_listeners, NULL, false},
+    {"reload", NULL, run_reload, true},      {"reopen", reopen_request, NULL, true},
+    {"stop", run_stop, NULL, true},          {"quit", run_quit, NULL, true},
+    {"topics", NULL, msg_topics, false},     {"send", NULL, msg_send, false},
+    {"tail", NULL, msg_tail, false},
+};
+
+/* False: it has been answered. */
+static bool take_wait(struct master *m, struct control_call *call, const struct command *c,
+                      cs_str object)
+{
+    struct buf out = {0}, text = {0};
+    struct json j;
+    cs_str value;
+    bool good = true;
+
+    if (!c->lasts || !json_find(object, "wait", &value))
+        return true;
+    if (is(object, "wait", "no") && m->stop) {
+        return true; /* so that it is told of */
+    } else if (is(object, "wait", "no")) {
+        command_begin(m, &j, &out, 0);
+        buf_printf(&text, "%s is asked for; nothing waits for what comes of it", c->word);
+        json_z(&j, "message", text.p);
+        json_end_object(&j);
+        good = control_release(call, buf_str(&out));
+        if (!good)
+            command_answer(m, call, 1, "too many are asked for already; try again later", CS_S(""));
+    } else if (c->run_with != run_reload || !str_is(value, "drained")) {
+        good = false;
+        command_answer(m, call, 2, "\"wait\" is no, or is not there; of reload also drained",
+                       CS_S(""));
+    }
+    buf_free(&text);
+    buf_free(&out);
+    return good;
+}
+
+static void run(struct master *m, struct control_call *call, const struct command *c, cs_str object)
+{
+    if (!take_wait(m, call, c, object))
+        return;
+    if (c->run)
+        c->run(m, call);
+    else
+        c->run_with(m, call, object);
+}
+
+static const struct command *find(cs_str word)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (str_is(word, commands[i].word))
+            return &commands[i];
+    return NULL;
+}
+
+static void refuse(struct master *m, struct control_call *call)
+{
+    struct buf text = {0};
+
+    buf_add_z(&text, "unknown command; there are ");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        buf_printf(&text, "%s%s",
+                   i == 0                        ? ""
+                   : i + 1 < ARRAY_LEN(commands) ? ", "
+                                                 : " and ",
+                   commands[i].word);
+    command_answer(m, call, 2, text.p, CS_S(""));
+    buf_free(&text);
+}
 
 void command_run(void *arg, struct control_call *call, cs_str line)
 {
     struct master *m = arg;
     cs_str rest = line, word = {0};
+    const struct command *c;
 
     str_split(&rest, ' ', &word);
     rest = str_trim(rest);
-    if (rest.n > 0 && rest.p[0] != '{') {
+    c = find(word);
+    if (rest.n > 0 && rest.p[0] != '{')
         command_answer(m, call, 2, "behind the command only a JSON object may follow", CS_S(""));
-        return;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        if (str_is(word, commands[i].word)) {
-            if (commands[i].run)
-                commands[i].run(m, call);
-            else
-                commands[i].run_with(m, call, rest);
-            return;
-        }
-    command_answer(m, call, 2,
-                   "unknown command; there are status, listeners, reload, reopen, stop, quit, "
-                   "topics, send and tail",
-                   CS_S(""));
+    else if (c)
+        run(m, call, c, rest);
+    else
+        refuse(m, call);
 }

@@ -39,7 +39,7 @@ struct control {
     struct loop_io io;
     struct timer rest;   /* no descriptor was left for a client that waits */
     struct list clients; /* the one that has been quiet longest first */
-    unsigned nclients;
+    unsigned nclients, nreleased;
     char *path;
     control_handler *handler;
     void *arg;
@@ -216,22 +216,42 @@ void control_keep(struct control_call *call)
 }
 
 /* The client's next request is looked at in another turn: answers given at once do not nest. */
-void control_answer(struct control_call *call, cs_str json)
+static void tell_client(struct control_call *call, cs_str json)
 {
     struct control_client *cl = call->client;
-    bool kept = call->kept;
 
-    free(call);
+    call->client = NULL;
     if (!cl)
         return;
     cl->call = NULL;
     if (cl->dead)
         return;
-    if (kept)
+    if (call->kept)
         cl->control->nclients++;
+    call->kept = false;
     touch(cl);
     loop_later(cl->control->loop, &cl->work_task);
     put_line(cl, json);
+}
+
+bool control_release(struct control_call *call, cs_str json)
+{
+    struct control *c = call->client ? call->client->control : NULL;
+
+    if (!c || c->nreleased >= CONTROL_RELEASED)
+        return false;
+    call->released = c;
+    c->nreleased++;
+    tell_client(call, json);
+    return true;
+}
+
+void control_answer(struct control_call *call, cs_str json)
+{
+    tell_client(call, json);
+    if (call->released)
+        call->released->nreleased--;
+    free(call);
 }
 
 /* Hands the first line of the input over, and takes it off. A client that goes away meanwhile is still there until the

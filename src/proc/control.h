@@ -12,10 +12,11 @@
 #include "base/buf.h"
 #include "event/loop.h"
 
-#define CONTROL_CLIENTS 16
-#define CONTROL_LINE    98304 /* the longest message of the mailbox, in base64, has room */
-#define CONTROL_IDLE_MS 10000
-#define CONTROL_OUT     (4u << 20) /* what may wait for a client that does not read */
+#define CONTROL_CLIENTS  16
+#define CONTROL_RELEASED 16
+#define CONTROL_LINE     98304 /* the longest message of the mailbox, in base64, has room */
+#define CONTROL_IDLE_MS  10000
+#define CONTROL_OUT      (4u << 20) /* what may wait for a client that does not read */
 
 struct control;
 struct control_client;
@@ -24,7 +25,9 @@ struct control_client;
 struct control_call {
     struct list node; /* for whoever keeps it waiting */
     struct control_client *client;
+    struct control *released; /* it counts among those */
     bool kept;
+    bool drained; /* reload: the answer waits until old workers have gone */
     void *keeper; /* for whoever keeps it */
     /* NULL, or set by whoever keeps it: from the loop, never inside one of the calls below. */
     void (*on_gone)(
@@ -53,6 +56,9 @@ size_t control_backlog(const struct control_call *call);
 /* This call may last: it does not count among CONTROL_CLIENTS any longer, so that it keeps nobody
  * out. Who keeps calls bounds their number. */
 void control_keep(struct control_call *call);
+/* Answers now, though the work has only begun: the call goes on without a client, and still has to end in control_answer.
+ * False, and nothing is done: there are CONTROL_RELEASED such calls already. */
+bool control_release(struct control_call *call, cs_str json);
 /* Sends the answer, one JSON object without a line break, and frees the call. */
 void control_answer(struct control_call *call, cs_str json);
 

@@ -307,6 +307,7 @@ static void announce(const struct generation *g, const struct generation_child *
     atomic_store(&slot->position, child->position);
     atomic_store(&slot->started_ms, clock_ms());
     atomic_store(&slot->drain_until, 0);
+    atomic_store(&slot->drain_since, 0);
     atomic_store(&slot->reopened, g->crew->serial);
     atomic_fetch_add(&slot->incarnation, 1);
     atomic_store(&slot->state, IPC_STARTING);
@@ -408,9 +409,13 @@ void generation_deal(struct generation *g)
 
 static void tell(struct generation *g, struct worker *w, int sig, uint64_t until_ms)
 {
+    struct ipc_slot *slot = region_slot(g->crew->region, w->slot);
+
     if (w->pid <= 0)
         return;
-    atomic_store(&region_slot(g->crew->region, w->slot)->drain_until, until_ms);
+    atomic_store(&slot->drain_until, until_ms);
+    if (!w->told)
+        atomic_store(&slot->drain_since, clock_ms());
     w->told = true;
     w->until = until_ms;
     kill(w->pid, sig);

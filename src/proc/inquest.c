@@ -72,6 +72,7 @@ static void put_into_quarantine(struct master *m, struct ipc_module *module)
     const struct conf_server *conf = &m->live->settings->conf->server;
 
     atomic_store(&module->quarantined, m->live->number);
+    master_judge(m);
     doorbell_all(&m->region, IPC_SLOT_MASTER); /* streams of the module end */
     log_error(
         "the module \"%s\" %s is in quarantine after %u crashes within %u s: its requests are "
@@ -110,4 +111,5 @@ void inquest_switch(struct master *m, uint32_t before)
         if (until > 0 && until == before)
             log_info("the module \"%s\" is no longer in quarantine", module->name);
     }
+    master_judge(m);
 }

@@ -113,6 +113,7 @@ static void on_respawn(struct timer *t)
 static void on_calm(struct timer *t)
 {
     struct master *m = CONTAINER_OF(t, struct master, calm);
+    bool was;
 
     if (m->stop)
         return;
@@ -120,11 +121,12 @@ static void on_calm(struct timer *t)
         timer_set(&m->loop.timers, t, CALM_MS);
         return;
     }
-    if (m->workers_fail)
-        log_info("all workers are ready again: the server is no longer degraded%s",
-                 m->primary_fails ? " because of them" : "");
+    was = m->workers_fail;
     m->workers_fail = false;
     master_judge(m);
+    if (was)
+        log_info("all workers are ready again: the server is no longer degraded%s",
+                 atomic_load(&m->region.header->degraded) ? " because of them" : "");
     respawn_calm(&m->respawn);
 }
 
@@ -202,6 +204,8 @@ void keeper_hurry(struct master *m)
 
     timer_clear(&m->loop.timers, &m->respawn_timer);
     respawn_calm(&m->respawn);
+    m->workers_fail = false;
+    master_judge(m);
     for (w = generation_next(m->live, NULL); w; w = generation_next(m->live, w))
         if (w->waiting && !m->stop)
             spawn(m, w);

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "ipc/board.h"
 #include "ipc/turn.h"
 #include "os/child.h"
 #include "os/fd.h"
@@ -94,6 +95,7 @@ static void reap(struct master *m)
         bury(m, &end);
     rollout_look(m);
     reopen_look(m);
+    drained_look(m);
 }
 
 /* The kernel sends WINCH, TTIN and TTOU too, for a terminal's sake: those are not for us. */
@@ -207,7 +209,12 @@ void master_shed(void *master, const struct generation *of)
 
 void master_judge(struct master *m)
 {
-    atomic_store(&m->region.header->degraded, m->workers_fail || m->primary_fails);
+    bool degraded = m->workers_fail || m->primary_fails;
+    const struct ipc_module *module;
+
+    for (unsigned i = 1; (module = board_module(&m->region, i)); i++)
+        degraded = degraded || board_is_quarantined(&m->region, module);
+    atomic_store(&m->region.header->degraded, degraded);
 }
 
 void master_switch(struct master *m, struct generation *next)
@@ -266,6 +273,7 @@ void master_init(struct master *m)
     succession_init(m);
     rollout_init(m);
     reopen_init(m);
+    drained_init(m);
     m->started_ms = clock_ms();
 }
 

@@ -9,6 +9,7 @@
  *   succession.c  the primary, and who comes after it       patrol.c    connections that nobody accepts
  *   recycle.c     workers that have had their share         mailroom.c  the master's part in the mail
  *   command.c     what the control socket is asked          msg.c       messages for the command line
+ *   status.c      what is told of the server                drained.c   who waits until old workers have gone
  *   inquest.c     what a process died of                    vigil.c     processes that do not come out of a module */
 #ifndef PROC_MASTER_H
 #define PROC_MASTER_H
@@ -58,6 +59,7 @@ struct rollout {
     unsigned hurried;    /* connections of older generations that had to make room */
     /* The last one that ended. */
     bool any, ok;
+    int code; /* as it was answered */
     uint64_t at_wall_us;
     char message[512];
 };
@@ -86,6 +88,7 @@ struct primary {
     bool ready;           /* has been READY */
     int told;             /* the signal that told it to end; 0 = none */
     bool killed;          /* by us, because it did not do what it should */
+    unsigned crashes;     /* ends that nobody asked for, since the start */
     bool place;           /* in the mail, is kept for it */
     bool closed;          /* nobody can write to it any more: it goes without a successor */
     uint64_t close_until; /* so long that is tried; 0 = not yet */
@@ -120,6 +123,7 @@ struct master {
     struct list draining; /* generations, oldest first */
     uint32_t generations; /* number of the newest */
     struct rollout rollout;
+    struct list drains; /* who waits until old workers have gone */
     struct reopen reopen;
 
     struct respawn respawn;
@@ -166,7 +170,7 @@ void master_switch(struct master *m, struct generation *next);
 void master_write_pid(struct master *m);
 /* -D: the outcome of the start. */
 void master_release(struct master *m, int code);
-/* workers_fail or primary_fails has changed. */
+/* workers_fail or primary_fails has changed, or a module goes into quarantine or leaves it. */
 void master_judge(struct master *m);
 
 /* keeper.c */
@@ -263,7 +267,19 @@ control_handler command_run;
 /* Answers with ok, code, message, pid and generation, and a report if there is one. */
 void command_answer(struct master *m, struct control_call *call, int code, const char *message,
                     cs_str report);
-const char *command_state(const struct master *m);
+
+/* status.c */
+const char *status_state(const struct master *m);
+void status_request(struct master *m, struct control_call *call);
+void status_listeners(struct master *m, struct control_call *call);
+
+#define DRAINED_WAITS 64
+/* drained.c: the answer to a reload that went well, at once or, where the call says so, when the generations that drain now
+ * have gone. */
+void drained_init(struct master *m);
+void drained_answer(struct master *m, struct control_call *call, const char *message,
+                    cs_str report);
+void drained_look(struct master *m); /* a worker has ended */
 
 /* announce.c: logs (and on a terminal prints) that the server is ready and where. */
 void announce_ready(const struct master *m);

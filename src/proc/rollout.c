@@ -67,12 +67,22 @@ static void remember(struct master *m, int code, const char *message)
 
     r->any = true;
     r->ok = code == 0;
+    r->code = code;
     r->at_wall_us = clock_wall_us();
     snprintf(r->message, sizeof r->message, "%s", message);
     if (r->ok)
         atomic_fetch_add(&m->region.header->reloads, 1);
     else
         atomic_fetch_add(&m->region.header->reloads_failed, 1);
+}
+
+static void answer(struct master *m, struct control_call *call, int code, const char *message,
+                   cs_str report)
+{
+    if (code == 0)
+        drained_answer(m, call, message, report);
+    else
+        command_answer(m, call, code, message, report);
 }
 
 /* Everybody who asked gets the answer, and the next one in the queue begins. */
@@ -89,7 +99,7 @@ static void finish(struct master *m, int code, const char *message, cs_str repor
     r->settings = NULL;
     while ((node = list_first(&r->calls))) {
         list_remove(node);
-        command_answer(m, CONTAINER_OF(node, struct control_call, node), code, message, report);
+        answer(m, CONTAINER_OF(node, struct control_call, node), code, message, report);
     }
     probe_free(&r->probe);
     r->probe = (struct probe){.fd = -1};

@@ -135,16 +135,18 @@ static void start_later(struct master *m, const char *how)
 static void on_calm(struct timer *t)
 {
     struct master *m = CONTAINER_OF(t, struct master, primary.calm);
+    bool was;
 
     if (!m->primary.ready || m->primary.pid == 0) {
         timer_set(&m->loop.timers, t, CALM_MS);
         return;
     }
-    if (m->primary_fails)
-        log_info("the primary is ready again: the server is no longer degraded%s",
-                 m->workers_fail ? " because of it" : "");
+    was = m->primary_fails;
     m->primary_fails = false;
     master_judge(m);
+    if (was)
+        log_info("the primary is ready again: the server is no longer degraded%s",
+                 atomic_load(&m->region.header->degraded) ? " because of it" : "");
     respawn_calm(&m->primary.respawn);
 }
 
@@ -329,6 +331,7 @@ bool succession_ended(struct master *m, const struct child_end *end)
         return false;
     d = death_of(m, end->status);
     inquest_open(&q, &m->region, SLOT, end->pid, end->status);
+    p->crashes += q.wrong && !p->told;
     bury(m);
     if (d.ready)
         mailroom_left(m, SLOT, !p->ready, d.signal);

@@ -79,6 +79,8 @@ static void drain(struct worker_self *w, uint64_t until)
 {
     if (!w->draining) {
         w->draining = true;
+        if (atomic_load(&w->process.slot->drain_since) == 0)
+            atomic_store(&w->process.slot->drain_since, clock_ms());
         child_title_set("cserver: worker %d (draining)", heritage_number(w->process.heritage));
         serve_drain(w->serve);
         close_listeners(w->process.heritage->plan);

@@ -51,7 +51,9 @@ static void put_server(const struct metrics_source *s, struct publisher *p)
     publisher_counter(p, "cserver_reloads_failed_total",
                       "Reloads that were refused or rolled back.", load64(&h->reloads_failed));
     publisher_gauge(p, "cserver_workers", "Workers of the live generation.", s->workers);
-    publisher_gauge(p, "cserver_degraded", "1 while workers or the primary keep failing to start.",
+    publisher_gauge(p, "cserver_degraded",
+                    "1 while workers or the primary keep failing to start, or a module is in "
+                    "quarantine.",
                     atomic_load(&h->degraded));
     publisher_counter(p, "cserver_worker_spawns_total", "Worker processes started.",
                       load64(&h->spawns));

@@ -235,7 +235,7 @@ def test_wrong_usage(serve, args, word):
 def test_help(serve, args):
     done = serve(SLOW, start=False).run(*args)
     assert done.returncode == 0
-    for word in ("msg send TOPIC DATA", "msg tail TOPIC", "msg topics", "--to WHOM", "--wait applied", "--timeout TIME",
+    for word in ("msg send TOPIC DATA", "msg tail TOPIC", "msg topics", "--to WHOM", "--wait WHAT", "--timeout TIME",
                  "--json", "--config FILE", "64 usage"):
         assert word in done.stdout
     assert "--daemon" not in done.stdout

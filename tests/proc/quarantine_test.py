@@ -157,6 +157,19 @@ def test_a_reload_counts_anew(booming):
     assert len(crash.lines(s, "in quarantine after")) == 2
 
 
+def test_status_says_why_the_server_is_degraded(booming, status):
+    s = booming()
+    boom_until_quarantined(s)
+    now = status(s)
+    assert now["state"] == "degraded"
+    assert now["degraded"] == ['the module "boom" 1.0 is in quarantine after 3 crashes: repair it, and reload']
+    text = s.ctl("status").stdout
+    assert "cserver is degraded" in text and "degraded: the module" in text and "3 of workers" in text
+    assert s.ctl("reload").returncode == 0
+    now = status(s)
+    assert now["state"] == "running" and now["degraded"] == []
+
+
 def test_a_reload_that_fails_lifts_nothing(booming):
     s = booming()
     boom_until_quarantined(s)

@@ -59,6 +59,13 @@ static const struct row rows[] = {
     {"two commands", {"-s", "stop", "-s", "reload"}, "!one -s at a time"},
     {"bad time", {"--timeout=soon"}, "!--timeout takes a time"},
     {"time too long", {"--timeout=25000h"}, "!--timeout takes a time"},
+    {"waits for nothing to be done", {"--wait=drained"}, "!-s reload (drained)"},
+    {"stop that waits for old workers", {"-s", "stop", "--wait=drained"}, "!-s reload (drained)"},
+    {"reload that waits for what", {"-s", "reload", "--wait=applied"}, "!--wait takes drained"},
+    {"status that does not wait", {"-s", "status", "--no-wait"}, "!--no-wait goes with"},
+    {"start that does not wait", {"--no-wait"}, "!--no-wait goes with"},
+    {"waits and does not", {"-s", "reload", "--wait=drained", "--no-wait"}, "!not both"},
+    {"does not wait for a value", {"-s", "stop", "--no-wait=1"}, "!--no-wait takes no value"},
     {"a command without -s", {"reload"}, "!did you mean -s reload?"},
     {"a word", {"x.ini"}, "!what is \"x.ini\"?"},
     {"a dash", {"-"}, "!what is \"-\"?"},
@@ -161,6 +168,14 @@ static const struct row module_rows[] = {
     {"address without dev", {"-l", "8081"}, "!-l goes with --dev"},
     {"dev with a file", {"--dev", "a.so", "-c", "x"}, "!-c does not go with it"},
     {"dev in the background", {"--dev", "a.so", "-D"}, "!-D does not go with it"},
+    {"dev that is told", {"--dev", "a.so", "-s", "reload"}, "3 - | - - a.so - ."},
+    {"dev that is asked", {"msg", "topics", "--dev=a.so", "-l1"}, "8 topics | - - a.so 1 ."},
+    {"dev that is told with a file",
+     {"--dev", "a.so", "-s", "stop", "-c", "x"},
+     "!-c does not go with it"},
+    {"dev that is asked with a file",
+     {"msg", "topics", "--dev", "a.so", "-p", "x"},
+     "!-p does not go with it"},
     {"dev as a test", {"--dev", "a.so", "-t"}, "!-t does not go with it"},
     {"dev behind module", {"module", "list", "--dev", "a.so"}, "!--dev does not go with module"},
 };
@@ -184,7 +199,7 @@ static void describe(const struct options *o, struct buf *out)
 static void describe_msg(const struct options *o, struct buf *out)
 {
     buf_printf(out, "%d %s %s %s %s %d %lld %s", (int)o->action, or_dash(o->verb),
-               or_dash(o->topic), or_dash(o->data), or_dash(o->to), o->applied,
+               or_dash(o->topic), or_dash(o->data), or_dash(o->to), o->wait != NULL,
                (long long)o->timeout_ms,
                o->quiet  ? "q"
                : o->json ? "j"
@@ -266,13 +281,13 @@ static void try_help(enum options_of of, const char *const there[], const char *
 
 static void test_help(void **state)
 {
-    static const char *const server[] = {"--test",     "--signal", "--daemon", "--error-log",
-                                         "--dev FILE", "--listen", NULL};
-    static const char *const msg[] = {"--to", "--wait", NULL};
+    static const char *const server[] = {"--test",      "--signal",  "--daemon",
+                                         "--error-log", "--no-wait", NULL};
+    static const char *const msg[] = {"--to", NULL};
     static const char *const module[] = {"--md",   "--output", "--verbose", "module new NAME",
                                          "--json", NULL};
-    static const char *const both[] = {"--config", "--timeout", "--json",
-                                       "--quiet",  "--help",    NULL};
+    static const char *const both[] = {"--config", "--timeout", "--json",   "--wait", "--dev FILE",
+                                       "--quiet",  "--help",    "--listen", NULL};
     static const char *const none[] = {NULL};
 
     (void)state;
