@@ -2,8 +2,10 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "ipc/board.h"
+#include "module/crumb.h"
 #include "os/procstat.h"
 #include "proc/command.h"
+#include "proc/inquest.h"
 #include "proc/master.h"
 #include "proc/msgtext.h"
 
@@ -21,6 +23,9 @@ struct wait {
     struct msg_request request;
     struct mail_receipt receipt;
     struct timer limit;
+    struct buf died;      /* elements of a JSON array: who has died without having handled it */
+    struct buf died_text; /* the same in words */
+    bool at_it;           /* one of them did while it handled it */
 };
 
 /* The call is left to be answered. */
@@ -31,6 +36,8 @@ static void free_wait(struct wait *w)
     mailbox_forget(&m->mail, &w->receipt);
     timer_clear(&m->loop.timers, &w->limit);
     list_remove(&w->node);
+    buf_free(&w->died);
+    buf_free(&w->died_text);
     m->msg.nwaits--;
     free(w);
 }
@@ -41,24 +48,54 @@ static void on_gone(struct control_call *call)
     control_answer(call, CS_S(""));
 }
 
-static void on_applied(struct mail_receipt *receipt)
+static void put_died(const struct wait *w, struct json *j, struct buf *text)
 {
-    struct wait *w = CONTAINER_OF(receipt, struct wait, receipt);
+    if (w->died.n == 0)
+        return;
+    json_array(j, "died");
+    buf_add_str(j->out, buf_str(&w->died));
+    json_end_array(j);
+    buf_printf(text, ", but %.*s", (int)w->died_text.n, w->died_text.p);
+}
+
+/* A message that kills is not applied, whoever else has survived it. */
+static void answer_applied(struct wait *w)
+{
     struct buf out = {0}, text = {0};
-    bool good = receipt->state == MAIL_RECEIPT_SENT;
     struct json j;
 
-    command_begin(w->master, &j, &out, good ? 0 : CODE_FAILED);
-    if (good)
-        buf_printf(&text, "number %llu of %s is applied", (unsigned long long)receipt->rec.number,
-                   w->request.name);
-    else
-        msg_explain_nobody(w->master, &w->request, &text);
-    json_z(&j, "state", good ? "applied" : "dropped");
-    msg_put_number(&j, receipt);
+    command_begin(w->master, &j, &out, w->at_it ? CODE_FAILED : 0);
+    json_z(&j, "state", w->at_it ? "died" : "applied");
+    msg_put_number(&j, &w->receipt);
+    buf_printf(&text, "number %llu of %s is applied%s", (unsigned long long)w->receipt.rec.number,
+               w->request.name, w->at_it ? " by the others" : "");
+    put_died(w, &j, &text);
+    json_str(&j, "message", buf_str(&text));
+    buf_free(&text);
+    command_end(w->call, &j, &out);
+}
+
+static void answer_dropped(struct wait *w)
+{
+    struct buf out = {0}, text = {0};
+    struct json j;
+
+    command_begin(w->master, &j, &out, CODE_FAILED);
+    msg_explain_nobody(w->master, &w->request, &text);
+    json_z(&j, "state", "dropped");
     json_z(&j, "message", text.p);
     buf_free(&text);
     command_end(w->call, &j, &out);
+}
+
+static void on_applied(struct mail_receipt *receipt)
+{
+    struct wait *w = CONTAINER_OF(receipt, struct wait, receipt);
+
+    if (receipt->state == MAIL_RECEIPT_SENT)
+        answer_applied(w);
+    else
+        answer_dropped(w);
     free_wait(w);
 }
 
@@ -144,6 +181,7 @@ static void on_limit(struct timer *t)
                    (unsigned long long)w->receipt.rec.number, w->request.name,
                    (unsigned long long)w->request.timeout_ms);
         put_laggards(w, &j, &text);
+        put_died(w, &j, &text);
     } else {
         buf_printf(&text,
                    "%s has waited in the master's queue for %llu ms, since some process does not "
@@ -155,6 +193,63 @@ static void on_limit(struct timer *t)
     command_end(w->call, &j, &out);
     free_wait(w);
 }
+
+/* ---- Who dies ---- */
+
+static bool owes(const struct wait *w, int slot)
+{
+    int slots[LAGGARDS];
+    unsigned n = mailbox_unapplied(&w->master->mail, &w->receipt, slots, LAGGARDS);
+
+    for (unsigned i = 0; i < n && i < LAGGARDS; i++)
+        if (slots[i] == slot)
+            return w->receipt.state == MAIL_RECEIPT_SENT;
+    return false;
+}
+
+static bool was_at(const struct inquest *q, const struct ipc_mail_record *rec)
+{
+    uint64_t seq;
+
+    return q->at.hook == CRUMB_ON_MESSAGE && str_to_u64(str_of(q->at.seq), UINT64_MAX, &seq) &&
+           seq == rec->seq;
+}
+
+static void note_death(struct wait *w, int slot, int pid, const struct inquest *q, bool at_it)
+{
+    struct json j = {.out = &w->died, .need_comma = w->died.n > 0};
+    char name[MSGTEXT_NAME];
+
+    msgtext_name(slot, name);
+    json_object(&j, NULL);
+    json_z(&j, "process", name);
+    json_int(&j, "pid", pid);
+    json_bool(&j, "at_it", at_it);
+    json_z(&j, "how", q->short_how);
+    json_end_object(&j);
+    buf_add_z(&w->died_text, w->died_text.n > 0 ? ", " : "");
+    if (slot >= IPC_SLOT_WORKERS)
+        buf_printf(&w->died_text, "worker %d", region_worker(slot));
+    else
+        buf_add_z(&w->died_text, "the primary");
+    buf_printf(&w->died_text, " (pid %d) %s %s", pid, q->short_how, at_it ? "at it" : "before it");
+    w->at_it = w->at_it || at_it;
+}
+
+/* What a primary has not begun its successor does. */
+void applied_died(struct master *m, int slot, int pid, const struct inquest *q)
+{
+    LIST_EACH(node, &m->msg.waits)
+    {
+        struct wait *w = CONTAINER_OF(node, struct wait, node);
+        bool at_it = was_at(q, &w->receipt.rec);
+
+        if (q->wrong && (at_it || slot >= IPC_SLOT_WORKERS) && owes(w, slot))
+            note_death(w, slot, pid, q, at_it);
+    }
+}
+
+/* ---- Beginning ---- */
 
 static void begin(struct wait *w)
 {

@@ -243,6 +243,7 @@ void keeper_ended(struct master *m, struct worker *w, int status)
     struct respawn_death d;
 
     inquest_open(&q, &m->region, w->slot, w->pid, status);
+    applied_died(m, w->slot, (int)w->pid, &q);
     d = generation_bury(w, status);
     if (d.ready)
         mailroom_left(m, w->slot, !w->ready, d.signal);

@@ -20,6 +20,7 @@
 #define MSG_OUTBOX (3u << 20)
 
 struct master;
+struct inquest;
 
 struct msg {
     struct list waits, tails;
@@ -64,6 +65,8 @@ void msg_put_number(struct json *j, const struct mail_receipt *receipt);
 /* The answer comes later where the result is MAIL_SENT or MAIL_QUEUED. */
 enum mail_result applied_publish(struct master *m, struct control_call *call,
                                  const struct msg_request *r);
+/* A process has died, and is not buried yet: who waits for it is told. */
+void applied_died(struct master *m, int slot, int pid, const struct inquest *q);
 void applied_init(struct master *m);
 void applied_end(struct master *m);
 void tail_init(struct master *m);

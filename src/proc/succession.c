@@ -331,6 +331,7 @@ bool succession_ended(struct master *m, const struct child_end *end)
         return false;
     d = death_of(m, end->status);
     inquest_open(&q, &m->region, SLOT, end->pid, end->status);
+    applied_died(m, SLOT, (int)end->pid, &q);
     p->crashes += q.wrong && !p->told;
     bury(m);
     if (d.ready)

@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -54,10 +55,13 @@ static void read_request(struct whereabouts *w, const struct ipc_crumb *c)
     copy(w->path, sizeof w->path, c->path);
 }
 
-static void say_sender(struct note *t, int slot)
+/* What the master has to say itself goes to topics of the server. */
+static void say_sender(struct note *t, int slot, const char *topic)
 {
     if (slot < IPC_SLOT_WORKERS) {
-        note_add(t, slot == IPC_SLOT_MASTER ? "the master" : "the primary");
+        note_add(t, slot != IPC_SLOT_MASTER              ? "the primary"
+                    : strncmp(topic, "cserver.", 8) == 0 ? "the master"
+                                                         : "the command line");
         return;
     }
     note_add(t, "worker ");
@@ -71,7 +75,7 @@ static void read_message(struct whereabouts *w, const struct region *r, const st
 
     copy(w->topic, sizeof w->topic, r->topics[topic < IPC_TOPICS ? topic : 0].name);
     copy_number(w->seq, sizeof w->seq, get(&c->seq), note_add_number);
-    say_sender(&from, atomic_load_explicit(&c->from, memory_order_relaxed));
+    say_sender(&from, atomic_load_explicit(&c->from, memory_order_relaxed), w->topic);
 }
 
 void whereabouts_read(struct whereabouts *w, const struct region *r, const struct ipc_crumb *c)
