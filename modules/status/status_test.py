@@ -130,6 +130,26 @@ def test_every_number_of_the_totals_is_on_the_page_once(server):
         assert head.count("<th>") <= 7, f"{title} is too wide for a narrow screen"
 
 
+def test_workers_that_drain(serve):
+    slow = "\n    [module:slow]\n    [route:slow]\n    match = = /slow\n    handler = slow\n"
+    s = serve(CONF + slow, server={"workers": 1})
+    assert "Draining" not in s.get("/status").text
+    old = s.workers()[0]
+    with s.connect() as c:
+        c.send(b"GET /slow?ms=60000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for(lambda: status(s)["totals"]["connections"] == 2)
+        assert s.ctl("reload").returncode == 0
+        workers = {w["pid"]: w for w in status(s)["workers"]}
+        assert workers[old]["state"] == "draining" and workers[old]["generation"] == 1
+        assert workers[old]["drain_seconds"] >= 0 and 0 < workers[old]["drain_left_seconds"] <= 30
+        assert all("drain_seconds" not in w for pid, w in workers.items() if pid != old)
+        assert re.search(rf"<h2>Draining</h2>.*<td>{old}</td><td>1</td><td>00:00:\d\d</td><td>00:00:\d\d</td><td>1</td>",
+                         s.get("/status").text, re.S)
+        s.signal(signal.SIGKILL, old)
+        wait_for(lambda: all(w["pid"] != old for w in status(s)["workers"]))
+        assert "Draining" not in s.get("/status").text
+
+
 def test_page_without_refresh(server):
     assert "http-equiv" not in server.get("/still").text
 

@@ -189,6 +189,38 @@ static int64_t streams(const struct region *r, int slot)
     return atomic_load_explicit(&r->slots[slot].streams, memory_order_relaxed);
 }
 
+static bool drains(const struct region *r, int slot)
+{
+    return had_worker(r, slot) && is_up(r, slot) && atomic_load(&r->slots[slot].drain_since) > 0;
+}
+
+static int64_t drain_seconds(const struct region *r, int slot)
+{
+    uint64_t now = clock_ms(), since = atomic_load(&r->slots[slot].drain_since);
+    return now > since ? (int64_t)((now - since) / 1000) : 0;
+}
+
+static bool drains_with_limit(const struct region *r, int slot)
+{
+    return drains(r, slot) && atomic_load(&r->slots[slot].drain_until) > 0;
+}
+
+static int64_t drain_left(const struct region *r, int slot)
+{
+    uint64_t now = clock_ms(), until = atomic_load(&r->slots[slot].drain_until);
+    return until > now ? (int64_t)((until - now + 999) / 1000) : 0;
+}
+
+/* Of those alone that drain. */
+static void put_drains(const struct region *r, struct publisher *p)
+{
+    const struct owners all = {r, drains}, limited = {r, drains_with_limit};
+    owners_gauge(&all, p, "cserver_worker_drain_seconds", "How long a worker has drained.",
+                 drain_seconds);
+    owners_gauge(&limited, p, "cserver_worker_drain_left_seconds",
+                 "Seconds until a worker that drains is ended.", drain_left);
+}
+
 /* Of those that live: what it says would be another series with each incarnation. */
 static void put_info(const struct owners *all, struct publisher *p, const char *name,
                      const char *help)
@@ -284,6 +316,7 @@ static void put_workers(const struct region *r, struct publisher *p)
                  max);
     owners_gauge(&workers, p, "cserver_streams",
                  "Open streams: answers that go on without a request.", streams);
+    put_drains(r, p);
     put_all_counters(&workers, p);
     put_histograms(&workers, p);
 }
