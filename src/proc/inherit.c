@@ -34,7 +34,7 @@ static void inherit_one(struct listen_set *out, int fd, cs_str name)
 
     snprintf(s.name, sizeof s.name, "%.*s", (int)name.n, name.n ? name.p : "");
     if (!fd_listens(fd) || !is_stream(fd) || sock_addr_of(fd, &s.bound) < 0) {
-        log_warn("descriptor %d%s%s was passed to this server, and is no stream socket that "
+        log_warn("descriptor %d%s%s was passed to this server and is no stream socket that "
                  "listens: it is not used (in a .socket unit: ListenStream, and no Accept=yes)",
                  fd, s.name[0] ? ", called " : "", s.name);
         fd_close(&fd);

@@ -281,6 +281,7 @@ static void free_all(struct master *m)
 {
     struct list *node;
 
+    herald_look(m); /* who stops with nothing left to end has not looked yet */
     pidfile_remove(m->pid_file);
     log_info("stopped");
     msg_end(m);
@@ -315,6 +316,7 @@ int master_run(const struct master_opts *opts)
     while (!is_over(m)) {
         deal(m);
         succession_look(m);
+        herald_look(m);
         loop_wait(&m->loop, mailroom_park(m));
         mailroom_wake(m);
         loop_dispatch(&m->loop);

@@ -10,6 +10,7 @@
  *   recycle.c     workers that have had their share         mailroom.c  the master's part in the mail
  *   command.c     what the control socket is asked          msg.c       messages for the command line
  *   status.c      what is told of the server                drained.c   who waits until old workers have gone
+ *   herald.c      what systemd is told
  *   inquest.c     what a process died of                    vigil.c     processes that do not come out of a module */
 #ifndef PROC_MASTER_H
 #define PROC_MASTER_H
@@ -103,6 +104,15 @@ struct primary {
     uint64_t cursor; /* where the mail for it stood at its start */
 };
 
+/* What the service manager has been told. */
+struct herald {
+    bool open, ready, reloading, failed;
+    uint64_t rollouts;  /* that have ended, and it knows */
+    uint64_t extend_at; /* of a stop: when to ask for more time; 0 = it does not know of it yet */
+    char status[256];
+    struct timer tick, watchdog;
+};
+
 struct patrol;
 struct vigil;
 
@@ -126,6 +136,7 @@ struct master {
     struct list drains; /* who waits until old workers have gone */
     struct reopen reopen;
 
+    struct herald herald;
     struct respawn respawn;
     struct repeat repeat;
     struct timer respawn_timer, calm, watch;
@@ -280,6 +291,12 @@ void drained_init(struct master *m);
 void drained_answer(struct master *m, struct control_call *call, const char *message,
                     cs_str report);
 void drained_look(struct master *m); /* a worker has ended */
+
+/* herald.c: systemd is told. herald_open: from now on, after notify_open and with a loop; a master that takes over from
+ * another one does so when it is the main process. */
+void herald_open(struct master *m);
+/* Says what is new; before each wait. */
+void herald_look(struct master *m);
 
 /* announce.c: logs (and on a terminal prints) that the server is ready and where. */
 void announce_ready(const struct master *m);

@@ -6,6 +6,7 @@
 #include "os/child.h"
 #include "os/fd.h"
 #include "os/file.h"
+#include "os/notify.h"
 #include "os/priv.h"
 #include "os/sig.h"
 #include "proc/client.h"
@@ -172,6 +173,9 @@ static _Noreturn void refuse(const struct settings *s)
 
     report_print(&s->report, &text);
     show(buf_str(&text));
+    buf_clear(&text);
+    report_summary(&s->report, &text);
+    notify_status(text.n ? text.p : "the settings are refused");
     exit(CODE_SETTINGS);
 }
 
@@ -187,8 +191,10 @@ static void try_settings(struct settings *s, const struct listen_set *inherited,
         fatal(CODE_FAILED, "cannot start the process that tries the settings: %s", strerror(-rc));
     if (!p.good || !quiet)
         show(buf_str(&p.text));
-    if (!p.good)
+    if (!p.good) {
+        notify_status(p.summary.n ? p.summary.p : "the settings are refused");
         exit(CODE_SETTINGS);
+    }
     probe_free(&p);
 }
 
@@ -339,6 +345,7 @@ void master_start(struct master *m, const struct master_opts *opts)
     log_set_name("master");
     open_early_log(opts->error_log);
     give_up_rights();
+    notify_open();
     listen_inherit(&m->inherited);
     m->path = opts->source.text.p ? mem_strdup(opts->source.path) : absolute(opts->source.path);
     m->source = opts->source;
@@ -359,5 +366,6 @@ void master_start(struct master *m, const struct master_opts *opts)
     reopen_watch(m);
     mailroom_open(m);
     succession_hold(m);
+    herald_open(m);
     keeper_start(m, m->live);
 }
