@@ -343,8 +343,8 @@ static void on_client(struct loop_io *io, uint32_t events)
     }
 }
 
-/* The one that has been quiet longest, and is not waiting for us. */
-static void make_room(struct control *c)
+/* The one that has been quiet longest, and is not waiting for us. False: all are. */
+static bool make_room(struct control *c)
 {
     LIST_EACH(node, &c->clients)
     {
@@ -352,9 +352,10 @@ static void make_room(struct control *c)
 
         if (!cl->call) {
             drop(cl);
-            return;
+            return true;
         }
     }
+    return false;
 }
 
 static void welcome(struct control *c, int fd)
@@ -411,8 +412,8 @@ static void on_listen(struct loop_io *io, uint32_t events)
             rest(c, errno);
             return;
         }
-        if (c->nclients >= CONTROL_CLIENTS)
-            make_room(c);
+        while (c->nclients >= CONTROL_CLIENTS && make_room(c)) {
+        } /* more than one, where many have had their answers after a long wait */
         welcome(c, fd);
     }
 }
