@@ -41,8 +41,11 @@ static char *find_prefix(const struct options *o)
 
 static int run(const struct options *o, const struct settings_source *src)
 {
-    struct master_opts opts = {
-        .source = *src, .daemon = o->daemon, .quiet = o->quiet, .error_log = o->error_log};
+    struct master_opts opts = {.source = *src,
+                               .daemon = o->daemon,
+                               .quiet = o->quiet,
+                               .error_log = o->error_log,
+                               .argv = o->argv};
 
     return master_run(&opts);
 }
@@ -104,6 +107,7 @@ int cli_main(int argc, char **argv)
     }
     if (o.action == ACTION_HELP)
         return help(options_which(&o));
+    o.argv = argv;
     conf = find_conf(&o);
     prefix = find_prefix(&o);
     src = (struct settings_source){

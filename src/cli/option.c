@@ -23,7 +23,7 @@ static const struct option table[] = {
     {'q', OF_SERVER | OF_MSG, "quiet", NULL, "print errors only; the error log keeps its level",
      "print errors only"},
     {'s', OF_SERVER, "signal", "COMMAND",
-     "tell a running server: stop, quit, reload, reopen, status", NULL},
+     "tell a running server: stop, quit, reload, reopen, upgrade, status", NULL},
     {0, OF_MSG, "to", "WHOM", "all (workers and the primary), workers, primary, or worker:N", NULL},
     {0, OF_SERVER | OF_MSG, "wait", "WHAT",
      "drained: -s reload waits until the old workers have gone, too",

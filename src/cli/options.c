@@ -39,7 +39,8 @@ static bool is_one_of(const char *word, const char *const words[])
 
 static bool is_command(const char *word)
 {
-    static const char *const words[] = {"stop", "quit", "reload", "reopen", "status", NULL};
+    static const char *const words[] = {"stop",    "quit",   "reload", "reopen",
+                                        "upgrade", "status", NULL};
 
     return is_one_of(word, words);
 }
@@ -60,7 +61,7 @@ static void want(struct options *o, enum action action)
 static int take_command(struct options *o, const char *word, struct buf *error)
 {
     if (!word || !is_command(word)) {
-        buf_printf(error, "-s takes stop, quit, reload, reopen or status, not \"%s\"",
+        buf_printf(error, "-s takes stop, quit, reload, reopen, upgrade or status, not \"%s\"",
                    word ? word : "");
         return -1;
     }

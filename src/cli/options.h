@@ -20,6 +20,7 @@ enum action {
 };
 
 struct options {
+    char **argv; /* all of it */
     enum action action;
     const char *conf;      /* -c; NULL: not given */
     const char *prefix;    /* -p */

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define RELOAD_MS     60000
+#define UPGRADE_MS    330000 /* the longest upgrade_timeout, and what may follow it */
 #define STOP_EXTRA_MS 5000
 
 cs_str remote_field(cs_str object, const char *key)
@@ -178,13 +179,20 @@ static void write_request(const struct options *o, struct buf *out)
     buf_add_char(out, '\0');
 }
 
+static int64_t usual_limit(const char *command)
+{
+    if (strcmp(command, "upgrade") == 0)
+        return UPGRADE_MS;
+    return strcmp(command, "reload") == 0 ? RELOAD_MS : REMOTE_LIMIT_MS;
+}
+
 static int64_t patience(const struct options *o)
 {
     if (o->no_wait)
         return remote_limit(o, REMOTE_LIMIT_MS);
     if (o->wait) /* that the server limits */
         return remote_limit(o, -1);
-    return remote_limit(o, strcmp(o->command, "reload") == 0 ? RELOAD_MS : REMOTE_LIMIT_MS);
+    return remote_limit(o, usual_limit(o->command));
 }
 
 static int ask(struct remote *r)

@@ -151,21 +151,32 @@ static void print_crashes(const struct remote *r)
     putchar('\n');
 }
 
-static void print_reload(const struct remote *r)
+static void print_last(const struct remote *r, const char *what, const char *key)
 {
-    cs_str last = remote_answer(r, "last_reload");
+    cs_str last = remote_answer(r, key);
     time_t at = (time_t)number(last, "at"), now = time(NULL);
     char when[64] = "";
 
-    if (str_is(remote_answer(r, "reloading"), "true"))
-        puts("a reload is under way");
     if (last.n == 0)
         return;
     strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", localtime(&at));
-    printf("last reload: %s (", when);
+    printf("last %s: %s (", what, when);
     print_time(now > at ? (int64_t)(now - at) : 0);
     printf(" ago), %s: ", str_is(remote_field(last, "ok"), "true") ? "good" : "failed");
     remote_print_line(stdout, "", remote_field(last, "message"));
+}
+
+static void print_changes(const struct remote *r)
+{
+    cs_str upgrade = remote_answer(r, "upgrade");
+
+    if (str_is(remote_answer(r, "reloading"), "true"))
+        puts("a reload is under way");
+    if (upgrade.n > 0)
+        printf("an upgrade is %.*s: pid %.*s\n", CS_F(remote_field(upgrade, "state")),
+               CS_F(remote_field(upgrade, "pid")));
+    print_last(r, "reload", "last_reload");
+    print_last(r, "upgrade", "last_upgrade");
 }
 
 /* ---- The whole ---- */
@@ -204,5 +215,5 @@ void status_print(const struct remote *r)
            CS_F(remote_answer(r, "connections")), CS_F(remote_answer(r, "streams")),
            CS_F(remote_answer(r, "requests")));
     print_crashes(r);
-    print_reload(r);
+    print_changes(r);
 }

@@ -54,7 +54,7 @@ struct conf_server {
     cs_str access_log;        /* "off", "stdout" or absolute path */
     int64_t access_format;    /* enum conf_access_format */
     cs_str modules;           /* folder of the modules; "" = built-in place */
-    int64_t shutdown_timeout, drain_timeout; /* ms */
+    int64_t shutdown_timeout, drain_timeout, upgrade_timeout; /* ms */
     int64_t give_up;       /* exit after so many failed worker starts in a row; 0 = never */
     cs_list cpu;           /* "off", "auto", or numbers and ranges: conf/cpu.h */
     int64_t recycle_after; /* requests of one worker; 0 = never */

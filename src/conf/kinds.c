@@ -58,7 +58,10 @@ static const cs_directive server[] = {
     CS_MSEC(struct conf_server, shutdown_timeout, "25s", 0, DAY, CONF_RUNTIME,
             "How long requests may still run after a stop (TERM)."),
     CS_MSEC(struct conf_server, drain_timeout, "30s", 0, 30 * DAY, CONF_RUNTIME,
-            "How long the old workers may still run after a reload."),
+            "How long the old workers may still run after a reload, and after an upgrade."),
+    CS_MSEC(struct conf_server, upgrade_timeout, "60s", 1000, 300000, CONF_RUNTIME,
+            "How long a new program may take to be ready at an upgrade, before it is ended and "
+            "this one goes on."),
     CS_INT(struct conf_server, give_up, "0", 0, 1000000, CONF_RUNTIME,
            "End the server after so many worker starts in a row that failed; 0 is never."),
     CS_LIST(struct conf_server, cpu, "off", 1, 1024, 0,

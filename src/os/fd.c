@@ -1,6 +1,7 @@
 /* fd.c - small duties around descriptors. */
 #include "os/fd.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -40,6 +41,20 @@ int fd_set_nonblock(int fd, bool on)
 int fd_set_cloexec(int fd, bool on)
 {
     return change(fd, F_GETFD, F_SETFD, FD_CLOEXEC, on);
+}
+
+/* Without /proc nothing is changed: what this program opens has the flag anyhow. */
+void fd_cloexec_from(int first)
+{
+    DIR *dir = opendir("/proc/self/fd");
+    if (!dir)
+        return;
+    for (struct dirent *e = readdir(dir); e; e = readdir(dir)) {
+        uint64_t fd;
+        if (str_to_u64(str_of(e->d_name), INT32_MAX, &fd) && (int)fd >= first)
+            fd_set_cloexec((int)fd, true);
+    }
+    closedir(dir);
 }
 
 int fd_event_new(void)

@@ -8,6 +8,8 @@
 void fd_close(int *fd);
 int fd_set_nonblock(int fd, bool on);
 int fd_set_cloexec(int fd, bool on);
+/* Close-on-exec for every descriptor from `first` on: before another program is run. */
+void fd_cloexec_from(int first);
 /* A non-blocking, close-on-exec eventfd. */
 int fd_event_new(void);
 void fd_event_ring(int fd);

@@ -321,3 +321,40 @@ char *file_self(void)
         len -= tail;
     return mem_strndup(path, len);
 }
+
+static bool is_executable(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
+}
+
+static char *absolute(const char *path)
+{
+    char *here = getcwd(NULL, 0);
+    char *joined = here || path[0] == '/' ? file_join(here ? here : "/", path) : NULL;
+    free(here);
+    return joined;
+}
+
+/* An empty folder in PATH is the current one. */
+static char *look_in(cs_str folder, const char *name)
+{
+    char *dir = folder.n ? mem_strndup(folder.p, folder.n) : mem_strdup(".");
+    char *path = file_join(dir, name);
+    char *found = is_executable(path) ? absolute(path) : NULL;
+    free(dir);
+    free(path);
+    return found;
+}
+
+char *file_program(const char *argv0)
+{
+    cs_str rest = str_of(getenv("PATH")), folder;
+    char *found = NULL;
+    if (strchr(argv0, '/'))
+        found = absolute(argv0);
+    else
+        while (!found && *argv0 && str_split(&rest, ':', &folder))
+            found = look_in(folder, argv0);
+    return found ? found : file_self();
+}

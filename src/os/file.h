@@ -37,5 +37,8 @@ char *file_join(const char *dir, const char *path);
 char *file_dirname(const char *path);
 /* Path of the running program; to be freed. NULL if unknown. */
 char *file_self(void);
+/* Path that a program was started by, from its argv[0]: as it is written, links and all, so a newer program that has been put
+ * there is found. Relative to the current folder, or looked for in PATH; else file_self(). To be freed; NULL if unknown. */
+char *file_program(const char *argv0);
 
 #endif

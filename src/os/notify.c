@@ -21,6 +21,7 @@ static struct {
     struct sockaddr_un to;
     socklen_t len; /* 0: nobody wants it */
     uint64_t watchdog_us;
+    bool held;
 } manager;
 
 /* A path, or "@" and an abstract name. */
@@ -74,7 +75,12 @@ void notify_close(void)
 
 bool notify_wanted(void)
 {
-    return manager.len > 0;
+    return manager.len > 0 && !manager.held;
+}
+
+void notify_hold(bool on)
+{
+    manager.held = on;
 }
 
 uint64_t notify_watchdog_us(void)

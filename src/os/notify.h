@@ -20,6 +20,8 @@ uint64_t notify_watchdog_us(void);
 /* In a child that is about to run the next main process of the service: puts the variables back, the watchdog's for
  * whichever process that is. */
 void notify_export(void);
+/* Another process is the main one yet: nothing is sent, and notify_wanted is false, until this is taken back. */
+void notify_hold(bool on);
 /* Another process is the main one from now on: nothing is sent any more. */
 void notify_close(void);
 

@@ -14,8 +14,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#define MODE            0660
 #define ACCEPTS_AT_ONCE 8
 #define REST_MS         500
 #define FLUSH_AT        65536 /* bytes of lines: these do not wait for the end of the turn */
@@ -41,6 +43,8 @@ struct control {
     struct list clients; /* the one that has been quiet longest first */
     unsigned nclients, nreleased;
     char *path;
+    dev_t dev; /* of the socket file, to know it again */
+    ino_t ino;
     control_handler *handler;
     void *arg;
 };
@@ -418,16 +422,45 @@ static void on_listen(struct loop_io *io, uint32_t events)
     }
 }
 
-int control_new(struct control **out, struct loop *loop, const char *path, control_handler *handler,
-                void *arg)
+static void note_file(struct control *c)
 {
-    struct control *c;
-    int fd, rc = file_make_parent(path);
+    struct stat st = {0};
 
-    fd = rc < 0 ? rc : sock_unix_listen(path, 0660);
-    if (fd < 0)
-        return fd;
-    c = mem_alloc(sizeof *c);
+    lstat(c->path, &st);
+    c->dev = st.st_dev;
+    c->ino = st.st_ino;
+}
+
+static bool has_file(const struct control *c)
+{
+    struct stat st;
+
+    return lstat(c->path, &st) == 0 && st.st_dev == c->dev && st.st_ino == c->ino;
+}
+
+/* Under a short name in the same folder, since a socket's name cannot be much longer than it is. */
+static int listen_over(const char *path)
+{
+    char *dir = file_dirname(path), *beside = mem_printf("%s/.cs-%d", dir, (int)getpid());
+    int fd = sock_unix_listen(beside, MODE);
+
+    if (fd >= 0 && rename(beside, path) < 0) {
+        int error = errno;
+
+        fd_close(&fd);
+        unlink(beside);
+        fd = -error;
+    }
+    free(beside);
+    free(dir);
+    return fd;
+}
+
+static struct control *open_on(int fd, struct loop *loop, const char *path,
+                               control_handler *handler, void *arg)
+{
+    struct control *c = mem_alloc(sizeof *c);
+
     c->loop = loop;
     c->path = mem_strdup(path);
     c->handler = handler;
@@ -437,7 +470,49 @@ int control_new(struct control **out, struct loop *loop, const char *path, contr
     list_init(&c->clients);
     fd_set_nonblock(fd, true);
     check(loop_set(loop, &c->io, EPOLLIN) == 0);
-    *out = c;
+    note_file(c);
+    return c;
+}
+
+int control_new(struct control **out, struct loop *loop, const char *path, control_handler *handler,
+                void *arg)
+{
+    int fd, rc = file_make_parent(path);
+
+    fd = rc < 0 ? rc : sock_unix_listen(path, MODE);
+    if (fd < 0)
+        return fd;
+    *out = open_on(fd, loop, path, handler, arg);
+    return 0;
+}
+
+int control_take(struct control **out, struct loop *loop, const char *path,
+                 control_handler *handler, void *arg)
+{
+    int fd, rc = file_make_parent(path);
+
+    fd = rc < 0 ? rc : listen_over(path);
+    if (fd < 0)
+        return fd;
+    *out = open_on(fd, loop, path, handler, arg);
+    return 0;
+}
+
+int control_reclaim(struct control *c)
+{
+    int fd;
+
+    if (has_file(c))
+        return 0;
+    fd = listen_over(c->path);
+    if (fd < 0)
+        return fd;
+    loop_del(c->loop, &c->io);
+    fd_close(&c->io.fd);
+    c->io = (struct loop_io){.fd = fd, .on_ready = on_listen};
+    fd_set_nonblock(fd, true);
+    check(loop_set(c->loop, &c->io, EPOLLIN) == 0);
+    note_file(c);
     return 0;
 }
 
@@ -445,7 +520,8 @@ void control_free(struct control *c)
 {
     if (!c)
         return;
-    unlink(c->path);
+    if (has_file(c))
+        unlink(c->path);
     LIST_EACH(node, &c->clients)
     drop(CONTAINER_OF(node, struct control_client, node));
     loop_reap(c->loop);

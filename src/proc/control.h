@@ -42,7 +42,12 @@ typedef void control_handler(void *arg, struct control_call *call, cs_str line);
  * there. */
 int control_new(struct control **out, struct loop *loop, const char *path, control_handler *handler,
                 void *arg);
-/* Sends what it can, closes all, removes the socket file. */
+/* The same, and takes the path from the server that has it: at no moment does it lead nowhere. */
+int control_take(struct control **out, struct loop *loop, const char *path,
+                 control_handler *handler, void *arg);
+/* Somebody else may have taken the path, and has gone: it leads to us again. 0 or -errno. */
+int control_reclaim(struct control *c);
+/* Sends what it can, closes all, removes the socket file where it is still ours. */
 void control_free(struct control *c);
 /* In a child: closes the descriptors, touches nothing else. */
 void control_shed(struct control *c);

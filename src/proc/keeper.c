@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CALM_MS RESPAWN_YOUNG_MS
+#define CALM_MS          RESPAWN_YOUNG_MS
+#define CODE_ROLLED_BACK 70
 
 /* ---- Failures ---- */
 
@@ -67,6 +68,16 @@ static void start_later(struct master *m, struct worker *w, const char *how)
 
 /* ---- Starting ---- */
 
+/* A running server waits for us, and is better off without such workers. */
+static void fail_takeover(struct master *m, const struct worker *w, const char *how)
+{
+    char why[480];
+
+    snprintf(why, sizeof why, "worker %d %s%s", worker_number(w), how,
+             w->ready ? "" : " before it was ready; the error log may say why");
+    takeover_fail(m, CODE_ROLLED_BACK, why);
+}
+
 int keeper_fork(struct master *m, struct worker *w)
 {
     if (!timer_is_set(&m->watch))
@@ -84,6 +95,10 @@ static void spawn(struct master *m, struct worker *w)
     if (rc == 0)
         return;
     snprintf(how, sizeof how, "could not be forked (%s)", strerror(-rc));
+    if (m->takeover.pending) {
+        fail_takeover(m, w, how);
+        return;
+    }
     respawn_died(&m->respawn, &d);
     start_later(m, w, how);
 }
@@ -228,6 +243,10 @@ static void go_on_without(struct master *m, struct generation *g, struct worker 
 {
     if (g == m->live && recycle_ended(m, w, q->how))
         return;
+    if (g == m->live && m->takeover.pending && !m->stop) {
+        fail_takeover(m, w, q->how);
+        return;
+    }
     if (g == m->live)
         replace(m, w, d, q);
     else if (g == m->rollout.next)
@@ -265,13 +284,17 @@ void keeper_ready(void *master, struct worker *w)
     log_debug("worker %d (pid %d) is ready", worker_number(w), (int)w->pid);
     mailroom_joined(m, w->slot);
     recycle_ready(m, w);
-    if (w->generation == m->rollout.next) {
+    if (m->takeover.pending) {
+        if (generation_ready(m->live) == m->live->wanted)
+            takeover_ready(m);
+    } else if (w->generation == m->rollout.next) {
         rollout_ready(m);
     } else if (w->generation == m->live && !m->serving) {
         m->serving = true;
         master_release(m, 0);
     }
-    if (w->generation == m->live && !m->announced && generation_ready(m->live) == m->live->wanted) {
+    if (!m->takeover.pending && w->generation == m->live && !m->announced &&
+        generation_ready(m->live) == m->live->wanted) {
         m->announced = true;
         announce_ready(m);
     }

@@ -46,6 +46,7 @@ static void begin_stop(struct master *m)
 {
     keeper_stop(m);
     rollout_cancel(m, "the server is stopping");
+    upgrade_cancel(m, "the server is stopping");
     drop_waiting(m->live);
     listen_close(&m->live->listens, NULL, true);
     listen_close(&m->inherited, NULL, false);
@@ -73,6 +74,15 @@ void master_stop(struct master *m, enum master_stop how)
     }
 }
 
+void master_leave(struct master *m)
+{
+    uint64_t limit = (uint64_t)m->live->settings->conf->server.drain_timeout;
+
+    m->stop = STOP_DRAIN;
+    begin_stop(m);
+    drain_all(m, clock_ms() + limit);
+}
+
 /* ---- Signals ---- */
 
 static void bury(struct master *m, const struct child_end *end)
@@ -83,7 +93,8 @@ static void bury(struct master *m, const struct child_end *end)
         keeper_ended(m, w, end->status);
     } else if (!succession_ended(m, end)) {
         child_reap(end->pid);
-        rollout_reaped(m, end->pid, end->status);
+        if (!rollout_reaped(m, end->pid, end->status))
+            upgrade_reaped(m, end->pid, end->status);
     }
 }
 
@@ -94,6 +105,7 @@ static void reap(struct master *m)
     while (child_peek(&end))
         bury(m, &end);
     rollout_look(m);
+    upgrade_look(m);
     reopen_look(m);
     drained_look(m);
 }
@@ -141,7 +153,7 @@ static void on_signal(struct master *m, int sig, int pid)
     else if (sig == SIGQUIT)
         master_stop(m, STOP_WAIT);
     else
-        log_warn("this version cannot replace its own program while it runs: nothing is done");
+        upgrade_request(m, NULL);
 }
 
 static void on_signals(struct loop_io *io, uint32_t events)
@@ -163,6 +175,7 @@ static void on_bell(struct loop_io *io, uint32_t events)
     crew_look(&m->crew, keeper_ready, m);
     succession_bell(m);
     rollout_look(m);
+    upgrade_look(m);
     recycle_look(m);
     reopen_look(m);
 }
@@ -194,11 +207,14 @@ void master_shed(void *master, const struct generation *of)
     fd_close(&m->crew.lifeline[1]);
     fd_close(&m->primary.pass);
     control_shed(m->control);
+    upgrade_shed(m);
+    takeover_shed(m);
     if (!of)
         return;
     if (m->rollout.settings)
         settings_shed(m->rollout.settings);
     listen_shed(&m->inherited, NULL);
+    listen_shed(&m->takeover.listens, &of->listens);
     shed_generation(m->live, of);
     shed_generation(m->rollout.next, of);
     LIST_EACH(node, &m->draining)
@@ -257,7 +273,7 @@ static void deal(struct master *m)
 {
     if (m->stop)
         return;
-    if (!m->rollout.next)
+    if (!m->rollout.next && !m->takeover.pending)
         generation_listen(m->live);
     generation_deal(m->live);
 }
@@ -272,6 +288,7 @@ void master_init(struct master *m)
     keeper_init(m);
     succession_init(m);
     rollout_init(m);
+    upgrade_init(m);
     reopen_init(m);
     drained_init(m);
     m->started_ms = clock_ms();
@@ -283,9 +300,11 @@ static void free_all(struct master *m)
 
     herald_look(m); /* who stops with nothing left to end has not looked yet */
     pidfile_remove(m->pid_file);
-    log_info("stopped");
+    log_info(upgrade_has_left(m) ? "the old server has ended" : "stopped");
     msg_end(m);
     control_free(m->control);
+    upgrade_free(m);
+    takeover_free(m);
     patrol_free(m);
     vigil_free(m);
     mailroom_close(m);
@@ -304,7 +323,8 @@ static void free_all(struct master *m)
 /* The primary ends after the last worker, whose messages it hears. */
 static bool is_over(const struct master *m)
 {
-    return m->stop && crew_count(&m->crew) == 0 && m->primary.pid == 0;
+    return m->stop && crew_count(&m->crew) == 0 && m->primary.pid == 0 &&
+           !upgrade_is_under_way(m) && m->upgrade.state != UPGRADE_LEAVING;
 }
 
 int master_run(const struct master_opts *opts)

@@ -11,7 +11,8 @@
  *   command.c     what the control socket is asked          msg.c       messages for the command line
  *   status.c      what is told of the server                drained.c   who waits until old workers have gone
  *   herald.c      what systemd is told
- *   inquest.c     what a process died of                    vigil.c     processes that do not come out of a module */
+ *   inquest.c     what a process died of                    vigil.c     processes that do not come out of a module
+ *   upgrade.c     another program takes our place           takeover.c  we take the place of a running one */
 #ifndef PROC_MASTER_H
 #define PROC_MASTER_H
 
@@ -23,12 +24,15 @@
 #include "proc/msg.h"
 #include "proc/probe.h"
 #include "proc/repeat.h"
+#include "proc/takeover.h"
+#include "proc/upgrade.h"
 
 struct master_opts {
     struct settings_source source;
     bool daemon;           /* go to the background once the first worker is ready */
     bool quiet;            /* print errors only */
     const char *error_log; /* before the settings are read; NULL or "stderr" */
+    char **argv;           /* the whole command line, for an upgrade; NULL: there is none */
 };
 
 enum master_stop {
@@ -134,6 +138,8 @@ struct master {
     uint32_t generations; /* number of the newest */
     struct rollout rollout;
     struct list drains; /* who waits until old workers have gone */
+    struct upgrade upgrade;
+    struct takeover takeover;
     struct reopen reopen;
 
     struct herald herald;
@@ -173,6 +179,8 @@ void master_start(struct master *m, const struct master_opts *opts);
 void master_init(struct master *m);
 /* Stops: drains and ends, the more urgently the higher `how`. */
 void master_stop(struct master *m, enum master_stop how);
+/* Another master has taken our place: we drain as after a reload, and end. */
+void master_leave(struct master *m);
 /* Child: closes what is the master's, and the sockets that are not of `of` (may be NULL). */
 void master_shed(void *master, const struct generation *of);
 /* The number of settings that hold is known to workers, logs and status. */

@@ -387,13 +387,32 @@ bool rollout_reaped(struct master *m, pid_t pid, int status)
     return true;
 }
 
+/* A signal is not lost: whoever serves after it reloads. */
+static void wait_for_upgrade(struct master *m, struct control_call *call)
+{
+    if (call) {
+        command_answer(m, call, CODE_FAILED,
+                       "an upgrade is under way; ask for the reload when it is over", CS_S(""));
+        return;
+    }
+    log_info("reload: an upgrade is under way; this comes next");
+    m->rollout.again = true;
+}
+
 void rollout_request(struct master *m, struct control_call *call)
 {
     struct rollout *r = &m->rollout;
 
     if (m->stop) {
         if (call)
-            command_answer(m, call, CODE_FAILED, "the server is stopping", CS_S(""));
+            command_answer(m, call, CODE_FAILED,
+                           upgrade_has_left(m) ? "another program has taken over; ask again"
+                                               : "the server is stopping",
+                           CS_S(""));
+        return;
+    }
+    if (upgrade_is_under_way(m) || m->takeover.pending) {
+        wait_for_upgrade(m, call);
         return;
     }
     if (call)

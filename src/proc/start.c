@@ -133,9 +133,9 @@ static _Noreturn void refuse_second(int pid, const char *what, const char *path,
           pid, what, path, key);
 }
 
-/* Ends the process if another server has the control socket or the pid file. True: there was one
+/* Ends the process if another server (but the one that we take over from; 0: none) has the control socket or the pid file. True: there was one
  * that has been killed, and its workers may still be about to let go of their addresses. */
-static bool look_for_others(const struct settings *s, const char *prefix)
+static bool look_for_others(const struct settings *s, const char *prefix, pid_t but)
 {
     char *control = settings_server_path(s->text, prefix, "control");
     char *pid_file = settings_server_path(s->text, prefix, "pid_file");
@@ -144,11 +144,11 @@ static bool look_for_others(const struct settings *s, const char *prefix)
     enum pidfile_state state = PIDFILE_NONE;
     pid_t pid = 0;
 
-    if (rc == 0)
+    if (rc == 0 && c.pid != but)
         refuse_second(c.pid, "control socket", control, "control");
     if (pid_file)
         state = pidfile_look(pid_file, &pid);
-    if (state == PIDFILE_RUNNING)
+    if (state == PIDFILE_RUNNING && pid != but)
         refuse_second(pid, "pid file", pid_file, "pid_file");
     if (state == PIDFILE_STALE)
         log_info("the pid file %s is left over from a server that is gone", pid_file);
@@ -179,17 +179,17 @@ static _Noreturn void refuse(const struct settings *s)
     exit(CODE_SETTINGS);
 }
 
-static void try_settings(struct settings *s, const struct listen_set *inherited, bool left_over,
-                         bool quiet)
+static void try_settings(const struct master *m, struct settings *s, bool left_over)
 {
-    struct probe_ask ask = {
-        .owned = {.inherited = inherited, .patience_ms = left_over ? PATIENCE_MS : 0}};
+    struct probe_ask ask = {.owned = {.set = &m->takeover.listens,
+                                      .inherited = &m->inherited,
+                                      .patience_ms = left_over ? PATIENCE_MS : 0}};
     struct probe p;
     int rc = probe_run(&p, s, &ask);
 
     if (rc < 0)
         fatal(CODE_FAILED, "cannot start the process that tries the settings: %s", strerror(-rc));
-    if (!p.good || !quiet)
+    if (!p.good || !m->quiet)
         show(buf_str(&p.text));
     if (!p.good) {
         notify_status(p.summary.n ? p.summary.p : "the settings are refused");
@@ -206,11 +206,13 @@ static struct settings *read_settings(struct master *m, bool *left_over,
     char *prefix = s->text ? mem_strdup(s->text->prefix) : conf_prefix_of(as_given->path);
     int rc;
 
-    *left_over = look_for_others(s, prefix);
+    *left_over = look_for_others(s, prefix, m->takeover.from);
     free(prefix);
-    try_settings(s, &m->inherited, *left_over, m->quiet);
+    try_settings(m, s, *left_over);
     if (!settings_bind(s, NULL))
         refuse(s);
+    if (s->max_workers < takeover_width(m))
+        s->max_workers = takeover_width(m);
     rc = region_new(&m->region, s->max_workers);
     if (rc < 0)
         fatal(CODE_FAILED, "cannot make the shared memory: %s", strerror(-rc));
@@ -244,6 +246,7 @@ static void open_loop(struct master *m)
     timer_init(&m->pid_again, on_pid_again);
     watch(m, &m->signals, sig_open());
     watch(m, &m->bell, m->region.master_bell);
+    takeover_watch(m);
 }
 
 static _Noreturn void cannot_make(const char *what, const char *path, const char *key, int error)
@@ -254,10 +257,12 @@ static _Noreturn void cannot_make(const char *what, const char *path, const char
           what, path, strerror(-error), key);
 }
 
+/* Where another one serves, the control socket is made when we take over. */
 static void open_own_files(struct master *m, const struct settings *s)
 {
     const char *path = s->conf->server.control.p;
-    int rc = control_new(&m->control, &m->loop, path, command_run, m);
+    int rc = m->takeover.pending ? file_make_parent(path)
+                                 : control_new(&m->control, &m->loop, path, command_run, m);
 
     if (rc == -EADDRINUSE)
         fatal(CODE_FAILED, "%s is in use: a server is running already, or the file is no socket",
@@ -270,9 +275,22 @@ static void open_own_files(struct master *m, const struct settings *s)
         cannot_make("folder of the pid file", m->pid_file, "pid_file", rc);
 }
 
+/* The files of the sockets that were handed to us are the other's until we have taken over. */
+static void disown_files(struct master *m)
+{
+    const struct listen_set *theirs = &m->takeover.listens;
+    struct listen_set *ours = &m->live->listens;
+
+    for (size_t i = 0; i < ours->n; i++)
+        for (size_t k = 0; k < theirs->n; k++)
+            if (ours->v[i].fds[0] == theirs->v[k].fds[0])
+                ours->v[i].file = false;
+}
+
 static void open_generation(struct master *m, struct settings *s, bool left_over)
 {
-    struct listen_from from = {.inherited = &m->inherited,
+    struct listen_from from = {.old = &m->takeover.listens,
+                               .inherited = &m->inherited,
                                .positions = m->region.header->max_workers,
                                .patience_ms = left_over ? PATIENCE_MS : 0};
     struct listen_set listens;
@@ -286,7 +304,9 @@ static void open_generation(struct master *m, struct settings *s, bool left_over
     m->live = generation_new(&m->crew, 1, s, &listens, &logs);
     check(m->live);
     m->live->state = GENERATION_LIVE;
-    atomic_store(&m->region.header->generation, 1);
+    if (!m->takeover.pending)
+        atomic_store(&m->region.header->generation, 1);
+    disown_files(m);
 }
 
 /* ---- The whole ---- */
@@ -343,22 +363,28 @@ void master_start(struct master *m, const struct master_opts *opts)
 
     fill_standard();
     log_set_name("master");
-    open_early_log(opts->error_log);
+    takeover_init(m);
+    upgrade_note(m, opts->argv);
+    if (!m->takeover.pending) { /* else what is said now goes to who started us */
+        open_early_log(opts->error_log);
+        listen_inherit(&m->inherited);
+    }
     give_up_rights();
     notify_open();
-    listen_inherit(&m->inherited);
+    notify_hold(m->takeover.pending);
     m->path = opts->source.text.p ? mem_strdup(opts->source.path) : absolute(opts->source.path);
     m->source = opts->source;
     m->source.path = m->path;
     m->quiet = opts->quiet;
     m->daemon = opts->daemon;
-    m->release = opts->daemon ? go_to_background() : -1;
+    m->release = opts->daemon && !m->takeover.pending ? go_to_background() : -1;
     fd_limit_raise();
     s = read_settings(m, &left_over, &opts->source);
     open_loop(m);
     open_own_files(m, s);
     open_generation(m, s, left_over);
     child_title_set("cserver: master (%s)", m->path);
+    takeover_begin(m);
     leave_terminal(m);
     logs_use(&m->live->logs);
     log_info("starting %u worker%s with %s", m->live->wanted, m->live->wanted == 1 ? "" : "s",
@@ -366,6 +392,7 @@ void master_start(struct master *m, const struct master_opts *opts)
     reopen_watch(m);
     mailroom_open(m);
     succession_hold(m);
-    herald_open(m);
+    if (!m->takeover.pending)
+        herald_open(m);
     keeper_start(m, m->live);
 }

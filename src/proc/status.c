@@ -30,7 +30,7 @@ static bool drains(const struct master *m, const struct worker *w)
 static const char *why_drains(const struct master *m, const struct worker *w)
 {
     if (m->stop)
-        return "stop";
+        return upgrade_has_left(m) ? "upgrade" : "stop";
     if (w->generation != m->live)
         return w->generation->number < m->live->number ? "reload" : "rollback";
     if (w == m->recycling.going)
@@ -231,6 +231,7 @@ void status_request(struct master *m, struct control_call *call)
     json_int(&j, "crashes", (int64_t)atomic_load(&h->crashes));
     json_int(&j, "primary_crashes", m->primary.crashes);
     put_reload(m, &j);
+    upgrade_put(m, &j);
     command_end(call, &j, &out);
 }
 

@@ -30,6 +30,8 @@
 /* At a stop it stays for what the last workers may still say. */
 static bool is_wanted(const struct master *m)
 {
+    if (upgrade_has_left(m))
+        return false;
     return m->live->wants_primary && (m->stop == STOP_NOT || crew_count(&m->crew) > 0);
 }
 
@@ -39,6 +41,8 @@ static bool is_kept(const struct master *m)
 {
     if (is_wanted(m))
         return true;
+    if (upgrade_has_left(m)) /* the new server's primary waits for its end */
+        return false;
     LIST_EACH(node, &m->draining)
     {
         const struct generation *g = CONTAINER_OF(node, struct generation, node);
@@ -250,7 +254,7 @@ void succession_look(struct master *m)
         succession_hold(m);
     if (!is_wanted(m) || m->stop == STOP_NOW)
         timer_clear(&m->loop.timers, &p->again);
-    else if (p->place && !timer_is_set(&p->again))
+    else if (p->place && !timer_is_set(&p->again) && !takeover_shares(m))
         start(m);
 }
 

@@ -260,13 +260,47 @@ class Connection:
 
 # ---- The server --------------------------------------------------------------------------------
 
+class Successor:
+    """A master that another one has started, as a Popen of it would be: after its parent's end it is our child."""
+
+    def __init__(self, pid):
+        self.pid, self.returncode = pid, None
+
+    def poll(self):
+        if self.returncode is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+                if pid:
+                    self.returncode = os.waitstatus_to_exitcode(status)
+            except ChildProcessError:
+                if not is_alive(self.pid):
+                    self.returncode = 0 if self.pid not in process_table() else None
+        return self.returncode
+
+    def wait(self, timeout=LIMIT):
+        end = time.monotonic() + timeout
+        while self.poll() is None:
+            if time.monotonic() > end:
+                raise subprocess.TimeoutExpired(f"pid {self.pid}", timeout)
+            time.sleep(0.01)
+        return self.returncode
+
+    def send_signal(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def kill(self):
+        self.send_signal(signals.SIGKILL)
+
+
 class Server:
     """conf: the rest of the settings. server, limits: dicts, more keys of [server] and [limits]. www: files of the
     document root. env: more environment. args: more arguments. allow: words of ALARMS that this test provokes.
-    ready=False: start() does not wait; start=False: serve() does not even start it. files: more files below the folder, name -> content."""
+    program: another than the one of the build. ready=False: start() does not wait; start=False: serve() does not even start it. files: more files below the folder, name -> content."""
 
     def __init__(self, conf="", server=None, limits=None, www=None, files=None, env=None, args=(), allow=(),
-                 ready=True, start=True):
+                 ready=True, start=True, program=PROGRAM):
+        self.program = program
         self.folder = tempfile.mkdtemp(prefix="cs-")
         self.port = free_port()
         self.conf = os.path.join(self.folder, "conf/cserver.ini")
@@ -282,7 +316,7 @@ class Server:
                      "access_log": self.access_log, **(server or {})}
         self.limits = limits or {}
         self.has_www = www is not None
-        self.process = None
+        self.process = self.session = None
         self.ended = False
         for name, content in (files or {}).items():
             self.write(name, content)
@@ -338,9 +372,10 @@ class Server:
         with open(self.path("stderr.txt"), "ab") as out:
             # The kernel looks at the thread that started it, so a thread of a test cannot give that order.
             is_main = threading.current_thread() is threading.main_thread()
-            self.process = subprocess.Popen([PROGRAM, "-c", self.conf, *self.args], cwd=self.folder, env=self.env,
+            self.process = subprocess.Popen([self.program, "-c", self.conf, *self.args], cwd=self.folder, env=self.env,
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
                                             preexec_fn=lambda: begin_afresh(is_main))
+        self.session = self.process.pid
         if self.ready:
             self.wait_ready()
         return self
@@ -385,6 +420,11 @@ class Server:
     def signal(self, number, pid=None):
         os.kill(pid or self.pid, number)
 
+    def follow(self):
+        """After an upgrade: the master is the one of the pid file. Returns the one before."""
+        before, self.process = self.process, Successor(int(self.read("cserver.pid")))
+        return before
+
     def wait(self, seconds=LIMIT):
         """Waits for the end of the master and returns its exit code (-N: killed by signal N)."""
         try:
@@ -414,7 +454,7 @@ class Server:
         for p, (parent, state, session) in process_table().items():
             if state in "ZX" or p == os.getpid():
                 continue
-            if self.process and session == self.process.pid or parent == os.getpid() and self.folder in place(p):
+            if self.session and session == self.session or parent == os.getpid() and self.folder in place(p):
                 found.append(p)
         return found
 

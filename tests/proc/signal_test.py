@@ -76,17 +76,10 @@ def test_stop_without_workers(serve):
     assert s.stop() == 0
 
 
-def test_upgrade_is_not_there_yet(serve):
-    s = serve(HELLO)
-    s.signal(signal.SIGUSR2)
-    s.log_has("SIGUSR2")
-    assert s.get("/hello").status == 200
-
-
 def test_storm_of_signals(serve, status):
     s = serve(HELLO)
     for _ in range(30):
-        for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGTTIN, signal.SIGTTOU, signal.SIGHUP, signal.SIGCHLD):
+        for number in (signal.SIGUSR1, signal.SIGTTIN, signal.SIGTTOU, signal.SIGHUP, signal.SIGCHLD):
             s.signal(number)
     wait_for(lambda: status(s)["draining"] == 0 and status(s)["ready"] == status(s)["wanted"], 20)
     assert s.get("/hello").status == 200

@@ -134,12 +134,25 @@ static void test_limit(void **state)
     assert_int_equal(after.rlim_max, before.rlim_max);
 }
 
+static void test_cloexec_from(void **state)
+{
+    (void)state;
+    int low = dup(0), high = fcntl(0, F_DUPFD, low + 5);
+    fd_cloexec_from(low + 1);
+    assert_false(fcntl(0, F_GETFD) & FD_CLOEXEC);
+    assert_false(fcntl(low, F_GETFD) & FD_CLOEXEC);
+    assert_true(fcntl(high, F_GETFD) & FD_CLOEXEC);
+    close(low);
+    close(high);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_close),     cmocka_unit_test(test_flags),
-        cmocka_unit_test(test_bell),      cmocka_unit_test(test_pair),
-        cmocka_unit_test(test_write_all), cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_close),        cmocka_unit_test(test_flags),
+        cmocka_unit_test(test_bell),         cmocka_unit_test(test_pair),
+        cmocka_unit_test(test_write_all),    cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_cloexec_from),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

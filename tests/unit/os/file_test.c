@@ -433,6 +433,18 @@ static void test_make_parent(void **state)
     assert_int_equal(file_make_parent("/file"), 0);
 }
 
+/* Each % is the folder of this test. */
+static void in_top(const char *text, char *out)
+{
+    for (*out = '\0'; *text; text++)
+        if (*text == '%')
+            out = stpcpy(out, top);
+        else {
+            *out++ = *text;
+            *out = '\0';
+        }
+}
+
 static void test_self(void **state)
 {
     (void)state;
@@ -445,6 +457,52 @@ static void test_self(void **state)
     free(self);
     assert_int_equal(file_open_dir(at("out")), -ENOTDIR);
     assert_int_equal(file_open_dir(at("none")), -ENOENT);
+}
+
+/* A program is looked for where a shell would have found it, and keeps its name: what a link leads to may be another by
+ * the next time. */
+static void test_program(void **state)
+{
+    static const struct {
+        const char *label, *argv0, *path, *want; /* want: below top; NULL: this program */
+    } rows[] = {
+        {"absolute", "%/bin/prog", "", "bin/prog"},
+        {"absolute, and not there", "%/bin/none", "", "bin/none"},
+        {"a link stays one", "%/bin/link", "", "bin/link"},
+        {"relative", "bin/prog", "", "bin/prog"},
+        {"from PATH", "prog", "/none:%/empty:%/bin:/usr/bin", "bin/prog"},
+        {"PATH is relative", "prog", "bin", "bin/prog"},
+        {"here, in PATH", "here", "/none:", "./here"},
+        {"not executable", "text", "%/bin", NULL},
+        {"a folder", "bin", "%", NULL},
+        {"nowhere", "prog", "/none", NULL},
+        {"empty", "", "%/bin", NULL},
+    };
+    char *old_path = strdup(getenv("PATH")), *old_dir = getcwd(NULL, 0), *self = file_self();
+    (void)state;
+    mkdir(at("bin"), 0755);
+    mkdir(at("empty"), 0755);
+    make_file("bin/prog", "#!/bin/sh\n");
+    make_file("bin/text", "text");
+    make_file("here", "#!/bin/sh\n");
+    make_link("prog", "bin/link");
+    assert_int_equal(chmod(at("bin/prog"), 0755) | chmod(at("here"), 0755) | chdir(top), 0);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        char argv0[PATH_MAX], path[PATH_MAX];
+        in_top(rows[i].argv0, argv0);
+        in_top(rows[i].path, path);
+        setenv("PATH", path, 1);
+        char *found = file_program(argv0);
+        if (!found || strcmp(found, rows[i].want ? at(rows[i].want) : self) != 0)
+            fail_msg("%s: %s", rows[i].label, found ? found : "nothing");
+        free(found);
+    }
+    assert_int_equal(chdir(old_dir), 0);
+    setenv("PATH", old_path, 1);
+    free(old_path);
+    free(old_dir);
+    free(self);
+    printf("rows: %zu\n", ARRAY_LEN(rows));
 }
 
 int main(void)
@@ -465,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_make_parent),
         cmocka_unit_test(test_self),
+        cmocka_unit_test(test_program),
     };
     return cmocka_run_group_tests(tests, make_tree, remove_tree);
 }

@@ -1,0 +1,231 @@
+/* takeover.c - see takeover.h. */
+#include "proc/takeover.h"
+
+#include "base/check.h"
+#include "base/log.h"
+#include "config.h"
+#include "ipc/turn.h"
+#include "os/fd.h"
+#include "os/notify.h"
+#include "proc/handover.h"
+#include "proc/master.h"
+#include "proc/upgrade.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CODE_FAILED 1
+
+void takeover_init(struct master *m)
+{
+    struct takeover *t = &m->takeover;
+    struct handover h;
+    int rc = handover_take(&h);
+
+    *t = (struct takeover){.errors = -1, .channel.fd = -1};
+    if (rc == -ENOENT)
+        return;
+    if (rc < 0)
+        fatal(CODE_FAILED, "what the running server hands over (" HANDOVER_ENV
+                           ") cannot be understood: is it of another version?");
+    *t = (struct takeover){.from = h.from,
+                           .pending = true,
+                           .errors = h.errors,
+                           .channel.fd = h.channel,
+                           .listens = h.listens};
+    m->inherited = h.inherited;
+}
+
+unsigned takeover_width(const struct master *m)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < m->takeover.listens.n; i++)
+        if (m->takeover.listens.v[i].nlistening > n)
+            n = m->takeover.listens.v[i].nlistening;
+    return (unsigned)n;
+}
+
+static void __attribute__((format(printf, 2, 3)))
+tell(const struct takeover *t, const char *fmt, ...)
+{
+    char text[UPGRADE_MESSAGE];
+    va_list ap;
+    int n;
+
+    va_start(ap, fmt);
+    n = vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (n >= (int)sizeof text)
+        n = (int)sizeof text - 1;
+    if (n > 0 && t->channel.fd >= 0 &&
+        send(t->channel.fd, text, (size_t)n, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+        log_debug("the server that started this one (pid %d) does not listen: %s", (int)t->from,
+                  strerror(errno));
+}
+
+void takeover_begin(struct master *m)
+{
+    struct takeover *t = &m->takeover;
+
+    if (!t->pending)
+        return;
+    if (dup2(t->errors, STDERR_FILENO) < 0)
+        fatal(CODE_FAILED, "cannot take over the standard error: %s", strerror(errno));
+    fd_close(&t->errors);
+    tell(t, "progress the settings are good; pid %d starts its workers", (int)getpid());
+}
+
+void takeover_fail(struct master *m, int code, const char *why)
+{
+    if (m->stop)
+        return;
+    log_error("cannot take over from pid %d: %s", (int)m->takeover.from, why);
+    tell(&m->takeover, "failed %d %s", code, why);
+    m->exit_code = code;
+    master_stop(m, STOP_NOW);
+}
+
+/* ---- Taking over ---- */
+
+/* Files of unix sockets are ours from now on; those of sockets that nobody asks for any more go. */
+static void take_sockets(struct master *m)
+{
+    struct listen_set *ours = &m->live->listens, *theirs = &m->takeover.listens;
+
+    for (size_t i = 0; i < ours->n; i++)
+        for (size_t k = 0; k < theirs->n; k++)
+            if (ours->v[i].nfds && ours->v[i].fds[0] == theirs->v[k].fds[0])
+                ours->v[i].file = theirs->v[k].file;
+    listen_close(theirs, ours, true);
+}
+
+static bool take_control(struct master *m)
+{
+    const char *path = m->live->settings->conf->server.control.p;
+    int rc = control_take(&m->control, &m->loop, path, command_run, m);
+    char why[4300];
+
+    if (rc == 0)
+        return true;
+    snprintf(why, sizeof why, "cannot make the control socket %s: %s", path, strerror(-rc));
+    takeover_fail(m, CODE_FAILED, why);
+    return false;
+}
+
+static void look_anew(struct master *m)
+{
+    atomic_fetch_add(&m->region.turn->epoch, 1);
+    turn_rescue(&m->region);
+}
+
+static void take_over(struct master *m)
+{
+    struct takeover *t = &m->takeover;
+
+    if (!t->pending || m->stop || !take_control(m))
+        return;
+    t->pending = false;
+    take_sockets(m);
+    atomic_store(&m->region.header->generation, m->live->number);
+    look_anew(m);
+    m->serving = m->announced = true;
+    master_release(m, 0);
+    log_info("took over from pid %d", (int)t->from);
+    announce_ready(m);
+    tell(t, "done");
+    if (m->rollout.again)
+        rollout_request(m, NULL);
+}
+
+void takeover_ready(struct master *m)
+{
+    struct takeover *t = &m->takeover;
+
+    if (t->ready || m->stop)
+        return;
+    t->ready = true;
+    if (t->alone)
+        take_over(m);
+    else
+        tell(t, "ready %s", CSERVER_VERSION);
+}
+
+/* What systemd takes for the server is this process from now on. */
+static void be_main(struct master *m)
+{
+    if (m->herald.open)
+        return;
+    notify_hold(false);
+    herald_open(m);
+}
+
+/* It has let go, or has died: then there is nobody to wait for. A wake-up of the kernel may have gone to a worker of its that
+ * did not accept, so ours look for themselves. */
+static void be_alone(struct master *m)
+{
+    struct takeover *t = &m->takeover;
+
+    loop_del(&m->loop, &t->channel);
+    fd_close(&t->channel.fd);
+    t->alone = true;
+    be_main(m);
+    if (t->pending) {
+        log_warn("the server that started this one (pid %d) has gone", (int)t->from);
+        if (t->ready)
+            take_over(m);
+        return;
+    }
+    look_anew(m);
+}
+
+static void on_channel(struct loop_io *io, uint32_t events)
+{
+    struct master *m = CONTAINER_OF(io, struct master, takeover.channel);
+    char text[UPGRADE_MESSAGE];
+    ssize_t n = recv(io->fd, text, sizeof text, 0);
+
+    (void)events;
+    if (n > 0 && str_is((cs_str){text, (size_t)n}, "go"))
+        take_over(m);
+    else if (n > 0 && str_is((cs_str){text, (size_t)n}, "main"))
+        be_main(m);
+    else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
+        be_alone(m);
+}
+
+void takeover_watch(struct master *m)
+{
+    struct takeover *t = &m->takeover;
+
+    if (!t->pending)
+        return;
+    t->channel.on_ready = on_channel;
+    if (loop_set(&m->loop, &t->channel, EPOLLIN) < 0)
+        fatal(CODE_FAILED, "cannot set up the event loop");
+}
+
+bool takeover_shares(const struct master *m)
+{
+    return m->takeover.from != 0 && !m->takeover.alone;
+}
+
+void takeover_shed(struct master *m)
+{
+    fd_close(&m->takeover.channel.fd);
+    fd_close(&m->takeover.errors);
+}
+
+/* Where nothing was taken over, the sockets are the other's, files and all. */
+void takeover_free(struct master *m)
+{
+    struct takeover *t = &m->takeover;
+
+    if (t->channel.fd >= 0)
+        loop_del(&m->loop, &t->channel);
+    fd_close(&t->channel.fd);
+    listen_close(&t->listens, NULL, false);
+}

@@ -1,0 +1,617 @@
+/* upgrade.c - see upgrade.h. */
+#include "proc/upgrade.h"
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "config.h"
+#include "os/child.h"
+#include "os/fd.h"
+#include "os/file.h"
+#include "os/notify.h"
+#include "os/sig.h"
+#include "proc/command.h"
+#include "proc/handover.h"
+#include "proc/master.h"
+#include "proc/pidfile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+    CODE_FAILED = 1,
+    CODE_ROLLED_BACK = 70,
+    CODE_REFUSED = 78
+};
+
+#define TAKE_MS      10000 /* from "go" to "done" */
+#define END_MS       5000  /* for the new one to end by itself */
+#define SETTLE_MS    2000  /* for our workers to hear that they are to drain */
+#define MOST_SAID    65536 /* of its standard error */
+#define MOST_LINES   100   /* of that, in the log */
+#define TELL_TRIES   100   /* systemd, and so long between them */
+#define TELL_REST_MS 10
+#define NOT_RUN      127 /* its status when there is no program, as a shell has it */
+
+bool upgrade_is_under_way(const struct master *m)
+{
+    enum upgrade_state state = m->upgrade.state;
+
+    return state == UPGRADE_STARTING || state == UPGRADE_TAKING || state == UPGRADE_ENDING;
+}
+
+bool upgrade_has_left(const struct master *m)
+{
+    return m->upgrade.state >= UPGRADE_LEAVING;
+}
+
+static void progress(struct master *m, const char *text)
+{
+    log_info("upgrade: %s", text);
+    if (m->upgrade.call)
+        control_progress(m->upgrade.call, text);
+}
+
+/* ---- The answer ---- */
+
+static void log_said(const struct upgrade *u, enum log_level level)
+{
+    cs_str rest = buf_str(&u->said), line;
+
+    for (int i = 0; i < MOST_LINES && str_split(&rest, '\n', &line); i++)
+        if (line.n > 0)
+            log_write(level, "  %.*s", CS_F(line));
+}
+
+static void answer(struct master *m, int code)
+{
+    struct upgrade *u = &m->upgrade;
+    struct buf out = {0};
+    struct json j;
+
+    if (!u->call)
+        return;
+    command_begin(m, &j, &out, code);
+    json_z(&j, "message", u->message);
+    if (code == 0) {
+        json_int(&j, "new_pid", u->pid);
+        json_z(&j, "version", u->version);
+    }
+    if (u->said.n > 0)
+        json_str(&j, "report", buf_str(&u->said));
+    command_end(u->call, &j, &out);
+    u->call = NULL;
+}
+
+static void __attribute__((format(printf, 3, 4)))
+finish(struct master *m, int code, const char *fmt, ...)
+{
+    struct upgrade *u = &m->upgrade;
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(u->message, sizeof u->message, fmt, ap);
+    va_end(ap);
+    u->any = true;
+    u->last_code = code;
+    u->at_wall_us = clock_wall_us();
+    if (code == 0)
+        log_info("upgrade: %s", u->message);
+    else
+        log_error("upgrade failed: %s", u->message);
+    log_said(u, code == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR);
+    answer(m, code);
+    buf_free(&u->said);
+}
+
+static void refuse(struct master *m, struct control_call *call, const char *why)
+{
+    log_warn("upgrade refused: %s", why);
+    if (call)
+        command_answer(m, call, CODE_FAILED, why, CS_S(""));
+}
+
+/* ---- It comes to nothing ---- */
+
+/* The new program goes; what is said to who asked is the first reason. */
+static void __attribute__((format(printf, 3, 4)))
+give_up(struct master *m, int code, const char *fmt, ...)
+{
+    struct upgrade *u = &m->upgrade;
+    va_list ap;
+
+    if (u->state != UPGRADE_STARTING && u->state != UPGRADE_TAKING)
+        return;
+    u->state = UPGRADE_ENDING;
+    u->code = code;
+    va_start(ap, fmt);
+    vsnprintf(u->why, sizeof u->why, fmt, ap);
+    va_end(ap);
+    kill(u->pid, SIGINT);
+    timer_set(&m->loop.timers, &u->limit, END_MS);
+}
+
+/* What the new one may have changed. A socket may be shared since it wanted some for each worker. */
+static void take_back(struct master *m)
+{
+    struct listen_set *set = &m->live->listens;
+    int rc = control_reclaim(m->control);
+    pid_t pid = 0;
+
+    if (rc < 0)
+        log_error("cannot make the control socket again: %s; send HUP, TERM and the like to pid %d",
+                  strerror(-rc), (int)getpid());
+    if (m->serving && (pidfile_look(m->pid_file, &pid), pid != getpid())) {
+        rc = pidfile_write(m->pid_file);
+        if (rc < 0)
+            log_error("cannot write the pid file %s again: %s", m->pid_file, strerror(-rc));
+    }
+    for (size_t i = 0; i < set->n; i++)
+        if (set->v[i].nfds == 1 && set->v[i].bound.u.sa.sa_family != AF_UNIX && !set->v[i].given)
+            sock_share(set->v[i].fds[0], false);
+}
+
+static void close_both(struct master *m)
+{
+    struct upgrade *u = &m->upgrade;
+
+    loop_del(&m->loop, &u->channel);
+    loop_del(&m->loop, &u->errors);
+    fd_close(&u->channel.fd);
+    fd_close(&u->errors.fd);
+}
+
+/* It has ended without a reason that we know. */
+static void explain(struct upgrade *u, pid_t pid, int status)
+{
+    char how[64];
+
+    child_end_text(status, how, sizeof how);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == CODE_REFUSED) {
+        u->code = CODE_REFUSED;
+        snprintf(u->why, sizeof u->why, "the new program (pid %d) refused the settings", (int)pid);
+        return;
+    }
+    u->code = CODE_ROLLED_BACK;
+    snprintf(u->why, sizeof u->why, "the new program (pid %d) %s%s before it %s", (int)pid,
+             WIFEXITED(status) ? "" : "was ", how,
+             u->state == UPGRADE_TAKING ? "had taken over" : "was ready");
+}
+
+static void roll_back(struct master *m, pid_t pid, int status)
+{
+    struct upgrade *u = &m->upgrade;
+
+    if (u->code == 0)
+        explain(u, pid, status);
+    timer_clear(&m->loop.timers, &u->limit);
+    close_both(m);
+    u->state = UPGRADE_IDLE;
+    take_back(m);
+    finish(m, u->code, "%s; pid %d goes on with the old program", u->why, (int)getpid());
+    if (m->rollout.again && !m->stop)
+        rollout_request(m, NULL);
+}
+
+/* ---- It has taken over ---- */
+
+static bool are_settled(const struct master *m)
+{
+    if (generation_accepting(m->live) > 0)
+        return false;
+    LIST_EACH(node, &m->draining)
+    if (generation_accepting(CONTAINER_OF(node, struct generation, node)) > 0)
+        return false;
+    return true;
+}
+
+static void say_done(struct master *m)
+{
+    struct upgrade *u = &m->upgrade;
+
+    u->settled = true;
+    timer_clear(&m->loop.timers, &u->limit);
+    finish(m, 0, "pid %d (cserver %s) has taken over from pid %d (cserver %s), which drains",
+           (int)u->pid, u->version, (int)getpid(), CSERVER_VERSION);
+}
+
+void upgrade_look(struct master *m)
+{
+    struct upgrade *u = &m->upgrade;
+
+    if (u->state != UPGRADE_LEAVING)
+        return;
+    if (!u->settled && are_settled(m))
+        say_done(m);
+    if (!u->settled || m->primary.pid != 0)
+        return;
+    u->state = UPGRADE_LEFT;
+    close_both(m);
+}
+
+/* It is heard by systemd from then on, and we are not. Its queue may be full for a moment. */
+static void make_main(const struct upgrade *u)
+{
+    int rc = notify_send("MAINPID=%d", (int)u->pid);
+
+    for (int i = 0; i < TELL_TRIES && (rc == -EAGAIN || rc == -ENOBUFS); i++) {
+        poll(NULL, 0, TELL_REST_MS);
+        rc = notify_send("MAINPID=%d", (int)u->pid);
+    }
+    if (rc < 0)
+        log_error("cannot tell systemd that pid %d is the main process of the service: %s",
+                  (int)u->pid, strerror(-rc));
+    notify_close();
+    send(u->channel.fd, "main", 4, MSG_NOSIGNAL);
+}
+
+/* From here on control socket, pid file and sockets belong to the other. */
+static void leave(struct master *m)
+{
+    struct upgrade *u = &m->upgrade;
+    struct listen_set *set = &m->live->listens;
+
+    u->state = UPGRADE_LEAVING;
+    for (size_t i = 0; i < set->n; i++)
+        set->v[i].file = false;
+    timer_set(&m->loop.timers, &u->limit, SETTLE_MS);
+    make_main(u);
+    master_leave(m);
+    if (m->rollout.again)
+        kill(u->pid, SIGHUP); /* it may have read its settings before that was asked */
+    upgrade_look(m);
+}
+
+/* ---- What it says ---- */
+
+static void on_ready_word(struct master *m, cs_str version)
+{
+    struct upgrade *u = &m->upgrade;
+    char text[160];
+
+    if (u->state != UPGRADE_STARTING)
+        return;
+    snprintf(u->version, sizeof u->version, "%.*s", CS_F(version));
+    snprintf(text, sizeof text, "pid %d (cserver %s) is ready and takes over", (int)u->pid,
+             u->version);
+    progress(m, text);
+    u->state = UPGRADE_TAKING;
+    timer_set(&m->loop.timers, &u->limit, TAKE_MS);
+    if (send(u->channel.fd, "go", 2, MSG_NOSIGNAL) < 0)
+        give_up(m, CODE_ROLLED_BACK, "cannot tell the new program (pid %d) to take over: %s",
+                (int)u->pid, strerror(errno));
+}
+
+static void on_failed_word(struct master *m, cs_str rest)
+{
+    cs_str word = {0};
+    uint64_t code = 0;
+
+    str_split(&rest, ' ', &word);
+    if (!str_to_u64(word, 125, &code) || code == 0)
+        code = CODE_ROLLED_BACK;
+    give_up(m, (int)code, "%.*s", CS_F(rest));
+}
+
+static void on_exec_word(struct master *m, cs_str number)
+{
+    uint64_t error = 0;
+
+    str_to_u64(number, 4095, &error);
+    give_up(m, CODE_FAILED, "cannot run %s: %s", m->upgrade.program,
+            error == ENOEXEC ? "it is no program" : strerror((int)error));
+}
+
+static void on_message(struct master *m, cs_str message)
+{
+    char text[UPGRADE_MESSAGE];
+    cs_str word = {0};
+
+    str_split(&message, ' ', &word);
+    if (str_is(word, "progress")) {
+        snprintf(text, sizeof text, "%.*s", CS_F(message));
+        progress(m, text);
+    } else if (str_is(word, "ready")) {
+        on_ready_word(m, message);
+    } else if (str_is(word, "done") && m->upgrade.state == UPGRADE_TAKING) {
+        leave(m);
+    } else if (str_is(word, "failed")) {
+        on_failed_word(m, message);
+    } else if (str_is(word, "exec")) {
+        on_exec_word(m, message);
+    }
+}
+
+static void on_channel(struct loop_io *io, uint32_t events)
+{
+    struct master *m = CONTAINER_OF(io, struct master, upgrade.channel);
+    char text[UPGRADE_MESSAGE];
+    ssize_t n = 1;
+
+    (void)events;
+    while (n > 0 && io->fd >= 0) {
+        n = recv(io->fd, text, sizeof text, 0);
+        if (n > 0)
+            on_message(m, (cs_str){text, (size_t)n});
+        else if (n < 0 && errno == EINTR)
+            n = 1;
+    }
+    if (io->fd >= 0 && n <= 0 && (n == 0 || errno != EAGAIN))
+        loop_del(&m->loop, io);
+}
+
+/* More than MOST_SAID is read and thrown away: it must not wait for us. */
+static void on_errors(struct loop_io *io, uint32_t events)
+{
+    struct master *m = CONTAINER_OF(io, struct master, upgrade.errors);
+    struct buf *said = &m->upgrade.said;
+    char text[4096];
+    ssize_t n = 1;
+
+    (void)events;
+    while (n > 0) {
+        n = read(io->fd, text, sizeof text);
+        if (n > 0 && said->n < MOST_SAID)
+            buf_add(said, text, (size_t)n);
+        else if (n < 0 && errno == EINTR)
+            n = 1;
+    }
+    if (n == 0 || errno != EAGAIN)
+        loop_del(&m->loop, io);
+}
+
+/* What it said last is still there. */
+bool upgrade_reaped(struct master *m, pid_t pid, int status)
+{
+    struct upgrade *u = &m->upgrade;
+    char how[64];
+
+    if (u->pid == 0 || pid != u->pid)
+        return false;
+    if (u->channel.on_ready)
+        on_channel(&u->channel, 0);
+    if (u->errors.on_ready)
+        on_errors(&u->errors, 0);
+    if (upgrade_has_left(m)) {
+        child_end_text(status, how, sizeof how);
+        log_error("the new master (pid %d), which has taken over, %s%s while this one still drains",
+                  (int)pid, WIFEXITED(status) ? "" : "was ", how);
+        u->pid = 0;
+        return true;
+    }
+    u->pid = 0;
+    roll_back(m, pid, status);
+    return true;
+}
+
+static void on_limit(struct timer *t)
+{
+    struct master *m = CONTAINER_OF(t, struct master, upgrade.limit);
+    struct upgrade *u = &m->upgrade;
+    int64_t limit = m->live->settings->conf->server.upgrade_timeout;
+
+    if (u->state == UPGRADE_STARTING) {
+        give_up(m, CODE_ROLLED_BACK,
+                "the new program (pid %d) was not ready within %lld ms (upgrade_timeout)",
+                (int)u->pid, (long long)limit);
+    } else if (u->state == UPGRADE_TAKING) {
+        give_up(m, CODE_ROLLED_BACK, "the new program (pid %d) did not take over within %d ms",
+                (int)u->pid, TAKE_MS);
+    } else if (u->state == UPGRADE_ENDING) {
+        log_warn("the new program (pid %d) does not end: killing it", (int)u->pid);
+        kill(u->pid, SIGKILL);
+    } else if (u->state == UPGRADE_LEAVING) {
+        log_warn("a worker does not react; it may still take connections");
+        say_done(m);
+        upgrade_look(m);
+    }
+}
+
+/* ---- Starting it ---- */
+
+struct ends {
+    int channel[2], errors[2]; /* ours first */
+};
+
+static int open_ends(struct ends *e)
+{
+    int rc = fd_pair(SOCK_SEQPACKET, e->channel);
+
+    if (rc == 0 && pipe2(e->errors, O_CLOEXEC) < 0) {
+        rc = -errno;
+        fd_close(&e->channel[0]);
+        fd_close(&e->channel[1]);
+    }
+    return rc < 0 ? rc : fd_set_nonblock(e->errors[0], true);
+}
+
+static int prepare(const struct master *m, const struct ends *e, pid_t from)
+{
+    struct handover h = {.from = from,
+                         .channel = e->channel[1],
+                         .errors = fcntl(STDERR_FILENO, F_DUPFD, STDERR_FILENO + 1),
+                         .listens = m->live->listens,
+                         .inherited = m->inherited};
+
+    if (h.errors < 0)
+        return -errno;
+    notify_export();
+    fd_cloexec_from(STDERR_FILENO + 1);
+    if (dup2(e->errors[1], STDERR_FILENO) < 0)
+        return -errno;
+    return handover_give(&h);
+}
+
+static _Noreturn void child_main(const struct master *m, const struct ends *e, pid_t from)
+{
+    char text[32];
+    int rc = prepare(m, e, from);
+
+    sig_reset();
+    if (rc == 0) {
+        execv(m->upgrade.program, m->upgrade.argv);
+        rc = -errno;
+    }
+    snprintf(text, sizeof text, "exec %d", -rc);
+    send(e->channel[1], text, strlen(text), MSG_NOSIGNAL);
+    _exit(NOT_RUN);
+}
+
+static void watch(struct master *m, struct loop_io *io, int fd,
+                  void (*on_ready)(struct loop_io *io, uint32_t events))
+{
+    *io = (struct loop_io){.fd = fd, .on_ready = on_ready};
+    check(loop_set(&m->loop, io, EPOLLIN) == 0);
+}
+
+static int start(struct master *m)
+{
+    struct upgrade *u = &m->upgrade;
+    struct ends e;
+    pid_t from = getpid(), pid;
+    int rc = open_ends(&e);
+
+    if (rc < 0)
+        return rc;
+    fflush(NULL);
+    pid = child_fork(0);
+    if (pid == 0)
+        child_main(m, &e, from);
+    close(e.channel[1]);
+    close(e.errors[1]);
+    if (pid < 0) {
+        close(e.channel[0]);
+        close(e.errors[0]);
+        return pid;
+    }
+    u->pid = pid;
+    watch(m, &u->channel, e.channel[0], on_channel);
+    watch(m, &u->errors, e.errors[0], on_errors);
+    return 0;
+}
+
+static void begin(struct master *m, struct control_call *call)
+{
+    struct upgrade *u = &m->upgrade;
+    char text[4096];
+    int rc;
+
+    u->call = call;
+    u->code = 0;
+    u->version[0] = '\0';
+    rc = start(m);
+    if (rc < 0) {
+        finish(m, CODE_FAILED, "cannot start %s: %s", u->program, strerror(-rc));
+        return;
+    }
+    u->state = UPGRADE_STARTING;
+    timer_set(&m->loop.timers, &u->limit,
+              (uint64_t)m->live->settings->conf->server.upgrade_timeout);
+    snprintf(text, sizeof text, "starting %s (pid %d)", u->program, (int)u->pid);
+    progress(m, text);
+}
+
+/* "" or why not now. */
+static void look_for_obstacle(const struct master *m, char *why, size_t n)
+{
+    const struct upgrade *u = &m->upgrade;
+
+    *why = '\0';
+    if (upgrade_has_left(m))
+        snprintf(why, n, "pid %d has taken over from this server already", (int)u->pid);
+    else if (m->stop)
+        snprintf(why, n, "the server is stopping");
+    else if (m->takeover.pending)
+        snprintf(why, n, "this server is about to take over from another one");
+    else if (u->state != UPGRADE_IDLE)
+        snprintf(why, n, "an upgrade is under way (pid %d)", (int)u->pid);
+    else if (m->rollout.state != ROLLOUT_IDLE)
+        snprintf(why, n, "a reload is under way; ask again when it is over");
+    else if (m->source.text.p)
+        snprintf(why, n, "a server of --dev is not replaced; end it and start it again");
+    else if (getpid() == 1)
+        snprintf(why, n,
+                 "the first process of a container cannot be replaced, its end is the end of the "
+                 "container; start a container with the new program instead");
+    else if (!u->program)
+        snprintf(why, n, "it is not known which file this server was started from");
+    else if (access(u->program, X_OK) < 0)
+        snprintf(why, n, "cannot run %s: %s; put the new program there", u->program,
+                 strerror(errno));
+}
+
+void upgrade_request(struct master *m, struct control_call *call)
+{
+    char why[4352];
+
+    look_for_obstacle(m, why, sizeof why);
+    if (*why)
+        refuse(m, call, why);
+    else
+        begin(m, call);
+}
+
+void upgrade_cancel(struct master *m, const char *why)
+{
+    if (m->upgrade.state == UPGRADE_STARTING || m->upgrade.state == UPGRADE_TAKING)
+        give_up(m, CODE_FAILED, "%s", why);
+}
+
+void upgrade_put(const struct master *m, struct json *j)
+{
+    const struct upgrade *u = &m->upgrade;
+
+    if (upgrade_is_under_way(m) || (upgrade_has_left(m) && u->pid)) {
+        json_object(j, "upgrade");
+        json_int(j, "pid", u->pid);
+        json_z(j, "state", upgrade_has_left(m) ? "done" : "under way");
+        json_end_object(j);
+    }
+    if (!u->any)
+        return;
+    json_object(j, "last_upgrade");
+    json_bool(j, "ok", u->last_code == 0);
+    json_int(j, "code", u->last_code);
+    json_int(j, "at", (int64_t)(u->at_wall_us / 1000000));
+    json_z(j, "message", u->message);
+    json_end_object(j);
+}
+
+void upgrade_shed(struct master *m)
+{
+    fd_close(&m->upgrade.channel.fd);
+    fd_close(&m->upgrade.errors.fd);
+}
+
+void upgrade_note(struct master *m, char **argv)
+{
+    struct upgrade *u = &m->upgrade;
+
+    u->argv = argv;
+    u->program = argv && argv[0] ? file_program(argv[0]) : NULL;
+    u->channel.fd = u->errors.fd = -1;
+}
+
+void upgrade_init(struct master *m)
+{
+    timer_init(&m->upgrade.limit, on_limit);
+}
+
+void upgrade_free(struct master *m)
+{
+    struct upgrade *u = &m->upgrade;
+
+    timer_clear(&m->loop.timers, &u->limit);
+    close_both(m);
+    free(u->program);
+    buf_free(&u->said);
+}
