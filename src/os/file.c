@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -247,6 +248,13 @@ static int may(const char *path, int how)
     return faccessat(AT_FDCWD, path, how, AT_EACCESS) < 0 ? -errno : 0;
 }
 
+/* A disk may have room, and none for another file. Some count no files (f_files 0). */
+static bool is_out_of_files(const char *dir)
+{
+    struct statvfs fs;
+    return statvfs(dir, &fs) == 0 && fs.f_files > 0 && fs.f_favail == 0;
+}
+
 int file_check_log(const char *path)
 {
     struct stat st;
@@ -261,6 +269,8 @@ int file_check_log(const char *path)
     int rc = stat(dir, &st) < 0 ? -errno : 0;
     if (rc == 0)
         rc = S_ISDIR(st.st_mode) ? may(dir, W_OK | X_OK) : -ENOTDIR;
+    if (rc == 0 && is_out_of_files(dir))
+        rc = -ENOSPC;
     free(dir);
     return rc;
 }

@@ -21,20 +21,25 @@
 
 /* Seconds after the master's death in which this process has ended, whatever it is doing then. */
 static unsigned orphan_limit_s;
+static struct ipc_slot *own_slot;
 
 /* The kernel's word that the master has died. The loop hears it from the lifeline, but a module may never return to the
- * loop, and nobody is there any more to kill the process for it: then SIGALRM does. */
+ * loop, and nobody is there any more to kill the process for it: then SIGALRM does. Who has not begun to serve has
+ * nothing to finish, and only holds up the next server. */
 static void on_master_death(int sig)
 {
     (void)sig;
+    if (atomic_load(&own_slot->state) < IPC_READY)
+        _exit(1);
     alarm(orphan_limit_s);
 }
 
-static void expect_master_death(int64_t shutdown_timeout)
+static void expect_master_death(struct ipc_slot *slot, int64_t shutdown_timeout)
 {
     struct sigaction act = {.sa_handler = on_master_death, .sa_flags = SA_RESTART};
     sigset_t both;
 
+    own_slot = slot;
     orphan_limit_s = (unsigned)(shutdown_timeout / 1000) + ORPHAN_GRACE_S;
     signal(SIGALRM, SIG_DFL);
     sigemptyset(&act.sa_mask);
@@ -52,7 +57,7 @@ void process_init(struct process *p, const struct heritage *h, const char *name)
     p->error_log = -1;
     log_set_name(name);
     child_title_set("cserver: %s", name);
-    expect_master_death(h->shutdown_timeout);
+    expect_master_death(p->slot, h->shutdown_timeout);
     whereabouts_watch(h->region, h->plan->conf);
     clock_update();
 }

@@ -318,6 +318,7 @@ class Server:
         self.has_www = www is not None
         self.process = self.session = None
         self.ended = False
+        self.wrap = []  # words in front of the program: a command that runs it
         for name, content in (files or {}).items():
             self.write(name, content)
         for name, content in (www or {}).items():
@@ -372,7 +373,8 @@ class Server:
         with open(self.path("stderr.txt"), "ab") as out:
             # The kernel looks at the thread that started it, so a thread of a test cannot give that order.
             is_main = threading.current_thread() is threading.main_thread()
-            self.process = subprocess.Popen([self.program, "-c", self.conf, *self.args], cwd=self.folder, env=self.env,
+            command = [*self.wrap, self.program, "-c", self.conf, *self.args]
+            self.process = subprocess.Popen(command, cwd=self.folder, env=self.env,
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
                                             preexec_fn=lambda: begin_afresh(is_main))
         self.session = self.process.pid
