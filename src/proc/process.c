@@ -54,7 +54,7 @@ void process_init(struct process *p, const struct heritage *h, const char *name)
 {
     p->heritage = h;
     p->slot = region_slot(h->region, h->slot);
-    p->error_log = -1;
+    p->error_log = log_fd() > STDERR_FILENO ? log_fd() : -1;
     log_set_name(name);
     child_title_set("cserver: %s", name);
     expect_master_death(p->slot, h->shutdown_timeout);

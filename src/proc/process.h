@@ -17,7 +17,7 @@ struct process {
     struct ipc_slot *slot;
     struct loop loop;
     struct loop_io signals, lifeline, pass;
-    int error_log; /* a reopened one, ours to close */
+    int error_log; /* ours to close: a rotated file that stays open still takes room; -1 = none */
 
     /* Set by the owner before process_init. */
     void (*on_signal)(struct process *p, int sig);

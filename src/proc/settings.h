@@ -21,7 +21,7 @@
 /* What the command line says about where the settings are. Strings live as long as the process. */
 struct settings_source {
     const char *path;
-    cs_str text;        /* p not NULL: the settings themselves, and path is only what they are called */
+    cs_str text; /* p not NULL: the settings themselves, and path is only what they are called */
     const char *prefix; /* NULL: the one that goes with path */
     const struct conf_override *overrides;
     size_t noverrides;

@@ -123,7 +123,11 @@ static void on_orphaned(struct process *process)
 
 static void on_access_log(struct process *process, int log)
 {
+    struct serve_plan *plan = process->heritage->plan;
+
     serve_reopen_access_log(CONTAINER_OF(process, struct worker_self, process)->serve, log);
+    if (plan->access_fd > STDERR_FILENO)
+        fd_close(&plan->access_fd);
 }
 
 static void on_connection(struct process *process, int fd)
