@@ -87,8 +87,11 @@ static void check_workers(struct settings *s, const struct probe_ask *ask)
     rc = ask->reload ? 0 : region_new(&r, s->max_workers);
     if (rc < 0)
         report_error(&s->report, settings_origin(s, "max_workers"), 1,
-                     "cannot make shared memory for max_workers = %u: %s", s->max_workers,
-                     strerror(-rc));
+                     "cannot make shared memory for max_workers = %u: %s; %s", s->max_workers,
+                     strerror(-rc),
+                     rc == -EMFILE || rc == -ENFILE
+                         ? "raise the limit of open files (ulimit -n, LimitNOFILE of systemd)"
+                         : "lower max_workers, or give the machine more memory");
     else if (!ask->reload)
         region_free(&r);
 }

@@ -122,9 +122,9 @@ def test_print_of_bad_settings(serve):
 WRITES = re.compile(r"O_CREAT|O_TRUNC|\b(rename|unlink|mkdir|rmdir|symlink|link|chmod|chown|truncate|mknod)(at2?)?\(")
 
 
-def trace(s):
+def trace(s, *user):
     out = s.path("trace.txt")
-    done = subprocess.run(["strace", "-f", "-o", out, "-e", "trace=file,bind", PROGRAM, "-c", s.conf, "-t"],
+    done = subprocess.run(["strace", *user, "-f", "-o", out, "-e", "trace=file,bind", PROGRAM, "-c", s.conf, "-t"],
                           text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=LIMIT, cwd=s.folder,
                           env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})  # it cannot be traced twice
     with open(out) as f:
@@ -147,6 +147,45 @@ def test_it_writes_nothing(serve, running):
         if WRITES.search(line) and "= -1" not in line and "/proc/" not in line:
             raise AssertionError(line)
         assert not re.search(r"bind\(.*AF_UNIX", line), line
+
+
+@pytest.mark.skipif(not shutil.which("strace"), reason="needs strace")
+@pytest.mark.parametrize("running", [False, True])
+def test_plain_user_writes_nothing_either(serve, as_root, running):
+    """Files, folders and sockets that only root may touch: warnings, and no try."""
+    keys = {"pid_file": "a/x.pid", "control": "b/x.sock", "error_log": "l/e.log", "access_log": "l/a.log"}
+    s = serve(HELLO + "[listen:main]\naddress = 127.0.0.1:@PORT@, unix:@DIR@/web.sock\n", server=keys, start=running)
+    os.chmod(s.folder, 0o755)
+    if running:
+        wait_for(lambda: s.read("a/x.pid"), 10)
+    done, calls = trace(s, "-u", "nobody")
+    assert done.returncode == 0, done.stderr
+    assert "warning: " in done.stderr and "settings are good" in done.stderr
+    assert "execve" in calls
+    for line in calls.splitlines():
+        assert not WRITES.search(line) or "/proc/" in line, line
+        assert not re.search(r"bind\(.*AF_UNIX", line), line
+
+
+@pytest.mark.parametrize("row", refused.ROWS, ids=refused.NAMES)
+def test_plain_user_has_the_verdict_of_root(serve, as_root, busy, row):
+    s = serve(HELLO, start=False)
+    os.chmod(s.folder, 0o755)
+    refused.write(s, row, busy)
+    done = subprocess.run(["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", PROGRAM, "-c", s.conf, "-t"],
+                          text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=LIMIT, check=False)
+    assert done.returncode == 78, done.stderr
+    refused.check(row, done.stderr)
+
+
+@pytest.mark.parametrize("args", [[], ["-t"]])
+def test_no_descriptors(serve, args):
+    """A table of descriptors that is full is told as such."""
+    s = serve(HELLO, start=False)
+    done = subprocess.run(["prlimit", "--nofile=8:8", PROGRAM, "-c", s.conf, *args], text=True, capture_output=True,
+                          stdin=subprocess.DEVNULL, timeout=LIMIT, check=False)
+    assert done.returncode in (1, 78), done.stderr
+    assert "Too many open files" in done.stderr and "ulimit -n" in done.stderr
 
 
 @pytest.mark.skipif(not shutil.which("setpriv"), reason="needs setpriv")

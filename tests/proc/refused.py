@@ -28,6 +28,12 @@ HANDLER_CHECK = """
     static int on_config(cs_conf *c, const void *conf) { (void)conf; return cs_conf_error(c, "x", "no such luck"); }
     CS_MODULE(.name = "picky", .version = "1.0", .help = "Refuses all settings.", .on_config = on_config);
 """
+HUGE = """
+    #include <cserver/cserver.h>
+    static cs_zone *zone;
+    static const cs_zone_def zones[] = {{.ref = &zone, .name = "all", .size = (size_t)1 << 40}, {0}};
+    CS_MODULE(.name = "huge", .version = "1.0", .help = "Wants too much.", .zones = zones);
+"""
 
 
 def module(server, name, source):
@@ -50,6 +56,7 @@ ROWS = [
     ("bad regex", ["match"], lambda s, busy: ("[route:re]\nmatch = ~ ^/(x$\nhandler = hello\n", {})),
     ("unknown user", ["nobody_has_this_name"], lambda s, busy: ("", {"user": "nobody_has_this_name"})),
     ("settings the module refuses", ["no such luck"], lambda s, busy: (module(s, "picky", HANDLER_CHECK), {})),
+    ("shared memory too big", ["cannot make its zone", "memory"], lambda s, busy: (module(s, "huge", HUGE), {})),
     ("too many workers", ["max_workers"], lambda s, busy: ("", {"workers": 40, "max_workers": 30})),
 ]
 NAMES = [row[0] for row in ROWS]
