@@ -5,7 +5,6 @@
     mail.primary("pub a all hello")                    the primary runs it from a timer
     mail.got(2, "a")                                   messages of the topic that the process in slot 2 has had
 """
-import getpass  # who may write into the folder
 import glob
 import os
 import re
@@ -13,7 +12,7 @@ import shutil
 import textwrap
 import time
 
-from .server import SOURCE, build_module, wait_for
+from .server import OURSELVES, SOURCE, build_module, wait_for
 
 OK, AGAIN, ERROR, TOOBIG, CLOSED, TIMEOUT, LOOP = "0", "-1", "-2", "-4", "-5", "-7", "-8"
 LINE = re.compile(r"(\w+) (\w+) ?(.*)")
@@ -69,7 +68,7 @@ class Mail:
         os.makedirs(self.folder)
         self.name = next(iter(modules))
         self.server = serve(settings(modules, more, **self.keys), env={"CS_EVENTS": self.folder, **(env or {})},
-                            server={"workers": workers, "user": getpass.getuser(), **(server or {})}, **options)
+                            server={"workers": workers, **OURSELVES, **(server or {})}, **options)
         if primary:
             self.wait_primary()
 

@@ -20,6 +20,7 @@ Nothing here sleeps for a fixed time in the hope that something happens: wait_fo
 """
 import contextlib
 import ctypes
+import getpass
 import http.client
 import json
 import os
@@ -40,6 +41,9 @@ BUILD = os.path.abspath(os.environ.get("CSERVER_BUILD") or SOURCE)
 PROGRAM = os.path.join(BUILD, "cserver")
 LIMIT = 60  # seconds that anything may take before it counts as stuck; a deadline, never a pause
 ALARMS = ("AddressSanitizer", "LeakSanitizer", "ThreadSanitizer", "runtime error:", "check failed")
+
+# Keys of [server] for workers that may look into the folders of tests.
+OURSELVES = {"user": getpass.getuser(), "allow_root": "on"}
 
 # Orphans of our servers become our children, so that none of them escapes the count.
 PR_SET_CHILD_SUBREAPER = 36

@@ -1,5 +1,4 @@
 """A module crashes: what the process says of itself, and what the master says of it."""
-import getpass
 import json
 import os
 import re
@@ -8,7 +7,7 @@ import threading
 
 import pytest
 from lib import crash
-from lib.server import build_module, wait_for
+from lib.server import OURSELVES, build_module, wait_for
 
 HEX = r"0x[0-9a-f]+"
 
@@ -217,7 +216,7 @@ def test_killed_in_a_start_hook(serve, so, tmp_path):
     """Where the next start has to wait, the hook is named all the same, though nobody knows whose fault it is."""
     mark = tmp_path / "die"
     s = serve(crash.SETTINGS.format(so=so).replace("[route:crash]", f"start = {mark}\n[route:crash]"), env=crash.QUIET,
-              server={"workers": 1, "user": getpass.getuser()})
+              server={"workers": 1, **OURSELVES})
     mark.write_text("")
     s.signal(signal.SIGKILL, s.workers()[0])
     wait_for(lambda: crash.lines(s, "at its start; the next start is tried"))

@@ -1,14 +1,13 @@
 """Messages while processes are born, drain, die and are succeeded: latest values, joins and leaves, the primary's mail,
 reloads."""
 import base64
-import getpass
 import json
 import os
 import signal
 
 import pytest
 from lib.mail import CLOSED, OK, settings
-from lib.server import build_module, is_alive, title, wait_for
+from lib.server import OURSELVES, build_module, is_alive, title, wait_for
 
 WORKERS = (1, 2, 3)
 ALL = (0, 1, 2, 3)
@@ -231,7 +230,7 @@ def test_who_ends_before_it_is_ready(serve, tmp_path):
     come."""
     module = build_module(str(tmp_path), "starting", STARTING)
     s = serve(f"[module:starting]\nfile = {module}\nholds = @DIR@/holds\n[route:x]\nmatch = = /x\nhandler = starting\n",
-              server={"workers": 2, "user": getpass.getuser()})
+              server={"workers": 2, **OURSELVES})
     victim = next(p for p in s.workers() if title(p) == "cserver: worker 2")
     open(s.path("holds"), "w", encoding="ascii").close()
     s.signal(signal.SIGKILL, victim)

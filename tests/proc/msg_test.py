@@ -1,7 +1,6 @@
 """cserver msg send, tail and topics: the mailbox from the command line and through the control socket."""
 import base64
 import contextlib
-import getpass
 import json
 import os
 import re
@@ -12,7 +11,7 @@ import subprocess
 import time
 
 import pytest
-from lib.server import LIMIT, PROGRAM, build_module, deadline, is_alive, wait_for
+from lib.server import LIMIT, OURSELVES, PROGRAM, build_module, deadline, is_alive, wait_for
 
 # Writes down what it gets: topic, sender, hops, number, length and a checksum, one file for each worker and the primary.
 PAGER = """
@@ -106,7 +105,7 @@ def pager(serve, modules, tmp_path):
     """pager(): a server with two workers and a primary that write down what they get; got(who) reads it."""
     def start(**more):
         s = serve(settings(modules, "pager"), env={"CS_PAGER": str(tmp_path)},
-                  server={"user": getpass.getuser(), **more.pop("server", {})}, **more)
+                  server={**OURSELVES, **more.pop("server", {})}, **more)
         s.got = lambda who: got(tmp_path, who)
         s.msg = lambda *args, **options: msg(s, *args, **options)
         wait_for(lambda: (answer(s, "status")["primary"] or {}).get("state") == "ready", 10)

@@ -1,6 +1,5 @@
 """The primary: the process for what modules do once per server. It is there when somebody wants it, there is never more than
 one, and nothing that happens to it is noticed by clients."""
-import getpass
 import os
 import pwd
 import re
@@ -10,7 +9,7 @@ import threading
 import time
 
 import pytest
-from lib.server import PROGRAM, build_module, is_alive, process_table, title, wait_for
+from lib.server import OURSELVES, PROGRAM, build_module, is_alive, process_table, title, wait_for
 
 # In the primary it says what it does; GET /duty tells it something, /flood?N publishes N messages to all.
 DUTY = """
@@ -126,7 +125,7 @@ def settled(s, old=None):
 @pytest.fixture
 def server(serve, modules):
     """Two workers, and the primary s.first."""
-    s = serve(duty(modules), server={"workers": 2, "user": getpass.getuser(), "log_level": "debug"})
+    s = serve(duty(modules), server={"workers": 2, **OURSELVES, "log_level": "debug"})
     s.first = settled(s)
     s.old = s.workers()
     return s
@@ -295,7 +294,7 @@ def test_reload_ends_the_waiting(server, status):
 
 def test_fails_from_the_beginning(serve, modules):
     """The workers serve; -D says that all is well."""
-    s = serve(duty(modules), start=False, server={"error_log": "@DIR@/error.log", "user": getpass.getuser()})
+    s = serve(duty(modules), start=False, server={"error_log": "@DIR@/error.log", **OURSELVES})
     open(s.path("fails"), "w", encoding="ascii").close()
     assert subprocess.run([PROGRAM, "-D", "-c", s.conf], cwd=s.folder, timeout=20, check=False).returncode == 0
     wait_for(s.accepts)
@@ -344,7 +343,7 @@ def test_master_dies_and_workers_drain(server):
 
 def test_master_dies_and_a_worker_stands_still(serve, modules):
     """There is an end to waiting."""
-    s = serve(duty(modules), server={"user": getpass.getuser(), "shutdown_timeout": "500ms"})
+    s = serve(duty(modules), server={**OURSELVES, "shutdown_timeout": "500ms"})
     pid, worker = settled(s), s.workers()[0]
     s.signal(signal.SIGSTOP, worker)
     begin = time.monotonic()
@@ -446,7 +445,7 @@ def test_replaced_while_it_stays_for_those_that_drain(server, modules):
 def test_nobody_can_write_to_one_that_goes(serve, modules):
     """It is in its stop hook: what is sent now would be seen by nobody."""
     says = f"[module:says]\nfile = {modules['says']}\n[route:says]\nmatch = = /says\nhandler = says\n"
-    s = serve(duty(modules) + says, server={"user": getpass.getuser(), "log_level": "debug"})
+    s = serve(duty(modules) + says, server={**OURSELVES, "log_level": "debug"})
     first = settled(s)
     open(s.path("lingers"), "w", encoding="ascii").close()
     s.configure(HELLO + says)
@@ -477,7 +476,7 @@ def test_rolled_back(server, modules):
 
 def test_rolled_back_to_none(serve, modules):
     """The place that was kept for it is given up: nothing fills the mailbox."""
-    s = serve(HELLO, server={"user": getpass.getuser()})
+    s = serve(HELLO, server={**OURSELVES})
     open(s.path("dies"), "w", encoding="ascii").close()
     s.configure(duty(modules))
     assert s.ctl("reload").returncode == 70
@@ -517,7 +516,7 @@ def test_pause(server):
 
 
 def test_reopen(serve, modules):
-    s = serve(duty(modules), server={"error_log": "@DIR@/error.log", "user": getpass.getuser()})
+    s = serve(duty(modules), server={"error_log": "@DIR@/error.log", **OURSELVES})
     settled(s)
     os.rename(s.error_log, s.path("old.log"))
     assert s.ctl("reopen").returncode == 0
@@ -528,7 +527,7 @@ def test_reopen(serve, modules):
 
 def test_reopen_waits_for_it(serve, modules):
     """Who asks hears that a process has not taken the new log."""
-    s = serve(duty(modules), server={"error_log": "@DIR@/error.log", "user": getpass.getuser()})
+    s = serve(duty(modules), server={"error_log": "@DIR@/error.log", **OURSELVES})
     pid = settled(s)
     s.signal(signal.SIGSTOP, pid)
     done = s.ctl("reopen", timeout=20)
@@ -547,7 +546,7 @@ def test_the_doorbell_does_no_harm(server):
 
 def test_foreign_doorbells_from_the_first_line_on(serve, modules):
     """Everybody is rung, also those that are just being born, and their successors."""
-    s = serve(duty(modules), ready=False, start=False, server={"user": getpass.getuser()})
+    s = serve(duty(modules), ready=False, start=False, server={**OURSELVES})
     s.start()
     wait_for(s.log)
     n = 0
@@ -626,7 +625,7 @@ def test_stop_while_it_waits_for_its_start(server):
 
 def test_given_up(serve, modules):
     """No worker gets through its start: the server ends, and the primary with it."""
-    s = serve(duty(modules), server={"give_up": 3, "user": getpass.getuser()}, start=False, ready=False)
+    s = serve(duty(modules), server={"give_up": 3, **OURSELVES}, start=False, ready=False)
     open(s.path("dies"), "w", encoding="ascii").close()
     s.start()
     assert s.wait(30) == 1
@@ -669,7 +668,7 @@ def test_members_over_a_reload(server):
 # ---- Who does not read ---------------------------------------------------------------------------
 
 def test_who_does_not_read_is_named(serve, modules):
-    s = serve(duty(modules), server={"mailbox_stall": "1s", "user": getpass.getuser()})
+    s = serve(duty(modules), server={"mailbox_stall": "1s", **OURSELVES})
     s.first = settled(s)
     s.signal(signal.SIGSTOP, s.first)
     for _ in range(3):

@@ -1,5 +1,4 @@
 """recycle_after: workers that have had their share of requests give way to fresh ones, and nobody notices."""
-import getpass
 import os
 import re
 import signal
@@ -7,7 +6,7 @@ import threading
 import time
 
 import pytest
-from lib.server import build_module, is_alive, process_table, wait_for
+from lib.server import OURSELVES, build_module, is_alive, process_table, wait_for
 
 CONF = """
 [module:hello]
@@ -191,7 +190,7 @@ def frail(serve, tmp_path):
     so = build_module(str(tmp_path), "frail", FRAIL)
     s = serve(CONF + f"[module:frail]\nfile = {so}\ndies = {tmp_path}/dies\nwaits = {tmp_path}/waits\n"
               "[route:frail]\nmatch = /frail\nhandler = frail\n",
-              server={"workers": 2, "recycle_after": 20, "user": getpass.getuser()})  # who may look into the folder
+              server={"workers": 2, "recycle_after": 20, **OURSELVES})  # who may look into the folder
     s.dies, s.waits = tmp_path / "dies", tmp_path / "waits"
     s.old = s.workers()
     return s

@@ -153,7 +153,7 @@ def test_reopen_that_fails_keeps_the_old_log(serve):
 
 
 def test_worker_that_does_not_take_the_log(serve):
-    s = serve(HELLO)
+    s = serve(HELLO + "[accept]\nstall_kill = 0\n")
     stuck = s.workers()[0]
     os.kill(stuck, signal.SIGSTOP)
     try:

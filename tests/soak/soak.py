@@ -27,7 +27,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.dont_write_bytecode = True
 sys.path.append(os.path.dirname(HERE))
 
-from lib.server import BUILD, SOURCE, Server, build_module, deadline, wait_for  # noqa: E402,F401
+from lib.server import BUILD, OURSELVES, SOURCE, Server, build_module, deadline, wait_for  # noqa: E402,F401
 
 MODULES = """
     [module:hello]

@@ -1,12 +1,11 @@
 """The module of storm_module.c on a server, and the files that it leaves: what mail_*.py share."""
 import contextlib
-import getpass
 import glob
 import os
 import struct
 import time
 
-from soak import HERE, build_module, wait_for
+from soak import HERE, OURSELVES, build_module, wait_for
 
 NAMES = ("pid", "started", "first", "last", "count", "lost", "lost_before_first", "gaps", "torn", "reordered",
          "sender_gaps", "after_leave", "published", "again", "refused", "joins", "leaves", "seq")
@@ -52,7 +51,7 @@ class Storm:
         lines = "".join(f"{k} = {v}\n" for k, v in settings.items())
         conf = (f"[module:storm]\nfile = {so_file}\n{lines}\n[route:storm]\nmatch = = /storm\nhandler = storm\n"
                 "[module:status]\n[route:status]\nmatch = = /status.json\nhandler = status\n")
-        self.server = run.serve(conf, server={"workers": workers, "user": getpass.getuser(), **(server or {})},
+        self.server = run.serve(conf, server={"workers": workers, **OURSELVES, **(server or {})},
                                 env={"CS_EVENTS": self.events})
         self.workers = workers
 
