@@ -2,13 +2,14 @@
 by hand, and activate, by systemd-socket-activate)."""
 import contextlib
 import json
+import os
 import shutil
 import socket
 import struct
 import subprocess
 import sys
 
-from .server import PROGRAM, begin_afresh, wait_for
+from .server import PROGRAM, begin_afresh, build_module, wait_for
 
 CREDENTIALS = struct.Struct("iII")
 ACTIVATE = shutil.which("systemd-socket-activate")
@@ -113,3 +114,72 @@ def activate(s, listen, names=None, args=()):
         if name in s.env:
             argv += ["-E", f"{name}={s.env[name]}"]
     launch(s, [*argv, PROGRAM, "-c", s.conf, *s.args, *args], s.env)
+
+
+def connects(address):
+    """Does somebody listen there: a port, or the path of a unix socket? With systemd-socket-activate this makes the server
+    begin."""
+    family, address = (socket.AF_UNIX, address) if isinstance(address, str) else (socket.AF_INET, ("127.0.0.1", address))
+    with socket.socket(family) as sock:
+        return sock.connect_ex(address) == 0
+
+
+# ---- Starts that can be held up ----
+
+GATE = """
+    #include <cserver/cserver.h>
+    #include <stdlib.h>
+    #include <unistd.h>
+    typedef struct { cs_str gate; } settings;
+    static const cs_directive directives[] = {
+        CS_PATH(settings, gate, NULL, CS_REQUIRED, "Workers start when this file is there."), CS_END};
+    static int on_start(cs_proc *p)
+    {
+        const settings *s = cs_module_conf(p);
+        while (access(s->gate.p, F_OK) != 0)
+            usleep(2000);
+        return CS_OK;
+    }
+    static int handler(cs_req *r)
+    {
+        static const char *const names[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS",
+                                            "LISTEN_PID", "LISTEN_FDNAMES"};
+        for (int i = 0; i < 6; i++)
+            if (getenv(names[i]))
+                return cs_textf(r, 500, "%s", names[i]);
+        return cs_text(r, 200, "clean");
+    }
+    CS_MODULE(.name = "gate", .version = "1.0", .help = "Starts when it may.", .directives = directives,
+              .conf_size = sizeof(settings), .worker_start = on_start, .handler = handler);
+"""
+
+
+def build_gate(folder):
+    """A module whose worker_start waits for open_gate(); its handler says "clean" where no variable of systemd is left."""
+    return build_module(folder, "gate", GATE)
+
+
+def gate_conf(path):
+    return f"[module:gate]\nfile = {path}\ngate = @DIR@/go\n[route:gate]\nmatch = /gate\nhandler = gate\n"
+
+
+def open_gate(s):
+    """Workers may be another user, who has to see it."""
+    os.chmod(s.folder, 0o755)
+    s.write("go", "")
+
+
+def try_start(s, manager):
+    """One start by systemd-socket-activate, of settings with a gate and /hello: READY comes after a worker accepts, and
+    whoever came first is answered."""
+    manager.messages.clear()
+    activate(s, [f"127.0.0.1:{s.port}"])
+    with wait_for(lambda: connects(s.port) and s.connect()) as first:
+        first.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
+        wait_for(lambda: os.path.exists(s.control))
+        assert manager.states() == [], manager.messages
+        open_gate(s)
+        manager.wait_states("READY")
+        ready = json.loads(s.ctl("status", "--json").stdout)["ready"]
+        assert ready >= 1 and {m.pid for m in manager.messages} == {s.pid}, (ready, manager.messages)
+        assert first.response().status == 200

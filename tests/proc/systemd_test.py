@@ -6,8 +6,9 @@ import subprocess
 import time
 
 import pytest
-from lib.server import LIMIT, PROGRAM, build_module, wait_for
-from lib.systemd import ACTIVATE, Manager, activate, pass_sockets
+from lib.server import LIMIT, PROGRAM, wait_for
+from lib.systemd import (ACTIVATE, Manager, activate, build_gate, connects, gate_conf, open_gate, pass_sockets,
+                         try_start)
 
 HELLO = """
 [module:hello]
@@ -21,44 +22,17 @@ SLOW = """
 match = /slow
 handler = slow
 """
-GATE = """
-    #include <cserver/cserver.h>
-    #include <stdlib.h>
-    #include <unistd.h>
-    typedef struct { cs_str gate; } settings;
-    static const cs_directive directives[] = {
-        CS_PATH(settings, gate, NULL, CS_REQUIRED, "Workers start when this file is there."), CS_END};
-    static int on_start(cs_proc *p)
-    {
-        const settings *s = cs_module_conf(p);
-        while (access(s->gate.p, F_OK) != 0)
-            usleep(2000);
-        return CS_OK;
-    }
-    static int handler(cs_req *r)
-    {
-        static const char *const names[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS",
-                                            "LISTEN_PID", "LISTEN_FDNAMES"};
-        for (int i = 0; i < 6; i++)
-            if (getenv(names[i]))
-                return cs_textf(r, 500, "%s", names[i]);
-        return cs_text(r, 200, "clean");
-    }
-    CS_MODULE(.name = "gate", .version = "1.0", .help = "Starts when it may.", .directives = directives,
-              .conf_size = sizeof(settings), .worker_start = on_start, .handler = handler);
-"""
-
 needs_tool = pytest.mark.skipif(not ACTIVATE, reason="systemd-socket-activate is not there (Debian: systemd)")
 
 
 @pytest.fixture(scope="session")
 def gate_module(tmp_path_factory):
-    return build_module(str(tmp_path_factory.mktemp("gate")), "gate", GATE)
+    return build_gate(str(tmp_path_factory.mktemp("gate")))
 
 
 @pytest.fixture
 def gated(gate_module):
-    return f"[module:gate]\nfile = {gate_module}\ngate = @DIR@/go\n[route:gate]\nmatch = /gate\nhandler = gate\n"
+    return gate_conf(gate_module)
 
 
 @pytest.fixture
@@ -66,12 +40,6 @@ def manager(folder):
     m = Manager(os.path.join(folder, "notify"))
     yield m
     m.close()
-
-
-def open_gate(s):
-    """Workers may be another user, who has to see it."""
-    os.chmod(s.folder, 0o755)
-    s.write("go", "")
 
 
 # ---- What it is told ----------------------------------------------------------------------------
@@ -334,7 +302,7 @@ address = 127.0.0.1:@PORT@
 address = socket:local
 """, start=False)
     activate(s, [f"127.0.0.1:{s.port}", s.path("web.sock")], ["x", "local"])
-    wait_for(lambda: os.path.exists(s.path("web.sock")))
+    wait_for(lambda: connects(s.path("web.sock")))
     assert s.exchange(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n", address=s.path("web.sock")).status == 200
     s.wait_ready()
     assert s.get("/hello").status == 200
@@ -354,31 +322,13 @@ def test_settings_are_tested_with_what_is_passed(serve):
     assert "no socket called \"web\" was passed" in s.log()
 
 
-def connects(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-        return True
-    except OSError:
-        return False
-
-
 # ---- P28 ----------------------------------------------------------------------------------------
 
 @needs_tool
-def test_starts(serve, manager, gated, status):
+def test_starts(serve, manager, gated):
     """The full number is in tests/soak/systemd_starts.py."""
     for _ in range(5):
         s = serve(HELLO + gated + "[listen:a]\naddress = 127.0.0.1:@PORT@\n", env=manager.env, start=False)
-        manager.messages.clear()
-        activate(s, [f"127.0.0.1:{s.port}"])
-        first = wait_for(lambda: connects(s.port) and s.connect())
-        first.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n")
-        wait_for(lambda: os.path.exists(s.control))
-        assert manager.states() == []
-        open_gate(s)
-        manager.wait_states("READY")
-        assert first.response().status == 200
-        assert status(s)["ready"] >= 1
-        first.close()
+        try_start(s, manager)
         assert s.stop() == 0
         assert manager.states() == ["READY", "STOPPING"]
