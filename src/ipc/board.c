@@ -173,6 +173,7 @@ void board_bury(struct region *r, int slot)
     atomic_store_explicit(&s->crumb.request, 0, memory_order_relaxed);
     atomic_store_explicit(&s->crumb.waits_for, 0, memory_order_relaxed);
     atomic_store_explicit(&s->crumb.signal, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->crumb.refused, 0, memory_order_relaxed);
     atomic_store(&s->park, IPC_RUN);
     atomic_store(&s->kick, 0);
     atomic_store_explicit(&s->fit, IPC_UNFIT, memory_order_relaxed);

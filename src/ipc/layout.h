@@ -147,6 +147,8 @@ struct ipc_crumb {
     _Atomic int32_t
         waits_for; /* pid of who holds the lock of a zone that it waits for, -1: of somebody; 0: it waits
                                   for none */
+    _Atomic uint32_t
+        refused; /* as where: the start hook that has failed, so that the process ends; 0 = none */
     _Atomic uint64_t request; /* id of the last request that was given to a module; 0 = none yet */
     char route[40], path[64]; /* of that request */
     /* Of the last message that was given to a module. */

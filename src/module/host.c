@@ -172,6 +172,8 @@ static int call_start(const struct host *h, cs_proc *p)
     uint32_t was =
         crumb_enter(p->module->number, h->primary ? CRUMB_PRIMARY_START : CRUMB_WORKER_START);
     int rc = hook(p);
+    if (rc < 0)
+        atomic_store(&crumb_here->refused, atomic_load(&crumb_here->where));
     crumb_leave(was);
     return rc;
 }

@@ -11,6 +11,7 @@
 #include "os/sock.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -39,7 +40,8 @@ struct control_client {
 struct control {
     struct loop *loop;
     struct loop_io io;
-    struct timer rest;   /* no descriptor was left for a client that waits */
+    struct timer rest; /* no descriptor was left for a client that waits */
+    int spare; /* given up for one client when no other descriptor is left, so that it gets an answer; -1 = none */
     struct list clients; /* the one that has been quiet longest first */
     unsigned nclients, nreleased;
     char *path;
@@ -63,6 +65,12 @@ static void run_free(struct loop_task *task)
     free(cl);
 }
 
+static void take_spare(struct control *c)
+{
+    if (c->spare < 0)
+        c->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 static void drop(struct control_client *cl)
 {
     struct control *c = cl->control;
@@ -77,6 +85,7 @@ static void drop(struct control_client *cl)
         list_remove(&cl->flush_task.node);
     loop_del(c->loop, &cl->io);
     fd_close(&cl->io.fd);
+    take_spare(c);
     list_remove(&cl->node);
     if (!cl->call || !cl->call->kept)
         c->nclients--;
@@ -387,10 +396,32 @@ static void welcome(struct control *c, int fd)
     }
 }
 
+static bool is_shortage(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOMEM || error == ENOBUFS;
+}
+
+/* A server without descriptors is one whose operator has questions. */
+static int accept_client(struct control *c)
+{
+    int fd = accept4(c->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    int error = fd < 0 ? errno : 0;
+
+    if (is_shortage(error) && c->spare >= 0) {
+        fd_close(&c->spare);
+        fd = accept4(c->io.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        error = fd < 0 ? errno : 0;
+        if (fd < 0)
+            take_spare(c);
+    }
+    return fd < 0 ? -error : fd;
+}
+
 /* Who waits makes the socket ready again at once; looking so often finds no descriptor. */
 static void rest(struct control *c, int error)
 {
-    if (error != EMFILE && error != ENFILE && error != ENOMEM && error != ENOBUFS)
+    if (!is_shortage(error))
         return;
     loop_set(c->loop, &c->io, 0);
     timer_set(&c->loop->timers, &c->rest, REST_MS);
@@ -410,10 +441,10 @@ static void on_listen(struct loop_io *io, uint32_t events)
 
     (void)events;
     for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
-        int fd = accept4(io->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept_client(c);
 
         if (fd < 0) {
-            rest(c, errno);
+            rest(c, -fd);
             return;
         }
         while (c->nclients >= CONTROL_CLIENTS && make_room(c)) {
@@ -466,6 +497,8 @@ static struct control *open_on(int fd, struct loop *loop, const char *path,
     c->handler = handler;
     c->arg = arg;
     c->io = (struct loop_io){.fd = fd, .on_ready = on_listen};
+    c->spare = -1;
+    take_spare(c);
     timer_init(&c->rest, on_rested);
     list_init(&c->clients);
     fd_set_nonblock(fd, true);
@@ -528,6 +561,7 @@ void control_free(struct control *c)
     timer_clear(&c->loop->timers, &c->rest);
     loop_del(c->loop, &c->io);
     fd_close(&c->io.fd);
+    fd_close(&c->spare);
     free(c->path);
     free(c);
 }
@@ -537,6 +571,7 @@ void control_shed(struct control *c)
     if (!c)
         return;
     fd_close(&c->io.fd);
+    fd_close(&c->spare);
     LIST_EACH(node, &c->clients)
     fd_close(&CONTAINER_OF(node, struct control_client, node)->io.fd);
 }

@@ -9,17 +9,27 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 
 /* ---- What is said ---- */
 
+static const struct ipc_module *module_of(const struct region *r, uint32_t where)
+{
+    return &r->modules[where >> 8 < IPC_MODULES ? where >> 8 : 0];
+}
+
 static void say_end(struct inquest *q, const struct region *r, int slot, pid_t pid, int status)
 {
-    char end[64];
+    char end[48];
     struct note t = note_on(q->how, sizeof q->how);
 
     child_end_text(status, end, sizeof end);
     snprintf(q->short_how, sizeof q->short_how, "%s%s", WIFEXITED(status) ? "" : "was ", end);
+    if (q->refused && WIFEXITED(status))
+        snprintf(q->short_how, sizeof q->short_how, "%s: %s of the module \"%s\" failed", end,
+                 crumb_hook_name((enum crumb_hook)(q->refused & 0xff)),
+                 module_of(r, q->refused)->name);
     note_add(&t, "(pid ");
     note_add_number(&t, (uint64_t)pid);
     if (slot >= IPC_SLOT_WORKERS && whereabouts_in_module(&q->at)) {
@@ -48,10 +58,29 @@ void inquest_open(struct inquest *q, const struct region *r, int slot, pid_t pid
 
     *q = (struct inquest){.generation = atomic_load(&s->generation)};
     whereabouts_read(&q->at, r, &s->crumb);
+    q->refused = atomic_load(&s->crumb.refused);
     in_module = whereabouts_in_module(&q->at);
     q->by_module = in_module && quarantine_is_fault(status, q->at.signal != 0);
     q->wrong = q->by_module || !WIFEXITED(status) || WEXITSTATUS(status) != 0;
     say_end(q, r, slot, pid, status);
+}
+
+static bool is_start(unsigned hook)
+{
+    return hook == CRUMB_WORKER_START || hook == CRUMB_PRIMARY_START;
+}
+
+void inquest_place(struct inquest *q, const struct conf *conf)
+{
+    unsigned number = q->refused ? q->refused >> 8 : is_start(q->at.hook) ? q->at.module : 0;
+    size_t n = strlen(q->how);
+
+    for (size_t i = 0; conf && number > 0 && i < conf->nmodules; i++) {
+        const struct conf_origin *at = &conf->modules[i].head.at;
+
+        if (conf->modules[i].number == number && at->file)
+            snprintf(q->how + n, sizeof q->how - n, " (%s:%d)", at->file, at->line);
+    }
 }
 
 void inquest_log(const struct inquest *q, const char *fmt, ...)

@@ -14,7 +14,8 @@ struct inquest {
     bool wrong;     /* it should not have ended like that */
     bool by_module; /* a fault in a module's code, or a call of exit there */
     uint32_t generation;
-    char short_how[96]; /* "was killed by SIGSEGV": the same for all that die so */
+    uint32_t refused;    /* module << 8 | hook that has failed at the start, 0 = none */
+    char short_how[160]; /* "was killed by SIGSEGV": the same for all that die so */
     /* "(pid 4711) was killed by SIGKILL"; in a module "(pid 4711, generation 3) was killed by SIGSEGV in module "sse" 1.0,
      * hook on_message, at sse.so+0x1a3c"; both with "; 3 connections lost" */
     char how[400];
@@ -22,6 +23,8 @@ struct inquest {
 
 /* Before its slot is cleared. */
 void inquest_open(struct inquest *q, const struct region *r, int slot, pid_t pid, int status);
+/* Adds to `how` where the settings name the module, if it was its start that went wrong. */
+void inquest_place(struct inquest *q, const struct conf *conf);
 /* Logs a sentence with what the process was doing behind it; as an error where a module is to blame. */
 void inquest_log(const struct inquest *q, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -260,6 +260,7 @@ void keeper_ended(struct master *m, struct worker *w, int status)
     struct respawn_death d;
 
     inquest_open(&q, &m->region, w->slot, w->pid, status);
+    inquest_place(&q, g->settings ? g->settings->conf : NULL);
     applied_died(m, w->slot, (int)w->pid, &q);
     d = generation_bury(w, status);
     if (d.ready)

@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
-"""Ten kinds of broken settings against `-t` and `-s reload` under load: each is refused with a reason and exit code 78,
-the old settings stay, no request fails meanwhile; then a good file goes live."""
-from broken import all_broken, good
+"""Ten kinds of broken settings (lib/ten.py) against `-t` and `-s reload` under load: each is refused with a reason, the old
+settings stay, no request fails meanwhile; then a good file goes live."""
+from broken import good
 from soak import Run, status
 
-REFUSED = 78
+from lib import ten
 
 
-def refuses(run, server, broken, what, done):
-    text = done.stdout + done.stderr
-    run.check(f"{broken.name}: {what} refuses it with a reason",
-              done.returncode == REFUSED and broken.word in text, f"exit code {done.returncode}\n{text}")
+def refuses(run, case, done):
+    run.check(f"{case.name}: -s reload refuses it with a reason ({done.returncode})",
+              done.returncode in case.codes and all(w in done.stderr for w in case.words), done)
 
 
 with Run() as run:
@@ -19,13 +18,18 @@ with Run() as run:
     clients = [run.client(server, "/hello", "-c", 16, "-w", 3, "-b", len("first\n")),
                run.client(server, "/hello", "-c", 4, "-1", "-w", 3, "-b", len("first\n")),
                run.client(server, "/slow?ms=300", "-c", 8)]
-    for broken in all_broken(run, server):
-        broken.write(server, "wrong and longer")
-        refuses(run, server, broken, "-t", server.run("-c", server.conf, "-t"))
-        refuses(run, server, broken, "-s reload", server.ctl("reload"))
+    cases = ten.Ten(run.folder)
+    for case in cases.cases:
+        case.write(server, good("wrong and longer"))
+        undo = ten.fill(server.pid) if case.full else lambda: None
+        done = server.run("-c", server.conf, "-t")
+        run.check(f"{case.name}: -t exits with {case.test or 0}", done.returncode == (case.test or 0), done)
+        refuses(run, case, server.ctl("reload"))
+        undo()
         now = status(server)
-        run.check(f"{broken.name}: the old settings stay",
+        run.check(f"{case.name}: the old settings stay",
                   now["generation"] == generation and server.get("/hello").text == "first\n", now)
+    cases.close()
     failed = status(server)["totals"]["reloads_failed"]
     run.check("each refusal is counted", failed == 10, f"reloads_failed: {failed}")
 
