@@ -63,6 +63,8 @@ static int act(const struct options *o, const struct settings_source *src)
         return cli_command(o, src);
     case ACTION_MSG:
         return cli_msg(o, src);
+    case ACTION_DIFF:
+        return cli_diff(o, src);
     case ACTION_MODULE:
         return cli_module(o, src);
     case ACTION_VERSION:

@@ -30,9 +30,12 @@ static const struct option table[] = {
      "applied: return when all it is for have handled the message"},
     {0, OF_SERVER, "no-wait", NULL, "-s only asks for it, and does not wait for what comes of it",
      NULL},
-    {0, OF_SERVER | OF_MSG, "timeout", "TIME", "how long -s waits, such as 30s (0: for ever)",
+    {0, OF_SERVER, "new-workers", NULL, "-s reload starts new workers, whatever has changed", NULL},
+    {0, OF_SERVER, "exit-code", NULL, "diff: 1 where there are differences, as diff does", NULL},
+    {0, OF_SERVER | OF_MSG, "timeout", "TIME",
+     "how long -s and diff wait, such as 30s (0: for ever)",
      "how long to wait for that, such as 500ms; else 5s (0: for ever)"},
-    {0, OF_SERVER | OF_MSG, "json", NULL, "-s prints the server's answer as it is",
+    {0, OF_SERVER | OF_MSG, "json", NULL, "-s and diff print the server's answer as it is",
      "print the server's answer as it is; tail: an object for each message"},
     {'D', OF_SERVER, "daemon", NULL, "go to the background once the server is ready", NULL},
     {0, OF_SERVER | OF_MSG, "dev", "FILE.so",
@@ -114,6 +117,8 @@ static void put_help(const struct option *opt, bool plain, struct buf *out)
 static const char server_head[] =
     "cserver serves web sites by modules. Without options it runs in the foreground.\n\n"
     "usage: cserver [options]\n"
+    "       cserver diff [FILE] [options]    what a reload would change in the running server, or "
+    "FILE\n"
     "       cserver msg send TOPIC DATA | tail TOPIC | topics    messages: cserver msg --help\n"
     "       cserver module new | build | check | info | list     modules: cserver module "
     "--help\n\n";
@@ -121,7 +126,7 @@ static const char server_head[] =
 static const char server_tail[] =
     "\nexit status:\n"
     "   0  done; also with --no-wait: asked for\n"
-    "   1  failed; the sentence on standard error says why\n"
+    "   1  failed; the sentence on standard error says why; diff --exit-code: differences\n"
     "   2  wrong usage (of cserver msg: 64)\n"
     "   3  -s status: no server is running\n"
     "   4  no permission to talk to that server\n"

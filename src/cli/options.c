@@ -103,6 +103,10 @@ static int take_word(struct options *o, const char *word, const char *value, str
         o->wait = value;
     else if (strcmp(word, "no-wait") == 0)
         o->no_wait = true;
+    else if (strcmp(word, "new-workers") == 0)
+        o->new_workers = true;
+    else if (strcmp(word, "exit-code") == 0)
+        o->exit_code = true;
     else if (strcmp(word, "json") == 0)
         o->json = true;
     else if (strcmp(word, "md") == 0)
@@ -390,9 +394,18 @@ static int take_plain(struct options *o, const char *word, struct buf *error)
         return take_msg_word(o, word, error);
     if (o->module)
         return take_module_word(o, word, error);
+    if (o->diff && !o->file) {
+        o->file = word;
+        return 0;
+    }
+    if (o->diff) {
+        buf_printf(error, "what is \"%s\"? diff takes one FILE", word);
+        return -1;
+    }
     o->msg = strcmp(word, "msg") == 0;
     o->module = strcmp(word, "module") == 0;
-    if (o->msg || o->module)
+    o->diff = strcmp(word, "diff") == 0;
+    if (o->msg || o->module || o->diff)
         return 0;
     buf_printf(error, "what is \"%s\"? Options begin with -", word);
     if (is_command(word))
@@ -443,6 +456,31 @@ static int check_waiting(const struct options *o, struct buf *error)
     return error->n ? -1 : 0;
 }
 
+static int check_reload(const struct options *o, struct buf *error)
+{
+    bool reload = o->command && strcmp(o->command, "reload") == 0;
+
+    if (o->new_workers && !reload)
+        buf_add_z(error, "--new-workers goes with -s reload");
+    else if (o->exit_code && !o->diff)
+        buf_add_z(error, "--exit-code goes with cserver diff");
+    return error->n ? -1 : 0;
+}
+
+static int check_diff(const struct options *o, struct buf *error)
+{
+    const char *wrong = o->command     ? "-s"
+                        : o->testing   ? "-t"
+                        : o->daemon    ? "-D"
+                        : o->error_log ? "-e"
+                                       : NULL;
+
+    if (!o->diff || !wrong)
+        return 0;
+    buf_printf(error, "diff only tells what a reload would change: %s does not go with it", wrong);
+    return -1;
+}
+
 /* -t promises to change nothing, so it must not ride along with a command that does. */
 static int check_mix(const struct options *o, const struct args *a, struct buf *error)
 {
@@ -465,7 +503,7 @@ static int check_mix(const struct options *o, const struct args *a, struct buf *
         return -1;
     if (o->msg)
         return check_msg(o, error);
-    if (check_waiting(o, error) < 0)
+    if (check_waiting(o, error) < 0 || check_reload(o, error) < 0 || check_diff(o, error) < 0)
         return -1;
     if (!o->command || !(o->testing || o->daemon))
         return 0;
@@ -483,6 +521,8 @@ static void settle(struct options *o)
         o->action = ACTION_MSG;
     else if (o->module)
         o->action = ACTION_MODULE;
+    else if (o->diff && o->action == ACTION_RUN)
+        o->action = ACTION_DIFF;
     else if (o->dev && o->action == ACTION_RUN)
         o->action = ACTION_DEV;
 }

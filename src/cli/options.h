@@ -16,7 +16,8 @@ enum action {
     ACTION_REFERENCE, /* --reference */
     ACTION_MSG,       /* msg ... */
     ACTION_MODULE,    /* module ... */
-    ACTION_DEV        /* --dev */
+    ACTION_DEV,       /* --dev */
+    ACTION_DIFF       /* diff */
 };
 
 struct options {
@@ -35,6 +36,10 @@ struct options {
     const char *to;   /* --to; NULL: not given */
     const char *wait; /* --wait: applied (msg send), drained (-s reload); NULL: not given */
     bool no_wait;     /* --no-wait */
+    bool new_workers; /* --new-workers */
+    bool diff;        /* that word was there */
+    const char *file; /* diff: compare with this one; NULL: with the server's own */
+    bool exit_code;   /* --exit-code */
     size_t nwords;    /* module: what stands behind the verb */
     const char **words;
     size_t nextra; /* module build: what stands behind -- */

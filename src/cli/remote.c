@@ -168,14 +168,20 @@ int remote_ask(struct remote *r, const char *request, int64_t limit_ms)
     return code;
 }
 
-/* "reload", or with what the options add to it */
+/* "reload {}", or with what the options put there */
 static void write_request(const struct options *o, struct buf *out)
 {
     const char *wait = o->no_wait ? "no" : o->wait;
+    struct json j;
 
-    buf_add_z(out, o->command);
+    buf_printf(out, "%s ", o->command);
+    json_init(&j, out);
+    json_object(&j, NULL);
     if (wait)
-        buf_printf(out, " {\"wait\":\"%s\"}", wait);
+        json_z(&j, "wait", wait);
+    if (o->new_workers)
+        json_z(&j, "workers", "new");
+    json_end_object(&j);
     buf_add_char(out, '\0');
 }
 

@@ -225,6 +225,7 @@ struct ipc_header {
     uint64_t size;
     uint32_t max_workers, nslots;
     _Atomic uint32_t generation; /* of the newest generation that is live; w: master */
+    _Atomic uint32_t revision;   /* of its run-time settings; w: master */
     _Atomic uint32_t degraded;   /* 1: workers, or the primary, keep failing to start; w: master */
     _Atomic uint64_t started_wall_us;
     _Atomic uint64_t reloads, reloads_failed, spawns, crashes; /* w: master */

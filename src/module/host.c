@@ -210,6 +210,8 @@ int host_open(struct host *h, const struct host_opts *opts)
         .region = opts->region,
         .slot = opts->slot,
         .primary = opts->slot < IPC_SLOT_WORKERS,
+        .on_settings = opts->on_settings,
+        .settings_arg = opts->settings_arg,
         .self = {.size = sizeof h->self,
                  .slot = host_number(opts->slot),
                  .workers = (int)opts->workers,

@@ -36,6 +36,8 @@ struct host {
     uint32_t *known; /* by slot: the incarnation that modules take to be there, 0 = none */
     void (*before_call)(void *arg); /* a module is about to be called; may be NULL */
     void *before_arg;
+    void (*on_settings)(void *arg, const void *data, size_t len);
+    void *settings_arg;
 };
 
 struct host_opts {
@@ -45,6 +47,9 @@ struct host_opts {
     int slot;
     unsigned workers; /* of this generation */
     uint32_t generation;
+    void (*on_settings)(void *arg, const void *data,
+                        size_t len); /* of POST_SETTINGS; may be NULL */
+    void *settings_arg;
 };
 
 /* 0; -1 (logged, with the module's name) when a start hook fails or there is no place in the mail. */

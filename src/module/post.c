@@ -51,7 +51,7 @@ struct taker {
 
 static cs_topic handles[IPC_TOPICS];
 static struct taker *takers[IPC_TOPICS];
-static int answers = -1, members = -1;
+static int answers = -1, members = -1, settings = -1;
 
 /* ---- Names ---- */
 
@@ -106,7 +106,11 @@ int post_init(struct region *r)
     members = topic_new(r, &(struct topic_spec){.name = MEMBER_TOPIC,
                                                 .owner = "cserver",
                                                 .max_len = sizeof(struct member_event)});
-    return answers < 0 ? answers : members < 0 ? members : 0;
+    settings = topic_new(r, &(struct topic_spec){.name = POST_SETTINGS,
+                                                 .owner = "cserver",
+                                                 .max_len = POST_SETTINGS_MAX,
+                                                 .latest = true});
+    return answers < 0 ? answers : members < 0 ? members : settings < 0 ? settings : 0;
 }
 
 /* ---- Sending ---- */
@@ -469,6 +473,9 @@ static void on_message(void *arg, const struct mail_message *m)
             look_again(h);
         else
             take_event(h, m);
+    } else if ((int)m->topic == settings) {
+        if (h->on_settings)
+            h->on_settings(h->settings_arg, m->data, m->len);
     } else {
         cs_msg msg = message_of(m, &handles[m->topic]);
         note_message(m);
@@ -508,6 +515,8 @@ static void take_all(struct host *h)
     }
     mailbox_subscribe(&h->mail, (unsigned)answers, used);
     mailbox_subscribe(&h->mail, (unsigned)members, used);
+    if (settings >= 0)
+        mailbox_subscribe(&h->mail, (unsigned)settings, h->on_settings != NULL);
 }
 
 int post_open(struct host *h)

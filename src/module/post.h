@@ -5,6 +5,10 @@
 
 #include "module/host.h"
 
+/* What the master tells about settings; for host_opts.on_settings. Keeps its latest value. */
+#define POST_SETTINGS     "cserver.settings"
+#define POST_SETTINGS_MAX 1024
+
 /* The server's own topics, known before any module's. Master (or probe). 0 or -errno. */
 int post_init(struct region *r);
 /* Gives the topics that desc declares their numbers and fills in its refs. Master (or probe), before the fork. 0, or -1

@@ -131,6 +131,13 @@ static void describe(const struct laggard *l, struct buf *out)
         buf_printf(out, " (pid %d, %s)", l->pid, l->state);
 }
 
+void msg_describe(const struct master *m, int slot, struct buf *out)
+{
+    struct laggard l = look_at(m, slot);
+
+    describe(&l, out);
+}
+
 static void put_laggard(struct json *j, const struct laggard *l)
 {
     char name[MSGTEXT_NAME];

@@ -26,6 +26,7 @@ void command_begin(struct master *m, struct json *j, struct buf *out, int code)
     json_int(j, "code", code);
     json_int(j, "pid", getpid());
     json_int(j, "generation", m->live ? (int64_t)m->live->number : 0);
+    json_int(j, "revision", m->live ? (int64_t)m->live->revision : 0);
 }
 
 void command_end(struct control_call *call, struct json *j, struct buf *out)
@@ -85,7 +86,14 @@ static bool is(cs_str object, const char *key, const char *text)
 
 static void run_reload(struct master *m, struct control_call *call, cs_str object)
 {
+    cs_str value;
+
+    if (json_find(object, "workers", &value) && !str_is(value, "new")) {
+        command_answer(m, call, 2, "\"workers\" is new, or is not there", CS_S(""));
+        return;
+    }
     call->drained = is(object, "wait", "drained");
+    m->rollout.fresh |= is(object, "workers", "new");
     rollout_request(m, call);
 }
 
@@ -95,7 +103,7 @@ static const struct command commands[] = {
     {"upgrade", upgrade_request, NULL, true},
     {"stop", run_stop, NULL, true},          {"quit", run_quit, NULL, true},
     {"topics", NULL, msg_topics, false},     {"send", NULL, msg_send, false},
-    {"tail", NULL, msg_tail, false},
+    {"tail", NULL, msg_tail, false},         {"diff", NULL, compare_request, false},
 };
 
 /* False: it has been answered. */

@@ -278,8 +278,9 @@ static struct heritage heritage_of(const struct generation *g, int slot, int pas
                              .slot = slot,
                              .generation = g->number,
                              .plan = g->settings->plan,
+                             .conf = g->settings->conf,
+                             .revision = g->revision,
                              .user = g->settings->user,
-                             .shutdown_timeout = g->settings->conf->server.shutdown_timeout,
                              .lifeline = g->crew->lifeline[0],
                              .pass = pass,
                              .json = g->logs.json};

@@ -62,6 +62,7 @@ struct generation {
     struct list node;
     struct crew *crew;
     uint32_t number;
+    uint32_t revision; /* how often its run-time settings have changed */
     enum generation_state state;
     struct settings *settings;
     struct listen_set listens;

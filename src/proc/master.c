@@ -47,6 +47,7 @@ static void begin_stop(struct master *m)
     keeper_stop(m);
     rollout_cancel(m, "the server is stopping");
     upgrade_cancel(m, "the server is stopping");
+    compare_cancel(m, "the server is stopping");
     drop_waiting(m->live);
     listen_close(&m->live->listens, NULL, true);
     listen_close(&m->inherited, NULL, false);
@@ -94,7 +95,8 @@ static void bury(struct master *m, const struct child_end *end)
     } else if (!succession_ended(m, end)) {
         child_reap(end->pid);
         if (!rollout_reaped(m, end->pid, end->status))
-            upgrade_reaped(m, end->pid, end->status);
+            if (!upgrade_reaped(m, end->pid, end->status))
+                compare_reaped(m, end->pid, end->status);
     }
 }
 
@@ -204,7 +206,7 @@ void master_shed(void *master, const struct generation *of)
     fd_close(&m->signals.fd);
     fd_close(&m->release);
     fd_close(&m->rollout.probe.fd);
-    debut_shed(m);
+    compare_shed(m);
     fd_close(&m->crew.lifeline[1]);
     fd_close(&m->primary.pass);
     control_shed(m->control);
@@ -234,13 +236,6 @@ void master_judge(struct master *m)
     atomic_store(&m->region.header->degraded, degraded);
 }
 
-void master_open(struct master *m)
-{
-    atomic_store(&m->region.header->generation, m->live->number);
-    atomic_fetch_add(&m->region.turn->epoch, 1);
-    turn_rescue(&m->region);
-}
-
 void master_switch(struct master *m, struct generation *next)
 {
     struct generation *old = m->live;
@@ -248,7 +243,10 @@ void master_switch(struct master *m, struct generation *next)
 
     m->live = next;
     next->state = GENERATION_LIVE;
-    master_open(m);
+    atomic_store(&m->region.header->generation, next->number);
+    atomic_store(&m->region.header->revision, 0);
+    atomic_fetch_add(&m->region.turn->epoch, 1);
+    turn_rescue(&m->region); /* from now on the new ones accept */
     logs_use(&next->logs);
     keeper_stop(m);
     respawn_calm(&m->respawn);
@@ -295,6 +293,7 @@ void master_init(struct master *m)
     succession_init(m);
     rollout_init(m);
     upgrade_init(m);
+    compare_init(m);
     reopen_init(m);
     drained_init(m);
     m->started_ms = clock_ms();

@@ -10,17 +10,18 @@
  *   recycle.c     workers that have had their share         mailroom.c  the master's part in the mail
  *   command.c     what the control socket is asked          msg.c       messages for the command line
  *   status.c      what is told of the server                drained.c   who waits until old workers have gone
- *   herald.c      what systemd is told                      debut.c     new settings, tried on their first worker
+ *   herald.c      what systemd is told
  *   inquest.c     what a process died of                    vigil.c     processes that do not come out of a module
- *   upgrade.c     another program takes our place           takeover.c  we take the place of a running one */
+ *   upgrade.c     another program takes our place           takeover.c  we take the place of a running one
+ *   compare.c     what a reload would change                tune.c      settings that need no new workers */
 #ifndef PROC_MASTER_H
 #define PROC_MASTER_H
 
 #include "ipc/mailbox.h"
 #include "ipc/postmaster.h"
 #include "os/child.h"
+#include "proc/compare.h"
 #include "proc/control.h"
-#include "proc/debut.h"
 #include "proc/generation.h"
 #include "proc/msg.h"
 #include "proc/probe.h"
@@ -46,11 +47,10 @@ enum master_stop {
 enum rollout_state {
     ROLLOUT_IDLE,
     ROLLOUT_PROBING,
+    ROLLOUT_TUNING,
     ROLLOUT_CLEARING,
-    ROLLOUT_CANARY,
     ROLLOUT_STARTING,
-    ROLLOUT_SETTLING,
-    ROLLOUT_OPENING /* the first settings of all, before anybody is served */
+    ROLLOUT_SETTLING
 };
 
 struct rollout {
@@ -60,10 +60,13 @@ struct rollout {
     struct loop_io io;  /* of the probe's pipe */
     struct timer limit; /* of the probe, then of the start */
     struct generation *next;
-    struct debut debut;
     struct list calls;   /* who asked for this one */
     struct list waiting; /* who asked while it was under way: for the next */
     bool again;          /* a signal asked meanwhile */
+    bool fresh;          /* one of those who wait wants new workers in any case */
+    bool anew;           /* the same of this one */
+    uint64_t tune_until; /* monotonic ms: then it is too late */
+    unsigned put_off;    /* changes that hold after a restart */
     unsigned warnings;   /* of the probe; its text says them */
     unsigned hurried;    /* connections of older generations that had to make room */
     /* The last one that ended. */
@@ -145,6 +148,7 @@ struct master {
     struct upgrade upgrade;
     struct takeover takeover;
     struct reopen reopen;
+    struct list compares;
 
     struct herald herald;
     struct respawn respawn;
@@ -157,7 +161,8 @@ struct master {
 
     struct mailbox mail; /* as IPC_SLOT_MASTER */
     struct msg msg;
-    unsigned members;   /* the topic for struct member_event */
+    unsigned members; /* the topic for struct member_event */
+    struct mail_receipt tuning;
     struct list untold; /* events for which there was no room yet */
     struct postmaster_watch mail_watch;
 
@@ -191,8 +196,6 @@ void master_shed(void *master, const struct generation *of);
 void master_switch(struct master *m, struct generation *next);
 /* Writes the pid file, now or as soon as that can be done. */
 void master_write_pid(struct master *m);
-/* The live settings count from now on: their workers may accept. */
-void master_open(struct master *m);
 /* -D: the outcome of the start. */
 void master_release(struct master *m, int code);
 /* workers_fail or primary_fails has changed, or a module goes into quarantine or leaves it. */
@@ -207,8 +210,6 @@ void keeper_ended(struct master *m, struct worker *w, int status);
 void keeper_ready(void *master, struct worker *w);
 /* Forks one, and watches that it becomes ready. 0 or -errno. */
 int keeper_fork(struct master *m, struct worker *w);
-/* Is somebody serving? Tells so, once. */
-void keeper_look(struct master *m);
 void keeper_stop(struct master *m);  /* no more spawns */
 void keeper_hurry(struct master *m); /* what made workers die is out of the way: no more delay */
 void keeper_resize(struct master *m, int by); /* TTIN, TTOU */
@@ -272,19 +273,13 @@ void vigil_init(struct master *m);
 void vigil_free(struct master *m);
 void vigil_look(struct master *m); /* once a second */
 
-/* rollout.c. A NULL call: a signal asked. */
+/* rollout.c. A NULL call: a signal asked. Who sets rollout.fresh before wants new workers, whatever has changed. */
 void rollout_init(struct master *m);
 void rollout_request(struct master *m, struct control_call *call);
 /* Was it the probe that ended? */
 bool rollout_reaped(struct master *m, pid_t pid, int status);
-/* The first settings are tried too: nobody is served before rollout_judged. */
-void rollout_open(struct master *m);
-bool rollout_is_opening(const struct master *m);
-/* A worker is ready, or has died (false: that is none of its business). */
-void rollout_ready(struct master *m, struct worker *w);
-bool rollout_died(struct master *m, const struct worker *w, const char *how);
-void rollout_judged(struct master *m, const char *why); /* by its first worker; NULL: good */
-void rollout_say(struct master *m, const char *step);   /* to who waits, and in the log */
+void rollout_ready(struct master *m); /* a worker of next is ready */
+void rollout_died(struct master *m, const struct worker *w, const char *how); /* one has died */
 void rollout_look(struct master *m); /* workers have changed their state, or ended */
 void rollout_cancel(struct master *m, const char *why);
 

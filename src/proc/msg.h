@@ -46,6 +46,9 @@ void msg_tail(struct master *m, struct control_call *call, cs_str object);
 /* The topic that the request names. -1: it has been answered, since there is none. */
 int msg_find_topic(struct master *m, struct control_call *call, cs_str object);
 
+/* "worker 2 (pid 4713, ready, stopped (T))" */
+void msg_describe(const struct master *m, int slot, struct buf *out);
+
 /* ---- What msg.c, applied.c and tail.c need of each other ---- */
 
 struct msg_request {

@@ -37,7 +37,7 @@ static void on_orphaned(struct process *process)
     log_warn("the master has died: the primary ends when the workers have");
     p->orphaned = true;
     p->orphaned_until =
-        clock_ms() + (uint64_t)process->heritage->shutdown_timeout + PRIMARY_ORPHAN_MS;
+        clock_ms() + heritage_shutdown(process->heritage) + PRIMARY_ORPHAN_MS;
 }
 
 /* Nobody buries the dead any more, and perhaps nobody reaps them: who has not left the mail may have been killed. */

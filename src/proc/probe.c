@@ -11,6 +11,7 @@
 #include "os/cpu.h"
 #include "os/crash.h"
 #include "os/fd.h"
+#include "proc/compare.h"
 #include "proc/logs.h"
 #include "proc/pidfile.h"
 #include "proc/user.h"
@@ -31,6 +32,7 @@ enum {
     SAYS_REPORT = 'r',
     SAYS_SUMMARY = 's',
     SAYS_PRINT = 'p',
+    SAYS_DIFF = 'd',
     SAYS_END = 'e'
 };
 
@@ -275,7 +277,7 @@ static void explain(struct crash *c)
 static _Noreturn void child_main(struct settings *s, const struct probe_ask *ask, int fd)
 {
     struct speaker to = {.crumb = {.drop = on_crumb}, .fd = fd};
-    struct buf print = {0};
+    struct buf print = {0}, diff = {0};
     uint32_t counts[2];
 
     child_title_set("cserver: probe");
@@ -283,6 +285,8 @@ static _Noreturn void child_main(struct settings *s, const struct probe_ask *ask
     if (ask->in_child)
         ask->in_child(ask->arg);
     crash_watch(explain);
+    if (ask->source)
+        s = settings_read(ask->source);
     try_out(s, ask, &to.crumb);
     say_report(&to, s);
     counts[0] = s->report.errors;
@@ -290,6 +294,10 @@ static _Noreturn void child_main(struct settings *s, const struct probe_ask *ask
     if (ask->print && counts[0] == 0 && s->bound) {
         conf_print(s->conf, &print);
         say(&to, SAYS_PRINT, buf_str(&print));
+    }
+    if (ask->running && counts[0] == 0 && s->bound) {
+        compare_tell(ask->running, s, ask->obstacle, &diff);
+        say(&to, SAYS_DIFF, buf_str(&diff));
     }
     settings_free(s, &to.crumb);
     say(&to, SAYS_END, (cs_str){(const char *)counts, sizeof counts});
@@ -347,6 +355,9 @@ static void take_message(struct probe *p, char kind, cs_str content)
         break;
     case SAYS_PRINT:
         buf_add_str(&p->print, content);
+        break;
+    case SAYS_DIFF:
+        buf_add_str(&p->diff, content);
         break;
     case SAYS_END:
         take_end(p, content);
@@ -471,4 +482,5 @@ void probe_free(struct probe *p)
     buf_free(&p->text);
     buf_free(&p->summary);
     buf_free(&p->print);
+    buf_free(&p->diff);
 }

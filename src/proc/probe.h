@@ -19,6 +19,9 @@ struct probe_ask {
     unsigned max_workers; /* reload: what shared memory was made for */
     bool lenient;         /* a test by a plain user: what only lacks permission is a warning */
     bool print;           /* also make the effective settings: -T */
+    const struct settings_source *source; /* the child reads these itself; NULL: it has them */
+    const struct settings *running; /* good ones are compared with these; NULL: with nothing */
+    const char *obstacle;           /* compare_tell */
     void (*in_child)(
         void *arg); /* first thing in the child: let go of what is the master's. May be NULL */
     void *arg;
@@ -39,6 +42,7 @@ struct probe {
     struct buf text;    /* the whole report, as printed */
     struct buf summary; /* its first error */
     struct buf print;   /* settings, if asked for */
+    struct buf diff;    /* differences, if asked for: members of a JSON object */
 };
 
 /* 0 or -errno. The settings must stay until the end. */

@@ -7,6 +7,7 @@
 #include "os/child.h"
 #include "os/fd.h"
 #include "os/sig.h"
+#include "proc/tune.h"
 #include "proc/user.h"
 #include "proc/whereabouts.h"
 
@@ -34,13 +35,18 @@ static void on_master_death(int sig)
     alarm(orphan_limit_s);
 }
 
-static void expect_master_death(struct ipc_slot *slot, int64_t shutdown_timeout)
+static void limit_orphan(const struct heritage *h)
+{
+    orphan_limit_s = (unsigned)(heritage_shutdown(h) / 1000) + ORPHAN_GRACE_S;
+}
+
+static void expect_master_death(struct ipc_slot *slot, const struct heritage *h)
 {
     struct sigaction act = {.sa_handler = on_master_death, .sa_flags = SA_RESTART};
     sigset_t both;
 
     own_slot = slot;
-    orphan_limit_s = (unsigned)(shutdown_timeout / 1000) + ORPHAN_GRACE_S;
+    limit_orphan(h);
     signal(SIGALRM, SIG_DFL);
     sigemptyset(&act.sa_mask);
     sigaction(PROCESS_ORPHAN_SIGNAL, &act, NULL);
@@ -55,9 +61,10 @@ void process_init(struct process *p, const struct heritage *h, const char *name)
     p->heritage = h;
     p->slot = region_slot(h->region, h->slot);
     p->error_log = log_fd() > STDERR_FILENO ? log_fd() : -1;
+    p->revision = h->revision;
     log_set_name(name);
     child_title_set("cserver: %s", name);
-    expect_master_death(p->slot, h->shutdown_timeout);
+    expect_master_death(p->slot, h);
     whereabouts_watch(h->region, h->plan->conf);
     clock_update();
 }
@@ -87,7 +94,7 @@ static void on_lifeline(struct loop_io *io, uint32_t events)
     p->on_orphaned(p);
 }
 
-static void use(struct process *p, const struct fdpass_msg *msg, int fd)
+static void use_log(struct process *p, const struct fdpass_msg *msg, int fd)
 {
     if (msg->kind == FDPASS_ERROR_LOG) {
         log_open(fd, p->heritage->json);
@@ -95,8 +102,6 @@ static void use(struct process *p, const struct fdpass_msg *msg, int fd)
         p->error_log = fd;
     } else if (msg->kind == FDPASS_ACCESS_LOG && p->on_access_log) {
         p->on_access_log(p, fd);
-    } else if (msg->kind == FDPASS_CONNECTION && p->on_connection) {
-        p->on_connection(p, fd);
     } else {
         close(fd);
     }
@@ -111,12 +116,10 @@ static void on_pass(struct loop_io *io, uint32_t events)
     (void)events;
     while ((rc = fdpass_recv(io->fd, &msg, &fd)) == 1) {
         if (fd >= 0)
-            use(p, &msg, fd);
-        fd = -1;
-        if (msg.kind != FDPASS_ERROR_LOG && msg.kind != FDPASS_ACCESS_LOG)
-            continue;
+            use_log(p, &msg, fd);
         atomic_store(&p->slot->reopened, msg.serial);
         fd_event_ring(p->heritage->region->master_bell);
+        fd = -1;
     }
     if (rc < 0 && rc != -EAGAIN)
         loop_del(&p->loop, io); /* the master has gone; the lifeline says what follows */
@@ -159,6 +162,21 @@ bool process_open(struct process *p)
     return rc == 0;
 }
 
+static void on_settings(void *arg, const void *data, size_t len)
+{
+    struct process *p = arg;
+    const struct heritage *h = p->heritage;
+
+    if (!tune_take(h, &p->revision, data, len))
+        return;
+    log_set_level((enum log_level)h->conf->server.log_level);
+    whereabouts_watch_stays(h->region, (uint64_t)h->conf->server.block_warn);
+    limit_orphan(h);
+    if (p->on_tuned)
+        p->on_tuned(p);
+    log_debug("has the run-time settings of revision %u", (unsigned)p->revision);
+}
+
 int process_open_host(struct process *p, struct host *host)
 {
     const struct heritage *h = p->heritage;
@@ -167,7 +185,9 @@ int process_open_host(struct process *p, struct host *host)
                              .region = h->region,
                              .slot = h->slot,
                              .workers = h->plan->workers,
-                             .generation = h->generation};
+                             .generation = h->generation,
+                             .on_settings = on_settings,
+                             .settings_arg = p};
 
     whereabouts_watch_stays(h->region, (uint64_t)h->plan->conf->server.block_warn);
     int rc = host_open(host, &opts);

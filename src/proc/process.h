@@ -18,12 +18,13 @@ struct process {
     struct loop loop;
     struct loop_io signals, lifeline, pass;
     int error_log; /* ours to close: a rotated file that stays open still takes room; -1 = none */
+    uint32_t revision; /* of the run-time settings */
 
     /* Set by the owner before process_init. */
     void (*on_signal)(struct process *p, int sig);
     void (*on_orphaned)(struct process *p);            /* the master has died */
     void (*on_access_log)(struct process *p, int log); /* takes it over; NULL: it is closed */
-    void (*on_connection)(struct process *p, int fd);  /* the same */
+    void (*on_tuned)(struct process *p); /* run-time settings have changed; may be NULL */
 };
 
 /* What it is called in logs and titles; before anything is logged. */

@@ -91,7 +91,7 @@ static void drain(struct worker_self *w, uint64_t until)
 
 static void drain_soon(struct worker_self *w)
 {
-    uint64_t until = clock_ms() + (uint64_t)w->process.heritage->shutdown_timeout;
+    uint64_t until = clock_ms() + heritage_shutdown(w->process.heritage);
 
     if (!w->draining || w->until == 0 || until < w->until)
         drain(w, until);
@@ -130,11 +130,6 @@ static void on_access_log(struct process *process, int log)
         fd_close(&plan->access_fd);
 }
 
-static void on_connection(struct process *process, int fd)
-{
-    serve_adopt(CONTAINER_OF(process, struct worker_self, process)->serve, fd);
-}
-
 /* The CPU of a worker's position, from the list or from what the server may use; beyond the end it begins again. */
 static bool cpu_of(const struct heritage *h, unsigned *cpu)
 {
@@ -166,6 +161,11 @@ static void go_to_cpu(const struct heritage *h)
         log_warn("cannot stay on CPU %u: %s", cpu, strerror(-rc));
     else
         log_debug("stays on CPU %u", cpu);
+}
+
+static void on_tuned(struct process *process)
+{
+    serve_tune(CONTAINER_OF(process, struct worker_self, process)->serve);
 }
 
 static bool start(struct worker_self *w)
@@ -205,7 +205,7 @@ int worker_run(const struct heritage *h)
     struct worker_self w = {.process = {.on_signal = on_signal,
                                         .on_orphaned = on_orphaned,
                                         .on_access_log = on_access_log,
-                                        .on_connection = on_connection}};
+                                        .on_tuned = on_tuned}};
     char name[32];
     bool good, worked;
 

@@ -18,9 +18,10 @@ static void on_pause_over(struct timer *t);
 /* ---- Beginning ---- */
 
 /* Workers that began together do not all want a successor at the same time. */
-static uint64_t recycle_at(const struct serve *s)
+static uint64_t recycle_at(struct serve *s)
 {
     uint64_t wish = (uint64_t)s->plan->conf->server.recycle_after;
+    s->recycle_after = wish;
     uint64_t position = atomic_load(&s->slot->position);
     if (!wish)
         return 0;
@@ -46,6 +47,18 @@ void accept_open(struct serve *s)
     s->open = true;
     atomic_store(&s->slot->max, (int32_t)s->max_conns);
     accept_refit(s);
+}
+
+/* A new number of requests counts from now on. */
+void accept_tune(struct serve *s)
+{
+    s->turn.least = s->plan->conf->accept.pick == CONF_PICK_LEAST;
+    if (s->recycle_after != (uint64_t)s->plan->conf->server.recycle_after) {
+        s->recycle_at = recycle_at(s);
+        atomic_store(&s->slot->recycle, 0);
+    }
+    if (s->open)
+        accept_open(s);
 }
 
 void accept_refit(struct serve *s)

@@ -15,6 +15,8 @@
 
 /* Watches the bell and the listeners (not yet armed). 0 or -errno. */
 int accept_init(struct serve *s);
+/* Other settings hold: serve_tune. */
+void accept_tune(struct serve *s);
 /* From now on this worker accepts. */
 void accept_open(struct serve *s);
 /* The steps before and after epoll_wait, in the order ipc/turn.h asks for. */

@@ -242,7 +242,7 @@ static void make_room(struct conn *c)
 {
     struct serve *s = c->serve;
     if (!c->in) {
-        c->in = inbuf_new(s);
+        c->in = inbuf_new(s, 0);
         c->in_off = c->in_len = 0;
         return;
     }
@@ -255,7 +255,7 @@ static void make_room(struct conn *c)
         c->in_off = 0;
         c->in_len = left;
     } else if (!in_room(c) && left < c->in->cap) {
-        struct inbuf *b = inbuf_new(s);
+        struct inbuf *b = inbuf_new(s, left);
         memcpy(b->data, c->in->data + c->in_off, left);
         inbuf_release(s, c->in);
         c->in = b;
@@ -325,7 +325,9 @@ static bool read_head(struct conn *c)
         c->last = &r->next;
         c->queue++;
     }
-    struct http_limits lim = {.max_head = (size_t)s->limits->max_head,
+    /* The limit may have grown since the buffer was made. */
+    size_t most = (size_t)s->limits->max_head;
+    struct http_limits lim = {.max_head = most < c->in->cap ? most : c->in->cap,
                               .max_uri = (size_t)s->limits->max_uri,
                               .max_headers = (size_t)s->limits->max_headers};
     long n = http_head_parse(&r->head, c->in->data + c->in_off, c->in_len - c->in_off, &lim);

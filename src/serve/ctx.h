@@ -56,11 +56,11 @@ struct serve {
     bool
         look_again; /* at what is shared: a wake-up may have gone to somebody who could not use it */
     bool refused;   /* something is there that this worker may not accept */
-    struct timer pause;  /* accepting rests: out of descriptors */
-    uint64_t pause_told; /* when the log was told of it, in ms */
-    int spare_fd;        /* given up to answer one more connection when there are no others */
-    struct list fresh;   /* accepted in this turn of the loop, not yet looked at */
-    uint64_t
+    struct timer pause;     /* accepting rests: out of descriptors */
+    uint64_t pause_told;    /* when the log was told of it, in ms */
+    int spare_fd;           /* given up to answer one more connection when there are no others */
+    struct list fresh;      /* accepted in this turn of the loop, not yet looked at */
+    uint64_t recycle_after, /* as set: recycle_at was worked out from it */
         recycle_at; /* number of requests after which a successor may come; 0 = never, or told */
     bool open, draining;
     bool debug;       /* [server] module_debug */

@@ -15,14 +15,26 @@ static size_t usual_size(const struct serve *s)
     return head < 15 * 1024 ? 16 * 1024 : head + 4096;
 }
 
-struct inbuf *inbuf_new(struct serve *s)
+/* A spare one; those of another size are from before max_head has changed. */
+static struct inbuf *take_spare(struct serve *s, size_t cap)
 {
-    struct inbuf *b = s->spare_in;
-    if (b) {
+    while (s->spare_in) {
+        struct inbuf *b = s->spare_in;
         s->spare_in = b->next;
         s->nspare_in--;
-    } else {
-        size_t cap = usual_size(s);
+        if (b->cap == cap)
+            return b;
+        free(b);
+    }
+    return NULL;
+}
+
+/* What is to be held may have come when max_head was larger. */
+struct inbuf *inbuf_new(struct serve *s, size_t holds)
+{
+    size_t usual = usual_size(s), cap = usual > holds ? usual : holds + usual;
+    struct inbuf *b = take_spare(s, cap);
+    if (!b) {
         b = malloc(sizeof *b + cap);
         check(b != NULL);
         b->cap = cap;

@@ -14,8 +14,8 @@ struct inbuf {
     char data[];
 };
 
-/* A buffer of the usual size (a head fits in), with one reference. */
-struct inbuf *inbuf_new(struct serve *s);
+/* A buffer of the usual size (a head fits in), with room for more than `holds` bytes and one reference. */
+struct inbuf *inbuf_new(struct serve *s, size_t holds);
 void inbuf_release(struct serve *s, struct inbuf *b);
 void inbuf_drain_spares(struct serve *s);
 

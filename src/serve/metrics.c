@@ -47,6 +47,9 @@ static void put_server(const struct metrics_source *s, struct publisher *p)
                     now > start ? (int64_t)((now - start) / 1000000) : 0);
     publisher_gauge(p, "cserver_config_generation",
                     "Settings that are live; grows with each reload.", atomic_load(&h->generation));
+    publisher_gauge(p, "cserver_config_revision",
+                    "Times that run-time settings of this generation have changed.",
+                    atomic_load(&h->revision));
     publisher_counter(p, "cserver_reloads_total", "Reloads that went live.", load64(&h->reloads));
     publisher_counter(p, "cserver_reloads_failed_total",
                       "Reloads that were refused or rolled back.", load64(&h->reloads_failed));

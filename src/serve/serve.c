@@ -131,6 +131,14 @@ void serve_open(struct serve *s)
     accept_open(s);
 }
 
+/* More connections than it takes now stay; they end in their time. */
+void serve_tune(struct serve *s)
+{
+    size_t nofile;
+    s->max_conns = serve_connection_limit(s->plan, s->region->header->max_workers, &nofile);
+    accept_tune(s);
+}
+
 void serve_before_wait(struct serve *s)
 {
     look_for_orphans(s);
@@ -188,14 +196,6 @@ void serve_cut(struct serve *s)
     while ((node = list_first(&s->conns))) /* what the end of one calls may end others */
         conn_close(CONTAINER_OF(node, struct conn, node));
     access_log_flush(s->access, s);
-}
-
-void serve_adopt(struct serve *s, int fd)
-{
-    const struct sockaddr nobody = {.sa_family = AF_UNIX};
-
-    check(!s->turn.have && s->plan->nlisteners > 0);
-    conn_begin(conn_new(s, fd, 0, &nobody, sizeof nobody.sa_family));
 }
 
 void serve_reopen_access_log(struct serve *s, int fd)

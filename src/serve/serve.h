@@ -31,6 +31,9 @@ int serve_new(struct serve **out, struct serve_plan *plan, struct host *host);
 /* Call once the slot's state is READY: from here on the worker accepts, as soon as its settings are live. */
 void serve_open(struct serve *s);
 
+/* Run-time settings of its plan's conf have changed: those that are not read each time they are used are looked at again. */
+void serve_tune(struct serve *s);
+
 void serve_before_wait(struct serve *s);
 void serve_after_wait(struct serve *s);
 
@@ -46,9 +49,6 @@ bool serve_idle(const struct serve *s);
 void serve_count(const struct serve *s, unsigned *connections, unsigned *busy);
 /* Deadline: closes idle connections properly and cuts the others. */
 void serve_cut(struct serve *s);
-/* A stream socket that has come by no listener (taken over): served as a connection of the first one, from a unix socket,
- * also before the settings are live. Not with the turn in hand. */
-void serve_adopt(struct serve *s, int fd);
 /* Another descriptor for the access log (takes it over); everything buffered goes to the old one
  * first. */
 void serve_reopen_access_log(struct serve *s, int fd);
