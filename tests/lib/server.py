@@ -381,7 +381,6 @@ class Server:
             self.process = subprocess.Popen(command, cwd=self.folder, env=self.env,
                                             stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True,
                                             preexec_fn=lambda: begin_afresh(is_main))
-        self.session = self.process.pid
         if self.ready:
             self.wait_ready()
         return self
@@ -429,6 +428,7 @@ class Server:
     def follow(self):
         """After an upgrade: the master is the one of the pid file. Returns the one before."""
         before, self.process = self.process, Successor(int(self.read("cserver.pid")))
+        self.session = self.session or before.pid
         return before
 
     def wait(self, seconds=LIMIT):
@@ -457,10 +457,11 @@ class Server:
     def ours(self):
         """Live processes of this server: those of its session, and orphans that work in its folder."""
         found = []
+        mine = self.session or self.process and self.process.pid
         for p, (parent, state, session) in process_table().items():
             if state in "ZX" or p == os.getpid():
                 continue
-            if self.session and session == self.session or parent == os.getpid() and self.folder in place(p):
+            if mine and session == mine or parent == os.getpid() and self.folder in place(p):
                 found.append(p)
         return found
 

@@ -4,11 +4,13 @@ import json
 import os
 import shutil
 import signal
+import socket
 import threading
 import time
 
 import pytest
 from lib.server import BUILD, PROGRAM, deadline, is_alive, title, wait_for
+from lib.systemd import Manager, pass_sockets
 
 HELLO = """
 [module:hello]
@@ -580,6 +582,67 @@ def test_first_process_of_a_container(serve):
     finally:
         p.kill()
         p.wait()
+
+
+# ---- systemd -------------------------------------------------------------------------------------
+
+@pytest.fixture
+def manager(folder):
+    m = Manager(os.path.join(folder, "notify"))
+    yield m
+    m.close()
+
+
+def test_systemd_is_told_of_the_main_process(serve, manager):
+    s = serve(HELLO, env={**manager.env, "WATCHDOG_USEC": "400000"})
+    manager.wait_states("READY")
+    old = s.pid
+    _, before = upgrade(s)
+    manager.wait_states("READY", "READY")
+    assert manager.said("MAINPID") == [str(s.pid)]
+    at = next(i for i, m in enumerate(manager.messages) if "MAINPID" in m)
+    assert {m.pid for m in manager.messages[:at + 1]} == {old}
+    assert {m.pid for m in manager.messages[at + 1:]} == {s.pid}
+    manager.wait_status("generation 1, 2 of 2 workers ready")
+    manager.wait(lambda: [m for m in manager.receive() if m.pid == s.pid and "WATCHDOG" in m], "WATCHDOG of the new one")
+    assert before.wait(60) == 0
+    upgrade(s)
+    manager.wait_states("READY", "READY", "READY")
+    assert manager.said("MAINPID")[1:] == [str(s.pid)]
+    assert s.stop() == 0
+    assert manager.states() == ["READY", "READY", "READY", "STOPPING"]
+
+
+def test_systemd_is_told_nothing_of_a_failure(serve, manager, bad_start):
+    s = serve(bad_start("good") + HELLO, env=manager.env)
+    manager.wait_states("READY")
+    for settings in (bad_start("crash") + HELLO, "[broken]\n" + HELLO):
+        s.configure(settings)
+        assert s.ctl("upgrade").returncode in (70, 78)
+    s.configure(HELLO)
+    assert s.ctl("reload").returncode == 0
+    manager.wait_states("READY", "RELOADING", "READY")
+    assert {m.pid for m in manager.messages} == {s.pid} and manager.said("MAINPID") == []
+
+
+def test_sockets_of_systemd(serve):
+    """Also one that nobody listens on yet, and names."""
+    with socket.create_server(("127.0.0.1", 0)) as web, socket.create_server(("127.0.0.1", 0)) as later:
+        one = "[listen:web]\naddress = socket:web\n" + HELLO
+        s = serve(one, start=False)
+        pass_sockets(s, [web, later], names=["web", "later"])
+        wait_for(s.has_pid_file)
+        request = b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        for _ in range(2):
+            _, before = upgrade(s)
+            assert before.wait(60) == 0
+            assert s.exchange(request, address=web.getsockname()).status == 200
+        s.configure("[listen:later]\naddress = socket:later\n" + one)
+        assert s.ctl("reload").returncode == 0
+        assert s.exchange(request, address=later.getsockname()).status == 200
+        upgrade(s)
+        assert s.exchange(request, address=later.getsockname()).status == 200
+        assert s.exchange(request, address=web.getsockname()).status == 200
 
 
 # ---- The primary ---------------------------------------------------------------------------------
