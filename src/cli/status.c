@@ -168,13 +168,15 @@ static void print_last(const struct remote *r, const char *what, const char *key
 
 static void print_changes(const struct remote *r)
 {
-    cs_str upgrade = remote_answer(r, "upgrade");
+    cs_str upgrade = remote_answer(r, "upgrade"), old = remote_answer(r, "old_pid");
 
     if (str_is(remote_answer(r, "reloading"), "true"))
         puts("a reload is under way");
     if (upgrade.n > 0)
         printf("an upgrade is %.*s: pid %.*s\n", CS_F(remote_field(upgrade, "state")),
                CS_F(remote_field(upgrade, "pid")));
+    if (old.n > 0)
+        printf("the server before, pid %.*s, still drains\n", CS_F(old));
     print_last(r, "reload", "last_reload");
     print_last(r, "upgrade", "last_upgrade");
 }

@@ -98,12 +98,12 @@ static void run_reload(struct master *m, struct control_call *call, cs_str objec
 }
 
 static const struct command commands[] = {
-    {"status", status_request, NULL, false}, {"listeners", status_listeners, NULL, false},
-    {"reload", NULL, run_reload, true},      {"reopen", reopen_request, NULL, true},
-    {"upgrade", upgrade_request, NULL, true},
-    {"stop", run_stop, NULL, true},          {"quit", run_quit, NULL, true},
-    {"topics", NULL, msg_topics, false},     {"send", NULL, msg_send, false},
-    {"tail", NULL, msg_tail, false},         {"diff", NULL, compare_request, false},
+    {"status", status_request, NULL, false},  {"listeners", status_listeners, NULL, false},
+    {"reload", NULL, run_reload, true},       {"reopen", reopen_request, NULL, true},
+    {"upgrade", upgrade_request, NULL, true}, {"stop", run_stop, NULL, true},
+    {"quit", run_quit, NULL, true},           {"topics", NULL, msg_topics, false},
+    {"send", NULL, msg_send, false},          {"tail", NULL, msg_tail, false},
+    {"diff", NULL, compare_request, false},
 };
 
 /* False: it has been answered. */

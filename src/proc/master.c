@@ -63,6 +63,7 @@ void master_stop(struct master *m, enum master_stop how)
     m->stop = how;
     if (first)
         begin_stop(m);
+    takeover_stop(m, how);
     if (how == STOP_NOW) {
         log_info("stopping now");
         cut_all(m);
@@ -79,7 +80,7 @@ void master_leave(struct master *m)
 {
     uint64_t limit = (uint64_t)m->live->settings->conf->server.drain_timeout;
 
-    m->stop = STOP_DRAIN;
+    m->stop = STOP_WAIT; /* TERM is more urgent */
     begin_stop(m);
     drain_all(m, clock_ms() + limit);
 }
@@ -294,6 +295,7 @@ void master_init(struct master *m)
     rollout_init(m);
     upgrade_init(m);
     compare_init(m);
+    takeover_prepare(m);
     reopen_init(m);
     drained_init(m);
     m->started_ms = clock_ms();
@@ -329,7 +331,8 @@ static void free_all(struct master *m)
 static bool is_over(const struct master *m)
 {
     return m->stop && crew_count(&m->crew) == 0 && m->primary.pid == 0 &&
-           !upgrade_is_under_way(m) && m->upgrade.state != UPGRADE_LEAVING;
+           !upgrade_is_under_way(m) && m->upgrade.state != UPGRADE_LEAVING &&
+           (m->takeover.pending || !takeover_drains(m));
 }
 
 int master_run(const struct master_opts *opts)

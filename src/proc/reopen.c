@@ -98,6 +98,7 @@ static void finish(struct master *m, int code, const char *message)
         command_answer(m, CONTAINER_OF(node, struct control_call, node), code, message, CS_S(""));
     }
     m->reopen.error[0] = '\0';
+    upgrade_reopened(m);
 }
 
 static bool has_taken(const struct master *m, int slot, uint32_t serial)
@@ -107,7 +108,7 @@ static bool has_taken(const struct master *m, int slot, uint32_t serial)
     return (int32_t)(done - serial) >= 0;
 }
 
-/* Workers that have not taken what was sent to them, perhaps the primary, and a probe, which takes nothing: it ends. */
+/* Workers that have not taken what was sent to them, perhaps the primary, a server before this one that drains, and a probe, which takes nothing: it ends. */
 static unsigned count_missing(struct master *m)
 {
     struct primary *p = &m->primary;
@@ -122,7 +123,7 @@ static unsigned count_missing(struct master *m)
     }
     if (p->reopen && (p->pid <= 0 || has_taken(m, IPC_SLOT_PRIMARY_A, p->reopen)))
         p->reopen = 0;
-    return n + (p->reopen != 0);
+    return n + (p->reopen != 0) + m->takeover.asked;
 }
 
 void reopen_look(struct master *m)
@@ -159,6 +160,8 @@ void reopen_request(struct master *m, struct control_call *call)
         reopen_of(m, m->rollout.next);
     LIST_EACH(node, &m->draining)
     reopen_of(m, CONTAINER_OF(node, struct generation, node));
+    upgrade_reopen(m);
+    takeover_reopen(m);
     timer_set(&m->loop.timers, &m->reopen.limit, LIMIT_MS);
     reopen_look(m);
 }

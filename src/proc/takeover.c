@@ -12,12 +12,14 @@
 #include "proc/upgrade.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#define CODE_FAILED 1
+#define CODE_FAILED   1
+#define STOP_EXTRA_MS 5000 /* after its own limits it kills what is left */
 
 void takeover_init(struct master *m)
 {
@@ -163,23 +165,87 @@ static void be_main(struct master *m)
     herald_open(m);
 }
 
-/* It has let go, or has died: then there is nobody to wait for. A wake-up of the kernel may have gone to a worker of its that
- * did not accept, so ours look for themselves. */
+/* A wake-up of the kernel may have gone to a worker of its that did not accept, so ours look for themselves. */
 static void be_alone(struct master *m)
+{
+    m->takeover.alone = true;
+    be_main(m);
+    look_anew(m);
+}
+
+/* Where it has died before its time there is nobody to wait for. */
+static void on_gone(struct master *m)
 {
     struct takeover *t = &m->takeover;
 
     loop_del(&m->loop, &t->channel);
     fd_close(&t->channel.fd);
-    t->alone = true;
-    be_main(m);
-    if (t->pending) {
+    timer_clear(&m->loop.timers, &t->limit);
+    if (!t->alone)
+        be_alone(m);
+    if (t->pending)
         log_warn("the server that started this one (pid %d) has gone", (int)t->from);
-        if (t->ready)
-            take_over(m);
+    else
+        log_info("the server before (pid %d) has ended", (int)t->from);
+    if (t->ready)
+        take_over(m);
+    t->asked = false;
+    reopen_look(m);
+}
+
+/* The channel is open, so that process is there, and its pid is nobody else's. */
+static void on_limit(struct timer *timer)
+{
+    struct master *m = CONTAINER_OF(timer, struct master, takeover.limit);
+
+    log_warn("the server before (pid %d) does not end: killing it", (int)m->takeover.from);
+    kill(m->takeover.from, SIGKILL);
+}
+
+bool takeover_drains(const struct master *m)
+{
+    return m->takeover.from != 0 && m->takeover.channel.fd >= 0 && !m->takeover.pending;
+}
+
+void takeover_stop(struct master *m, int how)
+{
+    uint64_t limit = (uint64_t)m->live->settings->conf->server.shutdown_timeout;
+
+    if (!takeover_drains(m))
         return;
+    tell(&m->takeover, "stop %d", how);
+    if (how != STOP_WAIT)
+        timer_set(&m->loop.timers, &m->takeover.limit,
+                  (how == STOP_NOW ? 0 : limit) + STOP_EXTRA_MS);
+}
+
+void takeover_reopen(struct master *m)
+{
+    if (!takeover_drains(m))
+        return;
+    m->takeover.asked = true;
+    tell(&m->takeover, "reopen");
+}
+
+void takeover_prepare(struct master *m)
+{
+    timer_init(&m->takeover.limit, on_limit);
+}
+
+static void on_word(struct master *m, cs_str word)
+{
+    if (str_is(word, "go")) {
+        take_over(m);
+    } else if (str_is(word, "main")) {
+        be_main(m);
+    } else if (str_is(word, "left")) {
+        be_alone(m);
+    } else if (str_is(word, "reopen")) {
+        reopen_request(m, NULL);
+    } else if (str_is(word, "reopened")) {
+        m->takeover.asked = false;
+        reopen_look(m);
     }
-    look_anew(m);
 }
 
 static void on_channel(struct loop_io *io, uint32_t events)
@@ -189,12 +255,10 @@ static void on_channel(struct loop_io *io, uint32_t events)
     ssize_t n = recv(io->fd, text, sizeof text, 0);
 
     (void)events;
-    if (n > 0 && str_is((cs_str){text, (size_t)n}, "go"))
-        take_over(m);
-    else if (n > 0 && str_is((cs_str){text, (size_t)n}, "main"))
-        be_main(m);
-    else if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR))
-        be_alone(m);
+    if (n > 0)
+        on_word(m, (cs_str){text, (size_t)n});
+    else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+        on_gone(m);
 }
 
 void takeover_watch(struct master *m)
@@ -227,5 +291,6 @@ void takeover_free(struct master *m)
     if (t->channel.fd >= 0)
         loop_del(&m->loop, &t->channel);
     fd_close(&t->channel.fd);
+    timer_clear(&m->loop.timers, &t->limit);
     listen_close(&t->listens, NULL, false);
 }

@@ -61,6 +61,11 @@ static void progress(struct master *m, const char *text)
         control_progress(m->upgrade.call, text);
 }
 
+static int tell(const struct upgrade *u, const char *word)
+{
+    return send(u->channel.fd, word, strlen(word), MSG_NOSIGNAL) < 0 ? -errno : 0;
+}
+
 /* ---- The answer ---- */
 
 static void log_said(const struct upgrade *u, enum log_level level)
@@ -235,7 +240,19 @@ void upgrade_look(struct master *m)
     if (!u->settled || m->primary.pid != 0)
         return;
     u->state = UPGRADE_LEFT;
-    close_both(m);
+    tell(u, "left");
+}
+
+void upgrade_reopen(struct master *m)
+{
+    if (upgrade_is_under_way(m))
+        tell(&m->upgrade, "reopen");
+}
+
+void upgrade_reopened(struct master *m)
+{
+    if (upgrade_has_left(m))
+        tell(&m->upgrade, "reopened");
 }
 
 /* It is heard by systemd from then on, and we are not. Its queue may be full for a moment. */
@@ -251,7 +268,7 @@ static void make_main(const struct upgrade *u)
         log_error("cannot tell systemd that pid %d is the main process of the service: %s",
                   (int)u->pid, strerror(-rc));
     notify_close();
-    send(u->channel.fd, "main", 4, MSG_NOSIGNAL);
+    tell(u, "main");
 }
 
 /* From here on control socket, pid file and sockets belong to the other. */
@@ -277,6 +294,7 @@ static void on_ready_word(struct master *m, cs_str version)
 {
     struct upgrade *u = &m->upgrade;
     char text[160];
+    int rc;
 
     if (u->state != UPGRADE_STARTING)
         return;
@@ -286,9 +304,10 @@ static void on_ready_word(struct master *m, cs_str version)
     progress(m, text);
     u->state = UPGRADE_TAKING;
     timer_set(&m->loop.timers, &u->limit, TAKE_MS);
-    if (send(u->channel.fd, "go", 2, MSG_NOSIGNAL) < 0)
+    rc = tell(u, "go");
+    if (rc < 0)
         give_up(m, CODE_ROLLED_BACK, "cannot tell the new program (pid %d) to take over: %s",
-                (int)u->pid, strerror(errno));
+                (int)u->pid, strerror(-rc));
 }
 
 static void on_failed_word(struct master *m, cs_str rest)
@@ -311,6 +330,15 @@ static void on_exec_word(struct master *m, cs_str number)
             error == ENOEXEC ? "it is no program" : strerror((int)error));
 }
 
+/* It stops, and waits for us. */
+static void on_stop_word(struct master *m, cs_str how)
+{
+    uint64_t n = STOP_NOT;
+
+    if (upgrade_has_left(m) && str_to_u64(how, STOP_NOW, &n))
+        master_stop(m, (enum master_stop)n);
+}
+
 static void on_message(struct master *m, cs_str message)
 {
     char text[UPGRADE_MESSAGE];
@@ -328,6 +356,10 @@ static void on_message(struct master *m, cs_str message)
         on_failed_word(m, message);
     } else if (str_is(word, "exec")) {
         on_exec_word(m, message);
+    } else if (str_is(word, "stop")) {
+        on_stop_word(m, message);
+    } else if (str_is(word, "reopen")) {
+        reopen_request(m, NULL);
     }
 }
 
@@ -386,6 +418,7 @@ bool upgrade_reaped(struct master *m, pid_t pid, int status)
         log_error("the new master (pid %d), which has taken over, %s%s while this one still drains",
                   (int)pid, WIFEXITED(status) ? "" : "was ", how);
         u->pid = 0;
+        master_stop(m, STOP_DRAIN);
         return true;
     }
     u->pid = 0;
@@ -527,7 +560,7 @@ static void look_for_obstacle(const struct master *m, char *why, size_t n)
 
     *why = '\0';
     if (upgrade_has_left(m))
-        snprintf(why, n, "pid %d has taken over from this server already", (int)u->pid);
+        snprintf(why, n, "another program has taken over from this server already");
     else if (m->stop)
         snprintf(why, n, "the server is stopping");
     else if (m->takeover.pending)
@@ -576,6 +609,8 @@ void upgrade_put(const struct master *m, struct json *j)
         json_z(j, "state", upgrade_has_left(m) ? "done" : "under way");
         json_end_object(j);
     }
+    if (takeover_drains(m))
+        json_int(j, "old_pid", m->takeover.from);
     if (!u->any)
         return;
     json_object(j, "last_upgrade");

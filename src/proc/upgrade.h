@@ -4,7 +4,7 @@
  *     IDLE -> STARTING  the new program reads its settings and starts its workers; they do not accept
  *          -> TAKING    "ready" has come, "go" was sent: it takes the control socket and the pid file
  *          -> LEAVING   "done" has come: our workers stop accepting
- *          -> LEFT      nobody here accepts, and there is no primary; the channel is closed, workers drain, we end
+ *          -> LEFT      "left" was sent: nobody here accepts, and there is no primary; workers drain, we end
  *
  *     STARTING, TAKING --it fails, or time is over--> ENDING  it is told to end, then killed
  *                                             ended --> IDLE  control socket and pid file are ours again
@@ -14,7 +14,11 @@
  *
  * What is said on the channel (a message is a word and what belongs to it):
  *     from the new one   progress TEXT | ready VERSION | done | failed CODE TEXT | exec ERRNO
- *     to the new one     go | main (systemd has been told) | (closed: we have let go of everything) */
+ *     to the new one     reopen | go | main (systemd has been told) | left | reopened | (closed: we have ended)
+ *     and from it later  stop HOW | reopen
+ *
+ * So the two end together when the new one is stopped, which waits for us, and open their logs together. When it dies, we
+ * have as much time as its workers. */
 #ifndef PROC_UPGRADE_H
 #define PROC_UPGRADE_H
 
@@ -76,6 +80,10 @@ void upgrade_look(struct master *m);
 void upgrade_cancel(struct master *m, const char *why);
 /* In a child: closes descriptors, touches nothing else. */
 void upgrade_shed(struct master *m);
+/* Logs: a new program that is about to take over opens its own again. */
+void upgrade_reopen(struct master *m);
+/* The logs have been opened again. */
+void upgrade_reopened(struct master *m);
 /* For a status. */
 void upgrade_put(const struct master *m, struct json *j);
 

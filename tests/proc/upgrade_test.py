@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from lib.server import BUILD, PROGRAM, deadline, is_alive, title, wait_for
+from lib.server import BUILD, PROGRAM, deadline, is_alive, process_table, title, wait_for
 from lib.systemd import Manager, pass_sockets
 
 HELLO = """
@@ -582,6 +582,83 @@ def test_first_process_of_a_container(serve):
     finally:
         p.kill()
         p.wait()
+
+
+# ---- The two afterwards --------------------------------------------------------------------------
+
+LONG = HELLO.replace("1s", "600s")
+
+
+def with_an_old_one(serve, **server):
+    """An upgraded server, and the old one, which has a request that does not end."""
+    s = serve(LONG, server={"drain_timeout": "600s", "shutdown_timeout": "1s", **server})
+    c = s.connect().send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    wait_for(lambda: json.loads(s.ctl("status", "--json").stdout)["connections"] >= 1)
+    _, before = upgrade(s)
+    return s, before, c
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_stop_is_for_both(serve, status, how):
+    s, before, c = with_an_old_one(serve)
+    assert status(s)["old_pid"] == before.pid
+    assert f"pid {before.pid}, still drains" in s.ctl("status").stdout
+    assert s.stop(how) == 0
+    assert before.wait(60) == 0 and c.eof()
+    log = s.log()
+    assert log.index(f"the server before (pid {before.pid}) has ended") < log.index("stopped", log.index("took over"))
+
+
+def test_stop_by_command_is_for_both(serve):
+    s, before, c = with_an_old_one(serve)
+    assert s.ctl("stop").returncode == 0
+    assert before.poll() is not None or before.wait(60) == 0
+    assert c.eof() and not s.ours()
+
+
+def test_both_end_when_the_new_one_is_killed(serve):
+    s, before, c = with_an_old_one(serve)
+    os.kill(s.pid, signal.SIGKILL)
+    assert before.wait(60) == 0 and c.eof()
+    wait_for(lambda: not s.ours())
+
+
+def test_old_one_that_stands_still_is_killed(serve):
+    s, before, c = with_an_old_one(serve)
+    os.kill(before.pid, signal.SIGSTOP)
+    assert s.stop(signal.SIGINT) == 0
+    assert before.wait(60) == -signal.SIGKILL
+    wait_for(lambda: not s.ours())
+
+
+def test_three_in_a_row(serve):
+    """Each waits for the one before, so a stop reaches them all."""
+    s, first, c = with_an_old_one(serve)
+    _, second = upgrade(s)
+    wait_for(lambda: not [p for p in s.ours() if title(p).startswith("cserver: worker") and parent(p) == second.pid])
+    assert second.poll() is None and first.poll() is None
+    assert s.stop() == 0
+    assert second.wait(60) == 0 and first.wait(60) == 0 and c.eof()
+
+
+def parent(pid):
+    return process_table()[pid][0] if pid in process_table() else 0
+
+
+def test_logs_are_opened_again_by_both(serve):
+    s = serve(LONG, server={"error_log": "@DIR@/error.log", "drain_timeout": "600s"})
+    c = s.connect()
+    c.send(b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n").response()
+    _, before = upgrade(s)
+    for name in ("error.log", "access.log"):
+        os.rename(s.path(name), s.path(name + ".1"))
+    assert s.ctl("reopen").returncode == 0
+    sizes = [os.path.getsize(s.path(name + ".1")) for name in ("error.log", "access.log")]
+    assert c.send(b"GET /hello?last HTTP/1.1\r\nHost: x\r\n\r\n").response()["connection"] == "close"
+    assert before.wait(60) == 0
+    wait_for(lambda: "/hello?last" in s.read("access.log"))
+    assert "the old server has ended" in s.read("error.log")
+    assert sizes == [os.path.getsize(s.path(name + ".1")) for name in ("error.log", "access.log")]
 
 
 # ---- systemd -------------------------------------------------------------------------------------
