@@ -126,10 +126,12 @@ def victims(s):
 
 
 def kill_at_random(s, seconds, chance):
-    """SIGKILL for workers and the primary, about every 60 ms; (number of kills, how many of them the primary)."""
+    """SIGKILL for workers and the primary, about every 60 ms, and as long as there were too few; (number of kills, how
+    many of them the primary)."""
     kills = primaries = 0
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    begun = time.monotonic()
+    while time.monotonic() < begun + seconds or (
+            (kills < 20 or primaries < 4) and time.monotonic() < begun + LIMIT):
         primary = s.primary()
         pid = primary if primary and chance.random() < 0.4 else chance.choice(victims(s) or [0])
         if pid:

@@ -27,8 +27,11 @@ def cpus(pid):
 
 
 def settle(s, n):
-    wait_for(lambda: len(s.workers()) == n, 10)
-    return s.workers()
+    def found():
+        pids = s.workers()
+        return pids if len(pids) == n else None
+
+    return wait_for(found)
 
 
 @pytest.fixture
@@ -72,7 +75,7 @@ def test_kept_over_deaths_reloads_and_resizes(serve, two):
         killed = s.workers()[n]
         s.signal(signal.SIGKILL, killed)
         wait_for(lambda k=killed: len(s.workers()) == 2 and k not in s.workers(), 10)
-        assert [cpus(p) for p in s.workers()] == [[a], [b]]
+        assert [cpus(p) for p in settle(s, 2)] == [[a], [b]]
     s.signal(signal.SIGTTIN)
     assert sorted(cpus(p) for p in settle(s, 3)) == [[a], [a], [b]]
     s.configure(HELLO, cpu=str(b))
