@@ -98,6 +98,17 @@ def test_reload_good_and_bad(serve, manager):
     assert "failed" not in manager.status()
 
 
+def test_a_reload_without_new_workers_is_told(serve, manager):
+    s = serve(HELLO, env=manager.env)
+    manager.wait_states("READY")
+    workers = s.workers()
+    s.configure(HELLO, shutdown_timeout="20s")
+    assert s.ctl("reload").returncode == 0
+    manager.wait_states("READY", "RELOADING", "READY")
+    assert s.workers() == workers
+    manager.wait_status("generation 1")
+
+
 def test_each_of_many_reloads_is_told(serve, manager):
     """Also those that wait for another: for each there is a RELOADING that begins after it was asked for."""
     s = serve(HELLO, env=manager.env)
