@@ -63,7 +63,7 @@ void master_stop(struct master *m, enum master_stop how)
     m->stop = how;
     if (first)
         begin_stop(m);
-    takeover_stop(m, how);
+    takeover_stop(m, (int)how);
     if (how == STOP_NOW) {
         log_info("stopping now");
         cut_all(m);
