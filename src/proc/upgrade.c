@@ -61,9 +61,10 @@ static void progress(struct master *m, const char *text)
         control_progress(m->upgrade.call, text);
 }
 
-static int tell(const struct upgrade *u, const char *word)
+static void tell(const struct upgrade *u, const char *word)
 {
-    return send(u->channel.fd, word, strlen(word), MSG_NOSIGNAL) < 0 ? -errno : 0;
+    if (send(u->channel.fd, word, strlen(word), MSG_NOSIGNAL) < 0)
+        log_debug("upgrade: pid %d does not hear \"%s\": %s", (int)u->pid, word, strerror(errno));
 }
 
 /* ---- The answer ---- */
@@ -282,6 +283,7 @@ static void leave(struct master *m)
         set->v[i].file = false;
     timer_set(&m->loop.timers, &u->limit, SETTLE_MS);
     make_main(u);
+    tail_end(m); /* there will be nothing to see here */
     master_leave(m);
     if (m->rollout.again)
         kill(u->pid, SIGHUP); /* it may have read its settings before that was asked */
@@ -294,7 +296,6 @@ static void on_ready_word(struct master *m, cs_str version)
 {
     struct upgrade *u = &m->upgrade;
     char text[160];
-    int rc;
 
     if (u->state != UPGRADE_STARTING)
         return;
@@ -304,10 +305,7 @@ static void on_ready_word(struct master *m, cs_str version)
     progress(m, text);
     u->state = UPGRADE_TAKING;
     timer_set(&m->loop.timers, &u->limit, TAKE_MS);
-    rc = tell(u, "go");
-    if (rc < 0)
-        give_up(m, CODE_ROLLED_BACK, "cannot tell the new program (pid %d) to take over: %s",
-                (int)u->pid, strerror(-rc));
+    tell(u, "go"); /* who is gone by now is reaped soon */
 }
 
 static void on_failed_word(struct master *m, cs_str rest)

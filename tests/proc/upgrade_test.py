@@ -5,11 +5,12 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import threading
 import time
 
 import pytest
-from lib.server import BUILD, PROGRAM, deadline, is_alive, process_table, title, wait_for
+from lib.server import BUILD, PROGRAM, Server, deadline, is_alive, process_table, title, wait_for
 from lib.systemd import Manager, pass_sockets
 
 HELLO = """
@@ -438,6 +439,70 @@ def test_under_load_with_broken_programs(serve, program):
     assert load.bad == []
 
 
+# A new program that says what a test wants it to, after "go" too.
+ACTOR = """#!/usr/bin/python3
+import os, signal, socket, sys, time
+text = os.pread(int(os.environ["CSERVER_UPGRADE"]), 65536, 0).decode()
+lines = dict(line.split(" ", 1) for line in text.splitlines())
+channel = socket.socket(fileno=int(lines["channel"]))
+channel.setblocking(True)
+control, pid_file = "@CONTROL@", "@PIDFILE@"
+def say(text):
+    channel.send(text.encode())
+def hear():
+    return channel.recv(1024).decode()
+def take():
+    os.rename(control, control + ".gone")
+    s = socket.socket(socket.AF_UNIX)
+    s.bind(control)
+    with open(pid_file, "w") as f:
+        f.write(f"{os.getpid()}\\n")
+"""
+
+ACTS = [
+    ("dies before go", "say('ready 9')", 70, "before it had taken over"),
+    ("dies after go", "say('ready 9'); assert hear() == 'go'; os.kill(os.getpid(), signal.SIGKILL)", 70, "SIGKILL before it had taken over"),
+    ("dies in the middle", "say('ready 9'); hear(); take(); os._exit(3)", 70, "status 3 before it had taken over"),
+    ("removes the files", "say('ready 9'); hear(); os.unlink(control); os.unlink(pid_file); os._exit(3)", 70, "status 3"),
+    ("gives a reason", "say('failed 70 the moon is full'); time.sleep(100)", 70, "the moon is full"),
+    ("a reason afterwards", "say('ready 9'); hear(); take(); say('failed 1 no space'); os._exit(1)", 1, "no space"),
+    ("a code that is none", "say('failed x y'); say('failed 70 second')", 70, "y;"),
+    ("done too early", "say('done'); os._exit(0)", 70, "status 0 before it was ready"),
+    ("ready twice", "say('ready 9'); hear(); say('ready 10'); os._exit(4)", 70, "status 4"),
+    ("nonsense", "say('hello'); say(' '); say('x' * 2000); say('stop 3'); say('reopen'); os._exit(5)", 70, "status 5"),
+    ("a closed channel", "channel.close(); os._exit(6)", 70, "status 6"),
+]
+
+
+@pytest.mark.parametrize("act,code,word", [a[1:] for a in ACTS], ids=[a[0] for a in ACTS])
+def test_death_at_any_moment(serve, program, status, act, code, word):
+    """Control socket and pid file are the old one's again, whatever had become of them."""
+    s = serve(HELLO, **program.options)
+    program(ACTOR.replace("@CONTROL@", s.control).replace("@PIDFILE@", s.pid_file) + act + "\n")
+    refused(s, code, word)
+    program()
+    upgrade(s)
+    assert status(s)["pid"] == s.pid and s.get("/hello").status == 200
+
+
+def test_not_of_a_module_that_is_tried(folder):
+    s = Server(HELLO, start=False)
+    try:
+        port = s.port
+        module = os.path.join(BUILD, "modules", "hello.so")
+        dev = subprocess.Popen([PROGRAM, "--dev", module, "-l", str(port)], cwd=folder, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            wait_for(s.accepts)
+            done = s.run("--dev", module, "-l", str(port), "-s", "upgrade")
+            assert done.returncode == 1 and "--dev is not replaced" in done.stderr, done
+        finally:
+            dev.terminate()
+            dev.wait(60)
+    finally:
+        s.end()
+
+
 # ---- Meanwhile -----------------------------------------------------------------------------------
 
 SLEEPER = "#!/bin/sh\nexec sleep 1000\n"
@@ -565,7 +630,6 @@ def test_first_process_of_a_container(serve):
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         pytest.skip("needs root and unshare")
     s = serve(HELLO, start=False)
-    import subprocess
     with open(s.path("stderr.txt"), "ab") as out:
         p = subprocess.Popen(["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", PROGRAM, "-c", s.conf],
                              cwd=s.folder, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
@@ -720,6 +784,41 @@ def test_sockets_of_systemd(serve):
         upgrade(s)
         assert s.exchange(request, address=later.getsockname()).status == 200
         assert s.exchange(request, address=web.getsockname()).status == 200
+
+
+def test_tail_ends(mailed, mail_module):
+    s = mailed({"mail": mail_module}).server
+    tail = subprocess.Popen([PROGRAM, "-c", s.conf, "msg", "tail", "a", "--json"], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert b"watching" in tail.stdout.readline()
+    upgrade(s)
+    assert tail.wait(60) == 0, tail.stdout.read()
+
+
+def test_low_port_without_root(serve, as_root):
+    """The right to open one is handed on, and workers do not have it."""
+    if shutil.which("setpriv") is None:
+        pytest.skip("needs setpriv")
+    s = serve(HELLO, start=False)
+    shutil.chown(s.folder, "nobody")
+    shutil.chown(s.path("conf"), "nobody")
+    low = next(p for p in range(1023, 600, -1) if is_free(p))
+    with open(s.path("stderr.txt"), "ab") as out:
+        s.process = subprocess.Popen(["setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all,+net_bind_service",
+                                      "--ambient-caps=+net_bind_service", PROGRAM, "-c", s.conf], cwd=s.folder,
+                                     stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True)
+    s.wait_ready()
+    s.configure(f"[listen:low]\naddress = 127.0.0.1:{low}, 127.0.0.1:{s.port}\n" + HELLO)
+    upgrade(s)
+    request = b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    assert s.exchange(request, address=("127.0.0.1", low)).status == 200
+    with open(f"/proc/{s.workers()[0]}/status", encoding="ascii") as f:
+        assert "CapPrm:\t0000000000000000" in f.read()
+
+
+def is_free(port):
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) != 0
 
 
 # ---- The primary ---------------------------------------------------------------------------------
