@@ -58,12 +58,22 @@ static void compare_module(const struct settings *running, const struct module *
     conf_diff_behind(out, str_of(section), slash ? slash + 1 : other->path, "the file has changed");
 }
 
+/* The folder of that name as it is now. The other settings may have opened it when this process was still allowed to. */
+static int look_at_root(const struct settings *other, const char *path, struct stat *st)
+{
+    for (size_t i = 0; other->plan && i < other->plan->nroots; i++)
+        if (strcmp(other->plan->roots[i].path, path) == 0)
+            return fstat(other->plan->roots[i].fd, st);
+    return stat(path, st);
+}
+
 /* A folder that is put in the place of another, as by a symbolic link, is only seen by who opens it anew. */
-static void compare_root(const struct serve_root *root, struct conf_diff *out)
+static void compare_root(const struct serve_root *root, const struct settings *other,
+                         struct conf_diff *out)
 {
     struct stat held, named;
 
-    if (fstat(root->fd, &held) < 0 || stat(root->path, &named) < 0 ||
+    if (fstat(root->fd, &held) < 0 || look_at_root(other, root->path, &named) < 0 ||
         (held.st_dev == named.st_dev && held.st_ino == named.st_ino))
         return;
     conf_diff_behind(out, CS_S("root"), root->path, "another folder has this name now");
@@ -76,7 +86,7 @@ void settings_compare(const struct settings *running, const struct settings *oth
     for (size_t i = 0; i < other->nmodules; i++)
         compare_module(running, &other->modules[i], out);
     for (size_t i = 0; i < running->plan->nroots; i++)
-        compare_root(&running->plan->roots[i], out);
+        compare_root(&running->plan->roots[i], other, out);
 }
 
 /* ---- In the probe ---- */
