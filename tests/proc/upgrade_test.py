@@ -706,7 +706,7 @@ def test_three_in_a_row(serve):
 
 
 def parent(pid):
-    return process_table()[pid][0] if pid in process_table() else 0
+    return process_table().get(pid, (0,))[0]
 
 
 def test_logs_are_opened_again_by_both(serve):
