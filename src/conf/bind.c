@@ -66,6 +66,36 @@ static void bind_server(struct bind *b)
     buf_free(&error);
 }
 
+/* ---- Reload ---- */
+
+static void bind_trial(struct bind *b, const struct conf_section *s, size_t i)
+{
+    struct conf_reload *r = &b->c->reload;
+    struct conf_trial *trial = &r->trials[r->ntrials];
+    cs_str text = r->probe.v[i];
+    struct conf_origin at = value_place(b, s, "probe", i, text);
+    struct buf error = {0};
+
+    if (conf_trial_parse(text, trial, &error) == 0) {
+        trial->at = at;
+        r->ntrials++;
+    } else {
+        report_error(b->rep, &at, text.n ? (int)text.n : 1, "%s", error.p);
+    }
+    buf_free(&error);
+}
+
+static void bind_reload(struct bind *b)
+{
+    const struct conf_section *s = conf_text_find(b->t, CS_S("reload"), CS_S(""));
+    struct conf_reload *r = &b->c->reload;
+
+    bind_single(b, "reload", r, &r->head);
+    r->trials = arena_zalloc(&b->c->arena, (r->probe.n + 1) * sizeof *r->trials);
+    for (size_t i = 0; i < r->probe.n; i++)
+        bind_trial(b, s, i);
+}
+
 /* ---- Modules ---- */
 
 static void bind_module(struct bind *b, size_t i, const struct conf_module_ref *ref)
@@ -331,6 +361,7 @@ struct conf *conf_bind(struct conf_text *t, const struct conf_module_ref *refs,
     bind_server(&b);
     bind_single(&b, "accept", &c->accept, &c->accept.head);
     bind_single(&b, "limits", &c->limits, &c->limits.head);
+    bind_reload(&b);
     bind_listens(&b);
     conflict_listens(&b);
     bind_sites(&b);

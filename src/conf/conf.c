@@ -37,7 +37,7 @@ static const struct conf_head *labelled_at(const struct conf *c, size_t i)
     return i < c->nroutes ? &c->routes[i].head : NULL;
 }
 
-#define SINGLE 3
+#define SINGLE 4 /* kinds of sections that have no label */
 
 size_t conf_head_count(const struct conf *c)
 {
@@ -46,7 +46,8 @@ size_t conf_head_count(const struct conf *c)
 
 const struct conf_head *conf_head_at(const struct conf *c, size_t i)
 {
-    const struct conf_head *single[SINGLE] = {&c->server.head, &c->accept.head, &c->limits.head};
+    const struct conf_head *single[SINGLE] = {&c->server.head, &c->accept.head, &c->limits.head,
+                                              &c->reload.head};
 
     return i < SINGLE ? single[i] : labelled_at(c, i - SINGLE);
 }

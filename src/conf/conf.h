@@ -8,6 +8,7 @@
 #define CONF_CONF_H
 
 #include "conf/reader.h"
+#include "conf/trial.h"
 
 struct conf_module;
 
@@ -94,6 +95,14 @@ struct conf_limits {
     int64_t keepalive_requests; /* 0 = no limit */
 };
 
+struct conf_reload {
+    struct conf_head head;
+    cs_list probe;         /* as written */
+    int64_t probe_timeout; /* ms */
+    size_t ntrials;
+    struct conf_trial *trials; /* of probe */
+};
+
 struct conf_listen {
     struct conf_head head;
     cs_list address; /* each as sock_addr_parse reads it */
@@ -155,6 +164,7 @@ struct conf {
     struct conf_server server;
     struct conf_accept accept;
     struct conf_limits limits;
+    struct conf_reload reload;
     size_t nlistens, nsites, nroutes, nmodules;
     struct conf_listen *listens;
     struct conf_site *sites;

@@ -143,6 +143,19 @@ static const cs_directive limits[] = {
            "Most requests of one connection; 0 is no limit."),
     CS_END};
 
+static const cs_directive reload[] = {
+    CS_LIST(
+        struct conf_reload, probe, NULL, 0, CONF_TRIALS, 0,
+        "What the first new worker is asked before the new settings go live, at a reload and at "
+        "the start, in this order: METHOD TARGET STATUS, such as GET /health 200. The target is "
+        "a path, or http://host/path for the site of that host; 2xx is any status from 200 to "
+        "299. Any other answer, none, or a crash means that the settings do not go live. It comes "
+        "to the first [listen:...] as from a unix socket, no client takes part. Empty: it is "
+        "enough that this worker becomes ready."),
+    CS_MSEC(struct conf_reload, probe_timeout, "5s", 10, HOUR, 0,
+            "Longest time for each of these answers to begin."),
+    CS_END};
+
 static const cs_directive listen_table[] = {
     CS_LIST(struct conf_listen, address, NULL, 1, 64, CS_REQUIRED,
             "Where to listen: 127.0.0.1:80, [::1]:80, :80 (IPv4 and IPv6), unix:/path. A socket of "
@@ -199,6 +212,8 @@ const struct conf_kind conf_kinds[] = {
     {"accept", false, accept_table, sizeof(struct conf_accept),
      "How the workers share new connections."},
     {"limits", false, limits, sizeof(struct conf_limits), "What a client may use up."},
+    {"reload", false, reload, sizeof(struct conf_reload),
+     "How new settings are tried before they go live."},
     {"listen", true, listen_table, sizeof(struct conf_listen),
      "An address to listen on. Without any such section there is [listen:main] with the address "
      ":8080."},

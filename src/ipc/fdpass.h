@@ -6,7 +6,8 @@
 
 enum fdpass_kind {
     FDPASS_ERROR_LOG = 1, /* use this descriptor as the error log from now on */
-    FDPASS_ACCESS_LOG
+    FDPASS_ACCESS_LOG,
+    FDPASS_CONNECTION /* serve this connection; it has come by no listener. No serial */
 };
 
 struct fdpass_msg {

@@ -241,7 +241,7 @@ static void one_less(struct master *m, struct generation *g, struct worker *w)
 static void go_on_without(struct master *m, struct generation *g, struct worker *w,
                           const struct respawn_death *d, const struct inquest *q)
 {
-    if (g == m->live && recycle_ended(m, w, q->how))
+    if (rollout_died(m, w, q->how) || (g == m->live && recycle_ended(m, w, q->how)))
         return;
     if (g == m->live && m->takeover.pending && !m->stop) {
         fail_takeover(m, w, q->how);
@@ -249,8 +249,6 @@ static void go_on_without(struct master *m, struct generation *g, struct worker 
     }
     if (g == m->live)
         replace(m, w, d, q);
-    else if (g == m->rollout.next)
-        rollout_died(m, w, q->how);
     else
         one_less(m, g, w);
 }
@@ -285,17 +283,26 @@ void keeper_ready(void *master, struct worker *w)
     log_debug("worker %d (pid %d) is ready", worker_number(w), (int)w->pid);
     mailroom_joined(m, w->slot);
     recycle_ready(m, w);
+    rollout_ready(m, w);
+    keeper_look(m);
+}
+
+void keeper_look(struct master *m)
+{
+    unsigned ready = generation_ready(m->live);
+
+    if (rollout_is_opening(m) || m->stop || ready == 0)
+        return;
     if (m->takeover.pending) {
-        if (generation_ready(m->live) == m->live->wanted)
+        if (ready == m->live->wanted)
             takeover_ready(m);
-    } else if (w->generation == m->rollout.next) {
-        rollout_ready(m);
-    } else if (w->generation == m->live && !m->serving) {
+        return;
+    }
+    if (!m->serving) {
         m->serving = true;
         master_release(m, 0);
     }
-    if (!m->takeover.pending && w->generation == m->live && !m->announced &&
-        generation_ready(m->live) == m->live->wanted) {
+    if (!m->announced && ready == m->live->wanted) {
         m->announced = true;
         announce_ready(m);
     }

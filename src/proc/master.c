@@ -208,6 +208,7 @@ void master_shed(void *master, const struct generation *of)
     fd_close(&m->release);
     fd_close(&m->rollout.probe.fd);
     compare_shed(m);
+    debut_shed(m);
     fd_close(&m->crew.lifeline[1]);
     fd_close(&m->primary.pass);
     control_shed(m->control);
@@ -237,6 +238,13 @@ void master_judge(struct master *m)
     atomic_store(&m->region.header->degraded, degraded);
 }
 
+void master_open(struct master *m)
+{
+    atomic_store(&m->region.header->generation, m->live->number);
+    atomic_fetch_add(&m->region.turn->epoch, 1);
+    turn_rescue(&m->region);
+}
+
 void master_switch(struct master *m, struct generation *next)
 {
     struct generation *old = m->live;
@@ -244,10 +252,8 @@ void master_switch(struct master *m, struct generation *next)
 
     m->live = next;
     next->state = GENERATION_LIVE;
-    atomic_store(&m->region.header->generation, next->number);
     atomic_store(&m->region.header->revision, 0);
-    atomic_fetch_add(&m->region.turn->epoch, 1);
-    turn_rescue(&m->region); /* from now on the new ones accept */
+    master_open(m);
     logs_use(&next->logs);
     keeper_stop(m);
     respawn_calm(&m->respawn);

@@ -10,7 +10,7 @@
  *   recycle.c     workers that have had their share         mailroom.c  the master's part in the mail
  *   command.c     what the control socket is asked          msg.c       messages for the command line
  *   status.c      what is told of the server                drained.c   who waits until old workers have gone
- *   herald.c      what systemd is told
+ *   herald.c      what systemd is told                      debut.c     new settings, tried on their first worker
  *   inquest.c     what a process died of                    vigil.c     processes that do not come out of a module
  *   upgrade.c     another program takes our place           takeover.c  we take the place of a running one
  *   compare.c     what a reload would change                tune.c      settings that need no new workers */
@@ -22,6 +22,7 @@
 #include "os/child.h"
 #include "proc/compare.h"
 #include "proc/control.h"
+#include "proc/debut.h"
 #include "proc/generation.h"
 #include "proc/msg.h"
 #include "proc/probe.h"
@@ -49,8 +50,10 @@ enum rollout_state {
     ROLLOUT_PROBING,
     ROLLOUT_TUNING,
     ROLLOUT_CLEARING,
+    ROLLOUT_CANARY,
     ROLLOUT_STARTING,
-    ROLLOUT_SETTLING
+    ROLLOUT_SETTLING,
+    ROLLOUT_OPENING /* the first settings of all, before anybody is served */
 };
 
 struct rollout {
@@ -60,6 +63,7 @@ struct rollout {
     struct loop_io io;  /* of the probe's pipe */
     struct timer limit; /* of the probe, then of the start */
     struct generation *next;
+    struct debut debut;
     struct list calls;   /* who asked for this one */
     struct list waiting; /* who asked while it was under way: for the next */
     bool again;          /* a signal asked meanwhile */
@@ -196,6 +200,8 @@ void master_shed(void *master, const struct generation *of);
 void master_switch(struct master *m, struct generation *next);
 /* Writes the pid file, now or as soon as that can be done. */
 void master_write_pid(struct master *m);
+/* The live settings count from now on: their workers may accept. */
+void master_open(struct master *m);
 /* -D: the outcome of the start. */
 void master_release(struct master *m, int code);
 /* workers_fail or primary_fails has changed, or a module goes into quarantine or leaves it. */
@@ -210,6 +216,8 @@ void keeper_ended(struct master *m, struct worker *w, int status);
 void keeper_ready(void *master, struct worker *w);
 /* Forks one, and watches that it becomes ready. 0 or -errno. */
 int keeper_fork(struct master *m, struct worker *w);
+/* Is somebody serving? Tells so, once. */
+void keeper_look(struct master *m);
 void keeper_stop(struct master *m);  /* no more spawns */
 void keeper_hurry(struct master *m); /* what made workers die is out of the way: no more delay */
 void keeper_resize(struct master *m, int by); /* TTIN, TTOU */
@@ -278,8 +286,14 @@ void rollout_init(struct master *m);
 void rollout_request(struct master *m, struct control_call *call);
 /* Was it the probe that ended? */
 bool rollout_reaped(struct master *m, pid_t pid, int status);
-void rollout_ready(struct master *m); /* a worker of next is ready */
-void rollout_died(struct master *m, const struct worker *w, const char *how); /* one has died */
+/* The first settings are tried too: nobody is served before rollout_judged. */
+void rollout_open(struct master *m);
+bool rollout_is_opening(const struct master *m);
+/* A worker is ready, or has died (false: that is none of its business). */
+void rollout_ready(struct master *m, struct worker *w);
+bool rollout_died(struct master *m, const struct worker *w, const char *how);
+void rollout_judged(struct master *m, const char *why); /* by its first worker; NULL: good */
+void rollout_say(struct master *m, const char *step);   /* to who waits, and in the log */
 void rollout_look(struct master *m); /* workers have changed their state, or ended */
 void rollout_cancel(struct master *m, const char *why);
 

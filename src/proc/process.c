@@ -94,7 +94,7 @@ static void on_lifeline(struct loop_io *io, uint32_t events)
     p->on_orphaned(p);
 }
 
-static void use_log(struct process *p, const struct fdpass_msg *msg, int fd)
+static void use(struct process *p, const struct fdpass_msg *msg, int fd)
 {
     if (msg->kind == FDPASS_ERROR_LOG) {
         log_open(fd, p->heritage->json);
@@ -102,6 +102,8 @@ static void use_log(struct process *p, const struct fdpass_msg *msg, int fd)
         p->error_log = fd;
     } else if (msg->kind == FDPASS_ACCESS_LOG && p->on_access_log) {
         p->on_access_log(p, fd);
+    } else if (msg->kind == FDPASS_CONNECTION && p->on_connection) {
+        p->on_connection(p, fd);
     } else {
         close(fd);
     }
@@ -116,10 +118,12 @@ static void on_pass(struct loop_io *io, uint32_t events)
     (void)events;
     while ((rc = fdpass_recv(io->fd, &msg, &fd)) == 1) {
         if (fd >= 0)
-            use_log(p, &msg, fd);
+            use(p, &msg, fd);
+        fd = -1;
+        if (msg.kind != FDPASS_ERROR_LOG && msg.kind != FDPASS_ACCESS_LOG)
+            continue;
         atomic_store(&p->slot->reopened, msg.serial);
         fd_event_ring(p->heritage->region->master_bell);
-        fd = -1;
     }
     if (rc < 0 && rc != -EAGAIN)
         loop_del(&p->loop, io); /* the master has gone; the lifeline says what follows */

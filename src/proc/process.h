@@ -25,6 +25,7 @@ struct process {
     void (*on_orphaned)(struct process *p);            /* the master has died */
     void (*on_access_log)(struct process *p, int log); /* takes it over; NULL: it is closed */
     void (*on_tuned)(struct process *p); /* run-time settings have changed; may be NULL */
+    void (*on_connection)(struct process *p, int fd); /* the same */
 };
 
 /* What it is called in logs and titles; before anything is logged. */

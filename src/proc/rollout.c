@@ -3,12 +3,18 @@
  *   IDLE -> PROBING   a child tries the settings                      refused: 78
  *        -> TUNING    only run-time settings have changed: the running workers take them (tune.h)    done: 0, or 75
  *     or -> CLEARING  at most one generation may still be draining    (the oldest has to hurry)
- *        -> STARTING  workers are forked; all must become READY       rolled back: 70
+ *        -> CANARY    one worker is forked, and asked (debut.h)       rolled back: 70
+ *        -> STARTING  the others are forked; all must become READY    rolled back: 70
  *        -> SETTLING  the new ones are live, the old ones stop accepting
  *        -> IDLE      the old generation drains                       done: 0
  *
  * Until SETTLING nothing of the running generation is touched. Who asked is answered after it: a connection made then
- * meets the new settings. */
+ * meets the new settings.
+ *
+ * A start with [reload] probe is OPENING, and then IDLE: a worker of the first settings is asked too, and until its
+ * answers are good no connection is accepted. If they are not, the start fails. There is nothing to go back to, but a
+ * start that is said to be good must mean the same as a reload that is: supervisors, `-D` and those who deploy rely on
+ * one answer. */
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -23,6 +29,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     CODE_FAILED = 1,
@@ -34,17 +41,21 @@ enum {
 #define MOST_DRAINING 1    /* before the live one joins them: two in all */
 #define LAST_GRACE_MS 1000 /* for the oldest, when a third one is to drain */
 #define SETTLE_MS     2000 /* for old workers to hear that they are to drain */
+#define UNDONE_MS     2000 /* for workers that have served nobody */
 #define MOST_LINES    100  /* of a report, in the log */
 #define MOST_CHANGES  20   /* of the settings, in the log */
 #define TUNE_LOOK_MS  50
 #define TUNE_LIMIT_MS 10000 /* for processes to take run-time settings */
 
 static void begin(struct master *m);
+static void commit(struct master *m);
 
-static void progress(struct master *m, const char *text)
+void rollout_say(struct master *m, const char *step)
 {
+    log_info("%s: %s", rollout_is_opening(m) ? "start" : "reload", step);
+    takeover_say(m, step);
     LIST_EACH(node, &m->rollout.calls)
-    control_progress(CONTAINER_OF(node, struct control_call, node), text);
+    control_progress(CONTAINER_OF(node, struct control_call, node), step);
 }
 
 /* A report has several lines, a log line is one. */
@@ -122,10 +133,13 @@ static void roll_back(struct master *m, const char *why)
 {
     struct generation *g = m->rollout.next;
     int64_t limit = m->live->settings->conf->server.drain_timeout;
-    char message[400];
+    struct buf message = {0};
 
-    snprintf(message, sizeof message, "%s; generation %u goes on with the old settings", why,
-             (unsigned)m->live->number);
+    debut_cancel(m);
+    limit = limit > UNDONE_MS ? UNDONE_MS : limit;
+
+    buf_printf(&message, "%s; generation %u goes on with the old settings", why,
+               (unsigned)m->live->number);
     m->rollout.next = NULL;
     g->state = GENERATION_DRAINING;
     list_add_tail(&m->draining, &g->node);
@@ -137,7 +151,8 @@ static void roll_back(struct master *m, const char *why)
         generation_free(g, &m->live->listens);
     else
         generation_strip(g, &m->live->listens);
-    finish(m, CODE_ROLLED_BACK, message, buf_str(&m->rollout.probe.text));
+    finish(m, CODE_ROLLED_BACK, message.p, buf_str(&m->rollout.probe.text));
+    buf_free(&message);
 }
 
 static void refuse(struct master *m)
@@ -175,10 +190,17 @@ static struct generation *make_next(struct master *m)
     return g;
 }
 
-static void start(struct master *m)
+static void cannot_fork(struct master *m, int rc)
+{
+    char why[96];
+
+    snprintf(why, sizeof why, "a new worker could not be forked (%s)", strerror(-rc));
+    roll_back(m, why);
+}
+
+static void start_first(struct master *m)
 {
     struct rollout *r = &m->rollout;
-    char why[96];
     int rc;
 
     r->next = make_next(m);
@@ -186,16 +208,122 @@ static void start(struct master *m)
         refuse(m);
         return;
     }
-    r->state = ROLLOUT_STARTING;
+    r->state = ROLLOUT_CANARY;
     m->generations++;
     succession_hold(m);
-    progress(m, "the settings are good; starting new workers");
+    rollout_say(m, "the settings are good; starting the first new worker");
     timer_set(&m->loop.timers, &r->limit, GENERATION_START_MS);
-    rc = keeper_start(m, r->next);
-    if (rc < 0) {
-        snprintf(why, sizeof why, "a new worker could not be forked (%s)", strerror(-rc));
-        roll_back(m, why);
+    rc = generation_spawn(r->next, generation_next(r->next, NULL));
+    if (rc < 0)
+        cannot_fork(m, rc);
+}
+
+static void look_at_ready(struct master *m)
+{
+    unsigned wanted = m->rollout.next->wanted;
+    char text[96];
+
+    if (generation_ready(m->rollout.next) < wanted)
+        return;
+    snprintf(text, sizeof text,
+             wanted == 1 ? "%u new worker is ready" : "all %u new workers are ready", wanted);
+    rollout_say(m, text);
+    commit(m);
+}
+
+static void start_others(struct master *m)
+{
+    struct generation *g = m->rollout.next;
+    unsigned more = g->wanted - generation_count(g);
+    char text[96];
+    int rc;
+
+    m->rollout.state = ROLLOUT_STARTING;
+    if (more > 0) {
+        snprintf(text, sizeof text, "starting %u more worker%s", more, more == 1 ? "" : "s");
+        rollout_say(m, text);
     }
+    timer_set(&m->loop.timers, &m->rollout.limit, GENERATION_START_MS);
+    rc = keeper_start(m, g);
+    if (rc < 0)
+        cannot_fork(m, rc);
+    else
+        look_at_ready(m);
+}
+
+/* ---- The first worker ---- */
+
+static void ask(struct master *m, struct worker *w)
+{
+    size_t n = w->generation->settings->conf->reload.ntrials;
+    char text[160];
+    int rc;
+
+    timer_clear(&m->loop.timers, &m->rollout.limit);
+    snprintf(text, sizeof text, "worker %d (pid %d) is ready%s", worker_number(w), (int)w->pid,
+             n > 0 ? "; asking it as [reload] probe says" : "");
+    rollout_say(m, text);
+    if (n == 0) {
+        start_others(m);
+        return;
+    }
+    rc = debut_begin(m, w);
+    if (rc < 0) {
+        snprintf(text, sizeof text, "the process that asks the first worker cannot be made: %s",
+                 strerror(-rc));
+        rollout_judged(m, text);
+    }
+}
+
+bool rollout_is_opening(const struct master *m)
+{
+    return m->rollout.state == ROLLOUT_OPENING;
+}
+
+void rollout_open(struct master *m)
+{
+    m->rollout.state = ROLLOUT_OPENING;
+}
+
+static void opened(struct master *m)
+{
+    struct rollout *r = &m->rollout;
+
+    rollout_say(m, "the first worker has answered as [reload] probe wants it");
+    r->state = ROLLOUT_IDLE;
+    if (!m->takeover.pending)
+        master_open(m);
+    keeper_look(m);
+    if (m->takeover.pending)
+        return;
+    if (r->again || !list_empty(&r->waiting))
+        begin(m);
+}
+
+static void do_not_open(struct master *m, const char *why)
+{
+    log_error("start failed: %s; the server ends without having served anybody (exit status %d)",
+              why, CODE_ROLLED_BACK);
+    if (log_fd() != STDERR_FILENO && !m->daemon)
+        fprintf(stderr, "cserver: start failed: %s\n", why);
+    m->exit_code = CODE_ROLLED_BACK;
+    master_stop(m, STOP_NOW);
+}
+
+void rollout_judged(struct master *m, const char *why)
+{
+    bool opening = rollout_is_opening(m);
+
+    if (why && opening && m->takeover.pending)
+        takeover_fail(m, CODE_ROLLED_BACK, why);
+    else if (why && opening)
+        do_not_open(m, why);
+    else if (why)
+        roll_back(m, why);
+    else if (opening)
+        opened(m);
+    else
+        start_others(m);
 }
 
 static unsigned count(struct list *l)
@@ -230,7 +358,7 @@ static void clear_the_way(struct master *m)
 
     r->state = ROLLOUT_CLEARING;
     if (count(&m->draining) <= MOST_DRAINING && crew_free_slots(&m->crew) >= r->settings->workers)
-        start(m);
+        start_first(m);
     else if (list_empty(&m->draining))
         finish(m, CODE_FAILED,
                "there is no room for so many more workers; restart with a larger "
@@ -240,13 +368,20 @@ static void clear_the_way(struct master *m)
         hurry_oldest(m);
 }
 
-void rollout_died(struct master *m, const struct worker *w, const char *how)
+bool rollout_died(struct master *m, const struct worker *w, const char *how)
 {
-    char why[480];
+    struct rollout *r = &m->rollout;
+    struct buf why = {0};
 
-    snprintf(why, sizeof why, "a worker of the new settings %s %s", how,
-             w->ready ? "soon after its start" : "before it was ready; the error log may say why");
-    roll_back(m, why);
+    if (w->generation != r->next && !(rollout_is_opening(m) && r->debut.worker == w))
+        return false;
+    buf_printf(&why, "a worker of the new settings %s %s", how,
+               w->ready ? "soon after its start"
+                        : "before it was ready; the error log may say why");
+    debut_died(m, w, &why);
+    rollout_judged(m, why.p);
+    buf_free(&why);
+    return true;
 }
 
 /* "; 1 change waits for a restart", if there is one. */
@@ -303,12 +438,16 @@ void rollout_look(struct master *m)
         say_done(m);
 }
 
-void rollout_ready(struct master *m)
+void rollout_ready(struct master *m, struct worker *w)
 {
-    struct generation *g = m->rollout.next;
+    struct rollout *r = &m->rollout;
+    bool is_first = r->state == ROLLOUT_CANARY && w->generation == r->next;
+    bool opens = r->state == ROLLOUT_OPENING && !r->debut.worker && m->stop == STOP_NOT;
 
-    if (generation_ready(g) == g->wanted)
-        commit(m);
+    if (is_first || opens)
+        ask(m, w);
+    else if (w->generation == r->next)
+        look_at_ready(m);
 }
 
 /* ---- Run-time settings ---- */
@@ -367,7 +506,7 @@ static bool tune(struct master *m, const struct conf_diff *d)
         return false;
     r->state = ROLLOUT_TUNING;
     r->tune_until = clock_ms() + TUNE_LIMIT_MS;
-    progress(m, "the settings are good; telling the running workers");
+    rollout_say(m, "the settings are good; telling the running workers");
     timer_set(&m->loop.timers, &r->limit, 0); /* not before the loop has gone round */
     return true;
 }
@@ -392,9 +531,8 @@ static void say_changes(struct master *m, const struct conf_diff *d)
     struct buf sum = {0};
 
     conf_diff_sum(d, &sum);
-    log_info("reload: %s", sum.p);
+    rollout_say(m, sum.p);
     log_changes(d);
-    progress(m, sum.p);
     buf_free(&sum);
 }
 
@@ -419,6 +557,10 @@ static void on_limit(struct timer *t)
         probe_kill(&m->rollout.probe);
     } else if (m->rollout.state == ROLLOUT_TUNING) {
         look_at_tuning(m);
+    } else if (m->rollout.state == ROLLOUT_CANARY) {
+        snprintf(why, sizeof why, "the first of %u new workers was not ready after %d s", g->wanted,
+                 GENERATION_START_MS / 1000);
+        roll_back(m, why);
     } else if (m->rollout.state == ROLLOUT_STARTING) {
         snprintf(why, sizeof why, "only %u of %u new workers were ready after %d s",
                  generation_ready(g), g->wanted, GENERATION_START_MS / 1000);
@@ -443,6 +585,7 @@ static void begin(struct master *m)
                             .max_workers = m->region.header->max_workers,
                             .in_child = probe_shed,
                             .arg = m};
+    struct buf step = {0};
     int rc;
 
     r->again = false;
@@ -454,8 +597,9 @@ static void begin(struct master *m)
         list_add_tail(&r->calls, node);
     }
     r->state = ROLLOUT_PROBING;
-    log_info("reload: reading the settings from %s", m->source.path);
-    progress(m, "reading and trying the settings");
+    buf_printf(&step, "reading and trying the settings of %s", m->source.path);
+    rollout_say(m, step.p);
+    buf_free(&step);
     r->settings = settings_read(&m->source);
     rc = probe_begin(&r->probe, r->settings, &ask);
     if (rc < 0) {
@@ -497,6 +641,8 @@ bool rollout_reaped(struct master *m, pid_t pid, int status)
 {
     struct rollout *r = &m->rollout;
 
+    if (debut_reaped(m, pid, status))
+        return true;
     if (r->state != ROLLOUT_PROBING || pid != r->probe.pid)
         return false;
     timer_clear(&m->loop.timers, &r->limit);
@@ -546,7 +692,9 @@ void rollout_request(struct master *m, struct control_call *call)
     if (r->state == ROLLOUT_IDLE)
         begin(m);
     else if (call)
-        control_progress(call, "another reload is under way; this one comes next");
+        control_progress(call, rollout_is_opening(m)
+                                   ? "the start is under way; this comes next"
+                                   : "another reload is under way; this one comes next");
 }
 
 void rollout_cancel(struct master *m, const char *why)
@@ -560,10 +708,13 @@ void rollout_cancel(struct master *m, const char *why)
                        CS_S(""));
     }
     r->again = false;
-    if (r->state == ROLLOUT_STARTING) {
+    if (r->state == ROLLOUT_STARTING || r->state == ROLLOUT_CANARY) {
         roll_back(m, why);
     } else if (r->state == ROLLOUT_TUNING) {
         say_untuned(m, "all", "since the server is stopping");
+    } else if (r->state == ROLLOUT_OPENING) {
+        debut_cancel(m);
+        r->state = ROLLOUT_IDLE;
     } else if (r->state == ROLLOUT_SETTLING) {
         say_done(m);
     } else if (r->state != ROLLOUT_IDLE) {
@@ -583,4 +734,5 @@ void rollout_init(struct master *m)
     list_init(&r->waiting);
     r->probe = (struct probe){.fd = -1};
     timer_init(&r->limit, on_limit);
+    debut_init(m);
 }

@@ -1,5 +1,6 @@
 /* start.c - how a master begins: from a settings file to workers that are being forked. Whatever is
- * wrong ends the process with a sentence: 78 for settings, 4 for missing rights, 1 for the rest. */
+ * wrong ends the process with a sentence: 78 for settings, 70 when their workers do not answer as [reload] probe wants
+ * it, 4 for missing rights, 1 for the rest. */
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -29,6 +30,7 @@
 enum {
     CODE_FAILED = 1,
     CODE_DENIED = 4,
+    CODE_UNFIT = 70,
     CODE_SETTINGS = 78
 };
 
@@ -48,7 +50,12 @@ static int outcome(int fd, pid_t pid)
                 (int)pid);
     if (n == 1)
         return code;
-    return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : CODE_FAILED;
+    if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+        return CODE_FAILED;
+    if (WEXITSTATUS(status) == CODE_UNFIT)
+        fprintf(stderr, "cserver: its workers did not answer as [reload] probe wants it: nothing "
+                        "was started; see its error log\n");
+    return WEXITSTATUS(status);
 }
 
 /* The process that was started waits until the server serves, or does not, and ends with the same
@@ -304,7 +311,9 @@ static void open_generation(struct master *m, struct settings *s, bool left_over
     m->live = generation_new(&m->crew, 1, s, &listens, &logs);
     check(m->live);
     m->live->state = GENERATION_LIVE;
-    if (!m->takeover.pending)
+    if (debut_wanted(m->live))
+        rollout_open(m);
+    else if (!m->takeover.pending)
         atomic_store(&m->region.header->generation, 1);
     disown_files(m);
 }

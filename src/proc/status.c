@@ -198,7 +198,7 @@ static void put_reload(const struct master *m, struct json *j)
 
     json_int(j, "reloads", (int64_t)atomic_load(&h->reloads));
     json_int(j, "reloads_failed", (int64_t)atomic_load(&h->reloads_failed));
-    json_bool(j, "reloading", r->state != ROLLOUT_IDLE);
+    json_bool(j, "reloading", r->state != ROLLOUT_IDLE && r->state != ROLLOUT_OPENING);
     if (!r->any)
         return;
     json_object(j, "last_reload");

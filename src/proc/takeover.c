@@ -81,6 +81,12 @@ void takeover_begin(struct master *m)
     tell(t, "progress the settings are good; pid %d starts its workers", (int)getpid());
 }
 
+void takeover_say(struct master *m, const char *step)
+{
+    if (m->takeover.pending)
+        tell(&m->takeover, "progress pid %d: %s", (int)getpid(), step);
+}
+
 void takeover_fail(struct master *m, int code, const char *why)
 {
     if (m->stop)

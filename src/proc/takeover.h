@@ -33,6 +33,8 @@ void takeover_begin(struct master *m);
 /* Now that there is a loop. */
 void takeover_prepare(struct master *m);
 void takeover_watch(struct master *m);
+/* What goes on with us, for who waits there. Nothing when there is nobody. */
+void takeover_say(struct master *m, const char *step);
 /* All our workers are ready. */
 void takeover_ready(struct master *m);
 /* It comes to nothing: tells why, and stops. */

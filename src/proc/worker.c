@@ -130,6 +130,11 @@ static void on_access_log(struct process *process, int log)
         fd_close(&plan->access_fd);
 }
 
+static void on_connection(struct process *process, int fd)
+{
+    serve_adopt(CONTAINER_OF(process, struct worker_self, process)->serve, fd);
+}
+
 /* The CPU of a worker's position, from the list or from what the server may use; beyond the end it begins again. */
 static bool cpu_of(const struct heritage *h, unsigned *cpu)
 {
@@ -205,7 +210,8 @@ int worker_run(const struct heritage *h)
     struct worker_self w = {.process = {.on_signal = on_signal,
                                         .on_orphaned = on_orphaned,
                                         .on_access_log = on_access_log,
-                                        .on_tuned = on_tuned}};
+                                        .on_tuned = on_tuned,
+                                        .on_connection = on_connection}};
     char name[32];
     bool good, worked;
 

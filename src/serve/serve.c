@@ -198,6 +198,14 @@ void serve_cut(struct serve *s)
     access_log_flush(s->access, s);
 }
 
+void serve_adopt(struct serve *s, int fd)
+{
+    const struct sockaddr nobody = {.sa_family = AF_UNIX};
+
+    check(!s->turn.have && s->plan->nlisteners > 0);
+    conn_begin(conn_new(s, fd, 0, &nobody, sizeof nobody.sa_family));
+}
+
 void serve_reopen_access_log(struct serve *s, int fd)
 {
     if (s->access)

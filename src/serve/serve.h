@@ -49,6 +49,9 @@ bool serve_idle(const struct serve *s);
 void serve_count(const struct serve *s, unsigned *connections, unsigned *busy);
 /* Deadline: closes idle connections properly and cuts the others. */
 void serve_cut(struct serve *s);
+/* A stream socket that has come by no listener (taken over): served as a connection of the first one, from a unix socket,
+ * also before the settings are live. Not with the turn in hand. */
+void serve_adopt(struct serve *s, int fd);
 /* Another descriptor for the access log (takes it over); everything buffered goes to the old one
  * first. */
 void serve_reopen_access_log(struct serve *s, int fd);
