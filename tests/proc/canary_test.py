@@ -321,6 +321,20 @@ def test_reload_during_a_start(serve):
     assert "the start is under way" in done.stdout
 
 
+def test_a_new_program_is_asked(serve, status):
+    s = serve(HELLO)
+    s.configure(asking("GET /hello 200"))
+    done = s.ctl("upgrade")
+    assert done.returncode == 0 and "answers GET /hello with 200 OK" in done.stdout, done.stdout + done.stderr
+    assert s.get("/hello").status == 200
+    old = s.follow()
+    assert old.wait(60) == 0
+    s.configure(asking("GET /hello 503"))
+    done = s.ctl("upgrade")
+    assert done.returncode == 70 and "answers GET /hello with 200 OK, not with 503" in done.stderr, done.stderr
+    assert s.get("/hello").status == 200 and status(s)["pid"] == s.pid
+
+
 def test_it_is_not_asked_by_a_test(serve):
     s = serve(asking("GET /hello 503"), start=False)
     assert s.run("-c", s.conf, "-t").returncode == 0
