@@ -76,7 +76,8 @@ def test_good_answers(serve, status):
     s.configure(asking("GET /hello 200", "HEAD http://x/nothing 4xx"), workers=3)
     done = s.ctl("reload")
     assert done.returncode == 0, done.stderr
-    steps = ["reading and trying the settings", "starting the first new worker", "is ready; asking it",
+    steps = ["reading and trying the settings", "3 changes: with new workers", "starting the first new worker",
+             "is ready; asking it",
              "answers GET /hello with 200 OK", "answers HEAD http://x/nothing with 404 Not Found",
              "starting 2 more workers", "all 3 new workers are ready", "generation 2 is live with 3 workers"]
     lines = done.stdout.splitlines()
