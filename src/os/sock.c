@@ -248,6 +248,11 @@ static int backlog_of(int wanted)
     return wanted > 0 ? wanted : SOMAXCONN;
 }
 
+int sock_defer(int fd, bool on)
+{
+    return set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, on);
+}
+
 static int prepare_tcp(int fd, const struct sock_addr *a, const struct sock_listen_opts *o)
 {
     int rc = set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
@@ -256,7 +261,7 @@ static int prepare_tcp(int fd, const struct sock_addr *a, const struct sock_list
     if (rc == 0 && a->u.sa.sa_family == AF_INET6)
         rc = set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !a->both);
     if (rc == 0 && o->deferred)
-        rc = set_option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 1);
+        rc = sock_defer(fd, true);
     return rc;
 }
 
@@ -328,6 +333,22 @@ int sock_twin(int fd)
 int sock_start(int fd, int backlog)
 {
     return listen(fd, backlog_of(backlog)) < 0 ? -errno : 0;
+}
+
+int sock_set_mode(const char *path, unsigned mode)
+{
+    char name[32];
+    struct stat st;
+    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC), rc = 0;
+    if (fd < 0)
+        return -errno;
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+    if (fstat(fd, &st) < 0 || !S_ISSOCK(st.st_mode))
+        rc = -ENOTSOCK;
+    else if ((st.st_mode & 0777) != mode && chmod(name, mode) < 0)
+        rc = -errno;
+    fd_close(&fd);
+    return rc;
 }
 
 static int listen_tcp(const struct sock_addr *a, const struct sock_listen_opts *o)

@@ -49,6 +49,10 @@ int sock_share(int fd, bool on);
 int sock_twin(int fd);
 /* A bound socket listens from now on. backlog 0: the kernel's most. */
 int sock_start(int fd, int backlog);
+/* A TCP listener, also one that listens already: accepted when the first bytes are there, or at once. */
+int sock_defer(int fd, bool on);
+/* Permissions of a unix socket's file. It follows no link, and changes nothing but a socket. */
+int sock_set_mode(const char *path, unsigned mode);
 /* accept4, non-blocking and close-on-exec. *peer_len 0 where the peer has no address. */
 int sock_accept(int fd, struct sockaddr_storage *peer, socklen_t *peer_len);
 /* Gives a listener that somebody else has made what sock_listen would: connections have TCP_NODELAY from it. Unix

@@ -2,6 +2,7 @@
 #include "proc/listen.h"
 
 #include "base/check.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "os/fd.h"
 #include "proc/logs.h"
@@ -188,11 +189,16 @@ static void close_new(struct listen_socket *s, const struct listen_socket *kept,
     *s = (struct listen_socket){0};
 }
 
+static struct sock_listen_opts opts_of(const struct each *e)
+{
+    return (struct sock_listen_opts){.backlog = (int)e->conf->backlog,
+                                     .deferred = e->conf->deferred,
+                                     .unix_mode = (unsigned)e->conf->mode};
+}
+
 static int open_one(const struct each *e, int *patience_ms)
 {
-    struct sock_listen_opts opts = {.backlog = (int)e->conf->backlog,
-                                    .deferred = e->conf->deferred,
-                                    .unix_mode = (unsigned)e->conf->mode};
+    struct sock_listen_opts opts = opts_of(e);
     int fd = sock_listen(&e->addr, &opts);
 
     while (fd == -EADDRINUSE && *patience_ms > 0) {
@@ -367,7 +373,7 @@ static void finish(struct opening *o, const struct each *e, struct listen_socket
     s->asked = e->addr;
     s->section = e->section;
     s->policy = policy_of(o->settings->conf, e, s);
-    s->backlog = (int)e->conf->backlog;
+    s->opts = opts_of(e);
     rc = s->policy == CONF_POLICY_REUSEPORT ? add_twins(s, o->from->positions) : 0;
     if (rc < 0)
         complain_twin(o->settings, e, rc);
@@ -527,10 +533,32 @@ static int grow(struct listen_socket *s, size_t n)
     int rc = 0;
 
     while (rc == 0 && s->nlistening < n && s->nlistening < s->nfds) {
-        rc = sock_start(s->fds[s->nlistening], s->backlog);
+        rc = sock_start(s->fds[s->nlistening], s->opts.backlog);
         s->nlistening += rc == 0;
     }
     return rc;
+}
+
+static int settle(const struct listen_socket *s)
+{
+    bool by_path = is_unix(&s->bound);
+    int rc = by_path && s->file ? sock_set_mode(s->bound.u.un.sun_path, s->opts.unix_mode) : 0;
+
+    for (size_t i = 0; rc == 0 && !by_path && i < s->nfds; i++)
+        rc = sock_defer(s->fds[i], s->opts.deferred);
+    for (size_t i = 0; rc == 0 && i < s->nlistening; i++)
+        rc = sock_start(s->fds[i], s->opts.backlog);
+    return rc;
+}
+
+void listen_settle(const struct listen_set *set)
+{
+    for (size_t i = 0; i < set->n; i++) {
+        int rc = set->v[i].given ? 0 : settle(&set->v[i]);
+
+        if (rc < 0)
+            log_warn("cannot change how %s is listened on: %s", set->v[i].text, strerror(-rc));
+    }
 }
 
 int listen_grow(struct listen_set *set, size_t n)

@@ -18,12 +18,12 @@
 #define LISTEN_NAME_MAX 256 /* with a NUL, as systemd has it */
 
 struct listen_socket {
-    struct sock_addr asked;   /* as the settings say */
-    struct sock_addr bound;   /* with the real port */
-    char text[SOCK_TEXT_MAX]; /* of bound */
-    enum conf_policy policy;  /* never DEFAULT; of a unix socket never REUSEPORT */
-    int backlog;
-    size_t nfds, nlistening; /* the first nlistening of them listen. None: noted only */
+    struct sock_addr asked;       /* as the settings say */
+    struct sock_addr bound;       /* with the real port */
+    char text[SOCK_TEXT_MAX];     /* of bound */
+    enum conf_policy policy;      /* never DEFAULT; of a unix socket never REUSEPORT */
+    struct sock_listen_opts opts; /* as the settings say */
+    size_t nfds, nlistening;      /* the first nlistening of them listen. None: noted only */
     int *fds;
     bool file;                  /* a unix socket whose file this server has made */
     int given;                  /* the descriptor it was passed as; 0: opened by this server */
@@ -71,6 +71,8 @@ void listen_note(struct listen_set *set, const struct sock_addr *a);
 /* Lets each address with policy reuseport listen on n of its sockets (or on more, when one of them does already). 0 or
  * -errno of the first that cannot; the others do then. */
 int listen_grow(struct listen_set *set, size_t n);
+/* These settings are live now: what was open before gets their backlog, deferred and mode. Not what the server was given. */
+void listen_settle(const struct listen_set *set);
 /* On how many sockets all addresses with policy reuseport listen; 0: there is no such address. */
 size_t listen_width(const struct listen_set *set);
 /* Puts the sockets into the plan. */

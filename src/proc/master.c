@@ -254,6 +254,7 @@ void master_switch(struct master *m, struct generation *next)
     next->state = GENERATION_LIVE;
     atomic_store(&m->region.header->revision, 0);
     master_open(m);
+    listen_settle(&next->listens);
     logs_use(&next->logs);
     keeper_stop(m);
     respawn_calm(&m->respawn);

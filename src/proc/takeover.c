@@ -138,6 +138,7 @@ static void take_over(struct master *m)
         return;
     t->pending = false;
     take_sockets(m);
+    listen_settle(&m->live->listens);
     atomic_store(&m->region.header->generation, m->live->number);
     look_anew(m);
     m->serving = m->announced = true;

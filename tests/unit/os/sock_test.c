@@ -320,6 +320,19 @@ static void test_listen_deferred(void **state)
     close(fd);
 }
 
+static void test_defer(void **state)
+{
+    (void)state;
+    struct sock_addr bound;
+    int fd = listen_on("127.0.0.1:0", &bound);
+    assert_int_equal(option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT), 0);
+    assert_int_equal(sock_defer(fd, true), 0);
+    assert_true(option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT) > 0);
+    assert_int_equal(sock_defer(fd, false), 0);
+    assert_int_equal(option(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT), 0);
+    close(fd);
+}
+
 static void test_not_here(void **state)
 {
     (void)state;
@@ -331,6 +344,31 @@ static void test_not_here(void **state)
 static void in_folder(char *out, size_t n, const char *name)
 {
     snprintf(out, n, "%s/%s", folder, name);
+}
+
+static void test_mode(void **state)
+{
+    (void)state;
+    struct sock_addr bound;
+    struct stat st;
+    char path[100], link[100], text[128];
+    in_folder(path, sizeof(path), "m");
+    in_folder(link, sizeof(link), "l");
+    snprintf(text, sizeof(text), "unix:%s", path);
+    int fd = listen_on(text, &bound);
+    assert_true(fd >= 0);
+    assert_int_equal(sock_set_mode(path, 0640), 0);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0640);
+    assert_int_equal(symlink(path, link), 0);
+    assert_int_equal(sock_set_mode(link, 0666), -ENOTSOCK);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0640);
+    unlink(link);
+    unlink(path);
+    close(fd);
+    assert_int_equal(sock_set_mode(path, 0666), -ENOENT);
+    assert_int_equal(sock_set_mode(folder, 0777), -ENOTSOCK);
 }
 
 static void test_unix(void **state)
@@ -446,7 +484,8 @@ int main(void)
         cmocka_unit_test(test_same),           cmocka_unit_test(test_peer_text),
         cmocka_unit_test(test_listen_tcp),     cmocka_unit_test(test_queue_of_a_bound_socket),
         cmocka_unit_test(test_listen_only_v6), cmocka_unit_test(test_listen_deferred),
-        cmocka_unit_test(test_not_here),       cmocka_unit_test(test_unix),
+        cmocka_unit_test(test_not_here),       cmocka_unit_test(test_defer),
+        cmocka_unit_test(test_mode),           cmocka_unit_test(test_unix),
         cmocka_unit_test(test_unix_not_ours),  cmocka_unit_test(test_unix_busy),
         cmocka_unit_test(test_unix_long),
     };
