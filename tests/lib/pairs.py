@@ -1,8 +1,9 @@
 """Settings from which a reload to any other must make the same server as a cold start with those (P31).
 
-    same = Same(server, module_folder)
+    same = Same(server, folder)
+    same.start("little"); server.stop()         and each of the others: what a cold start makes
     same.configure("hooks"); server.start()
-    same.differences("more sites")        reloads, looks; stops, starts, looks: a list of sentences, empty when it is the same
+    same.warm("little")                         reloads, and compares: a list of sentences, empty when it is the same
 """
 import contextlib
 import json
@@ -10,7 +11,6 @@ import os
 import re
 import shutil
 import subprocess
-import time
 
 from .server import SOURCE, Connection, build_module, wait_for
 
@@ -70,6 +70,7 @@ class Same:
         self.editions = {e: build_module(os.path.join(folder, e), "hooks", source.replace('"first"', f'"{e}"'))
                          for e in ("first", "second")}
         self.cold = {}
+        self.asked = 0
 
     def configure(self, name):
         s = SETTINGS[name]
@@ -77,19 +78,6 @@ class Same:
         os.rename(self.server.path("hooks.so.new"), self.server.path("hooks.so"))
         self.server.limits = s.limits
         self.server.configure(s.conf, **s.keys)
-
-    def differences(self, name):
-        """The server runs. Afterwards it runs with these settings, from a cold start."""
-        self.configure(name)
-        mark = len(self.server.log())
-        done = self.server.ctl("reload")
-        if done.returncode != 0:
-            return [f"the reload failed: {done.stderr}"]
-        warm = self.look(mark)
-        self.server.stop()
-        mark = len(self.server.log())
-        self.server.start()
-        return compare(warm, self.look(mark))
 
     def warm(self, name):
         """Reloads, and compares with what a cold start was once."""
@@ -129,13 +117,13 @@ class Same:
         for request, host in REQUESTS:
             seen[f"{request[:40]} of {host}"] = self.ask(request, host)
             seen[f"{request[:40]} of {host}, unix"] = self.ask(request, host, server.path("u.sock"))
-        seen["metrics"] = self.metrics()
         seen["rights of the unix socket"] = self.mode()
         seen["queues"] = self.queues()
         seen["CPUs"] = sorted(field(p, "Cpus_allowed_list") for p in server.workers())
         seen["users"] = {field(p, "Uid") for p in server.workers()}
         seen["at least: modules"] = {m["name"] for m in now["modules"]}
         seen["at least: topics"] = self.topics()
+        seen["at least: metrics"] = self.metrics()
         seen["access log"] = self.form_of(server.access_log)
         seen["error log"] = self.error_log_form(mark)
         seen["hooks"] = self.hooks(mark, now["generation"])
@@ -153,7 +141,7 @@ class Same:
 
     def metrics(self):
         r = self.server.get("/metrics")
-        return {line.split()[2] for line in r.text.splitlines() if line.startswith("# TYPE")} if r.status == 200 else None
+        return {line.split()[2] for line in r.text.splitlines() if line.startswith("# TYPE")} if r.status == 200 else set()
 
     def mode(self):
         with contextlib.suppress(FileNotFoundError):
@@ -172,12 +160,13 @@ class Same:
         return {line.split()[0] for line in done.stdout.splitlines()[1:]}
 
     def form_of(self, path):
-        """Has its last line the form of JSON? Workers write it a moment later."""
-        def last():
-            lines = self.server.read(path).splitlines()
-            return lines[-1] if lines else None
-        self.server.get("/hello?last=1")
-        return wait_for(lambda: "last=1" in (last() or "") and last(), what="no line in the access log")[:1] == "{"
+        """Has the line of a request the form of JSON? Workers write it a moment later, and in any order."""
+        self.asked += 1
+        mark = f"line={self.asked}."
+        self.server.get("/hello?" + mark)
+        found = wait_for(lambda: [line for line in self.server.read(path).splitlines() if mark in line],
+                         what="no line in the access log")
+        return [line[:1] == "{" for line in found]
 
     def error_log_form(self, mark):
         lines = [line for line in self.server.log()[mark:].splitlines() if "hook=worker_start" in line]
@@ -199,7 +188,7 @@ def field(pid, name):
 
 
 def compare(warm, cold):
-    """Sentences; none when it is the same."""
+    """Sentences; none when it is the same. What earlier settings have counted goes on being told of."""
     out = []
     for key, value in cold.items():
         if key.startswith("at least") and value <= warm[key]:

@@ -143,21 +143,6 @@ def test_unreadable_root_as_plain_user(serve, as_root):
     assert "secret" in done.stderr and "Permission denied" in done.stderr
 
 
-def test_fifty_alternating(serve, status):
-    s = serve(greet("0"))
-    for i in range(1, 51):
-        if i % 2:
-            s.configure("[limits]\nmax_bodi = 1\n")
-            assert s.ctl("reload").returncode == 78
-        else:
-            s.configure(greet(f"number {i}."))
-            done = s.ctl("reload")
-            assert done.returncode == 0, done.stderr
-            assert f"number {i}." in s.get("/hello").text
-    now = status(s)
-    assert (now["reloads"], now["reloads_failed"], now["generation"]) == (25, 25, 26)
-
-
 def test_nobody_notices(serve, status):
     s = serve(greet("0"))
     with Load(s) as load:
