@@ -112,6 +112,7 @@ class Same:
         server = self.server
         now = wait_for(self.settled, what="it does not settle")
         seen = {"settings": server.run("-c", server.conf, "-T").stdout,
+                "what runs and is not in the file": server.run("-c", server.conf, "diff").stdout,
                 "listeners": now["listeners"], "workers": (now["ready"], now["wanted"]),
                 "primary": bool(now["primary"])}
         for request, host in REQUESTS:
