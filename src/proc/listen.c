@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "os/fd.h"
+#include "os/holder.h"
 #include "proc/logs.h"
 
 #include <errno.h>
@@ -120,6 +121,19 @@ static const char *own_address(const struct listen_set *old, const char *text)
     return NULL;
 }
 
+static void complain_in_use(struct settings *s, const struct each *e)
+{
+    cs_str text = e->conf->address.v[e->address];
+    char who[128];
+    unsigned port = is_unix(&e->addr) ? 0 : (unsigned)strtoul(port_of(text.p) + 1, NULL, 10);
+    bool known = port > 0 && holder_of_port(port, who, sizeof who);
+
+    report_error(&s->report, &e->at, e->width,
+                 "address %s is in use by another process%s%s%s; choose another or stop that "
+                 "process",
+                 text.p, known ? " (" : "", known ? who : "", known ? ")" : "");
+}
+
 static void complain(struct settings *s, const struct each *e, const struct listen_set *old,
                      const struct listen_set *inherited, int error)
 {
@@ -138,10 +152,7 @@ static void complain(struct settings *s, const struct each *e, const struct list
                      "to the other needs a restart",
                      text.p, own);
     else if (error == -EADDRINUSE)
-        report_error(&s->report, &e->at, e->width,
-                     "address %s is in use by another process; choose another or stop that "
-                     "process",
-                     text.p);
+        complain_in_use(s, e);
     else if (error == -EACCES && !is_unix(&e->addr))
         report_error(&s->report, &e->at, e->width,
                      "cannot listen on %s: %s; ports below 1024 need root or "

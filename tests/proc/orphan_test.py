@@ -192,7 +192,8 @@ def test_module_keeps_a_worker_and_a_new_start_is_told(serve, stuck):
         left = kill_master(s)
         done = s.run("-c", s.conf)
         assert done.returncode == 78
-        assert f"127.0.0.1:{s.port} is in use" in done.stderr
+        assert f"127.0.0.1:{s.port} is in use by another process" in done.stderr
+        assert any(f"(pid {p}, cserver: worker" in done.stderr for p in left), done.stderr
         for p in left:
             if is_alive(p):
                 os.kill(p, signal.SIGKILL)
