@@ -20,20 +20,28 @@ handler = slow
 match = /count
 handler = counter_shared
 """
-# /block never comes back; its start hook, and that of the primary, take as long as the settings say.
+# /block never comes back, nor do the check and the start hooks where the settings say so.
 STUCK = """
     #include <cserver/cserver.h>
     #include <unistd.h>
-    typedef struct { _Bool start, primary; } settings;
+    typedef struct { _Bool check, start, primary; } settings;
     static const cs_directive directives[] = {
+        CS_BOOL(settings, check, "off", 0, "Hang in the check."),
         CS_BOOL(settings, start, "off", 0, "Hang at the start."),
         CS_BOOL(settings, primary, "off", 0, "Hang in the primary."), CS_END};
     static void hang(void) { for (;;) pause(); }
     static int handler(cs_req *r) { (void)r; hang(); return CS_OK; }
+    static int on_config(cs_conf *c, const void *conf)
+    {
+        (void)c;
+        if (((const settings *)conf)->check)
+            hang();
+        return CS_OK;
+    }
     static int worker_start(cs_proc *p) { const settings *s = cs_module_conf(p); if (s->start) hang(); return CS_OK; }
     static int primary_start(cs_proc *p) { const settings *s = cs_module_conf(p); if (s->primary) hang(); return CS_OK; }
     CS_MODULE(.name = "stuck", .version = "1.0", .help = "Hangs.", .directives = directives, .handler = handler,
-              .conf_size = sizeof(settings), .worker_start = worker_start, .primary_start = primary_start);
+              .on_config = on_config, .conf_size = sizeof(settings), .worker_start = worker_start, .primary_start = primary_start);
 """
 
 
@@ -146,15 +154,16 @@ def test_pid_that_was_used_again(serve):
     assert other.get("/hello").status == 200
 
 
-def test_all_of_them(serve, status):
+def test_all_of_them(serve, status, stuck):
     """Draining workers and a probe, too."""
-    s = serve(HELLO, server={"shutdown_timeout": "2s", "drain_timeout": "1h"})
+    s = serve(stuck.replace("@KEYS@", ""), server={"shutdown_timeout": "2s", "drain_timeout": "1h"})
     slow = s.connect().send(b"GET /slow?ms=60000 HTTP/1.1\r\nHost: x\r\n\r\n")
     wait_for(lambda: status(s)["connections"] >= 1)
     assert s.ctl("reload").returncode == 0
     wait_for(lambda: status(s)["draining"] and s.primary())
+    s.configure(stuck.replace("@KEYS@", "check = on"))
     s.signal(signal.SIGHUP)
-    wait_for(lambda: len(family(s)) > 4)
+    wait_for(lambda: s.workers("cserver: probe"))
     gone(kill_master(s))
     slow.close()
 
