@@ -87,6 +87,13 @@ static const struct board_counter counters[IPC_COUNTERS] = {
     [IPC_STREAM_SKIPPED] = {.name = "cserver_stream_skipped_total",
                             .help =
                                 "Messages that streams missed because the client read too slowly."},
+    [IPC_STREAMS_MOVED] = {.name = "cserver_streams_moved_total",
+                           .help = "Streams that a draining worker gave to another one."},
+    [IPC_STREAMS_ADOPTED] = {.name = "cserver_streams_adopted_total",
+                             .help = "Streams that a worker took from a draining one."},
+    [IPC_STREAMS_CLOSED] =
+        {.name = "cserver_streams_closed_total",
+         .help = "Streams ended because their worker drained and they could not move."},
 };
 
 const struct board_counter *board_counter(enum ipc_counter c)
@@ -183,6 +190,8 @@ void board_bury(struct region *r, int slot)
     atomic_store_explicit(&s->max, 0, memory_order_relaxed);
     atomic_store_explicit(&s->streams, 0, memory_order_relaxed);
     atomic_store_explicit(&s->drain_since, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->idle, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->heirs, 0, memory_order_relaxed);
     atomic_store_explicit(&s->pid, 0, memory_order_relaxed);
     atomic_store_explicit(&s->state, IPC_FREE, memory_order_release);
 }

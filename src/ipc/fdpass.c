@@ -17,10 +17,9 @@ union control {
     char room[CMSG_SPACE(MAX_FDS * sizeof(int))];
 };
 
-int fdpass_send(int sock, const struct fdpass_msg *msg, int fd)
+int fdpass_put(int sock, const void *data, size_t len, int fd)
 {
-    struct fdpass_msg copy = *msg;
-    struct iovec iov = {.iov_base = &copy, .iov_len = sizeof(copy)};
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = len};
     union control control;
     memset(&control, 0, sizeof(control));
     struct msghdr m = {.msg_iov = &iov,
@@ -35,7 +34,7 @@ int fdpass_send(int sock, const struct fdpass_msg *msg, int fd)
     for (;;) {
         ssize_t n = sendmsg(sock, &m, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (n >= 0)
-            return (size_t)n == sizeof(copy) ? 0 : -EIO;
+            return (size_t)n == len ? 0 : -EIO;
         if (errno != EINTR)
             return -errno;
     }
@@ -65,9 +64,9 @@ static ssize_t receive(int sock, struct msghdr *m)
     }
 }
 
-int fdpass_recv(int sock, struct fdpass_msg *msg, int *fd)
+int fdpass_get(int sock, void *data, size_t room, size_t *len, int *fd)
 {
-    struct iovec iov = {.iov_base = msg, .iov_len = sizeof(*msg)};
+    struct iovec iov = {.iov_base = data, .iov_len = room};
     union control control;
     struct msghdr m = {.msg_iov = &iov,
                        .msg_iovlen = 1,
@@ -79,12 +78,27 @@ int fdpass_recv(int sock, struct fdpass_msg *msg, int *fd)
         return n == -EAGAIN ? 0 : n == -ECONNRESET ? -EPIPE : (int)n;
     int fds[MAX_FDS];
     size_t nfds = collect_fds(&m, fds);
-    bool whole = (size_t)n == sizeof(*msg) && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC));
-    if (whole && nfds == 1) {
+    if (nfds == 1 && !(m.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+        *len = (size_t)n;
         *fd = fds[0];
         return 1;
     }
     for (size_t i = 0; i < nfds; i++)
         fd_close(&fds[i]);
     return n == 0 && nfds == 0 ? -EPIPE : -EPROTO;
+}
+
+int fdpass_send(int sock, const struct fdpass_msg *msg, int fd)
+{
+    return fdpass_put(sock, msg, sizeof(*msg), fd);
+}
+
+int fdpass_recv(int sock, struct fdpass_msg *msg, int *fd)
+{
+    size_t n = 0;
+    int rc = fdpass_get(sock, msg, sizeof(*msg), &n, fd);
+    if (rc != 1 || n == sizeof(*msg))
+        return rc;
+    fd_close(fd);
+    return -EPROTO;
 }

@@ -94,8 +94,11 @@ enum ipc_counter {
     IPC_LOG_DROPPED,     /* lines lost because the log could not be written */
     IPC_STREAM_MESSAGES, /* sent whole to one stream */
     IPC_STREAM_BYTES,
-    IPC_STREAM_SLOW,    /* streams ended because their client was slow */
-    IPC_STREAM_SKIPPED, /* messages that a slow stream has missed */
+    IPC_STREAM_SLOW,     /* streams ended because their client was slow */
+    IPC_STREAM_SKIPPED,  /* messages that a slow stream has missed */
+    IPC_STREAMS_MOVED,   /* given to another worker */
+    IPC_STREAMS_ADOPTED, /* taken from another worker */
+    IPC_STREAMS_CLOSED,  /* ended because their worker drained and they could not move */
     IPC_COUNTERS
 };
 
@@ -195,12 +198,17 @@ struct ipc_slot {
     _Atomic uint32_t position; /* 0.. among the workers of its generation; kept over respawns */
     _Atomic uint32_t
         recycle; /* w: the process: 1 = it has had its share of requests, a successor may come */
+    _Atomic uint32_t
+        heirs; /* w: the process, while it drains: so often it has asked for one who takes its streams */
     /* Of the n-th slot of workers: the slot whose process accepts from the n-th socket of each reuseport listener,
      * -1 = nobody yet. Whoever changes it makes turn->epoch grow and rings. */
     _Atomic int32_t socket_owner;
 
     alignas(IPC_CACHE_LINE) struct ipc_crumb crumb;
-    alignas(IPC_CACHE_LINE) _Atomic uint64_t counters[IPC_COUNTERS];
+    /* Of the `active` connections, those that wait for a next request; others than these and `streams` are in the middle
+     * of one. w: the process */
+    alignas(IPC_CACHE_LINE) _Atomic int32_t idle;
+    _Atomic uint64_t counters[IPC_COUNTERS];
     struct ipc_buckets histograms[IPC_HISTOGRAMS];
     _Atomic uint64_t module_counters[IPC_MODULE_COUNTERS];
 };

@@ -16,8 +16,9 @@ struct walk {
     struct replay *rp;
     const struct region *region;
     unsigned topic;
-    uint64_t after, limit;
+    uint64_t after, from, limit;
     uint64_t first, last; /* numbers of the topic that were seen, 0 = none */
+    bool torn;            /* what had been found had to be left behind */
 };
 
 static size_t room_of(const struct ipc_mail_record *rec)
@@ -28,7 +29,7 @@ static size_t room_of(const struct ipc_mail_record *rec)
 static bool is_wanted(const struct walk *w, const struct ipc_mail_record *rec)
 {
     return rec->topic == w->topic && (rec->to == MAIL_ALL || rec->to == MAIL_WORKERS) &&
-           rec->number > w->after && rec->pos < w->limit;
+           rec->number > w->after && rec->pos >= w->from && rec->pos < w->limit;
 }
 
 static void copy(struct walk *w, const struct ipc_mail_record *rec)
@@ -55,9 +56,8 @@ static uint64_t step(struct walk *w, uint64_t pos)
     return pos + rec.cells;
 }
 
-static void walk(struct walk *w, uint64_t head)
+static void walk(struct walk *w, uint64_t pos, uint64_t head)
 {
-    uint64_t pos = ring_start(w->region, ring_oldest(w->region), head);
     while (pos < head) {
         uint64_t next = step(w, pos);
         if (!next) {
@@ -65,6 +65,7 @@ static void walk(struct walk *w, uint64_t head)
             next = ring_start(w->region, oldest > pos ? oldest : pos + 1, head);
             buf_clear(&w->rp->copies);
             w->first = 0;
+            w->torn = true;
         }
         pos = next;
     }
@@ -79,9 +80,20 @@ void replay_take(struct replay *rp, const struct mailbox *mb, unsigned topic, ui
     struct walk w = {.rp = rp, .region = r, .topic = topic, .after = after, .limit = mb->cursor};
     uint64_t published =
         atomic_load_explicit(&topic_get(r, topic)->published, memory_order_acquire);
-    walk(&w, ring_head(r));
+    uint64_t head = ring_head(r);
+    walk(&w, ring_start(r, ring_oldest(r), head), head);
     rp->missing = w.first ? after + 1 < w.first : after < published;
     rp->beyond = after > published && after > w.last;
+}
+
+void replay_take_since(struct replay *rp, const struct mailbox *mb, unsigned topic, uint64_t from)
+{
+    const struct region *r = mb->region;
+    *rp = (struct replay){0};
+    struct walk w = {.rp = rp, .region = r, .topic = topic, .from = from, .limit = mb->cursor};
+    uint64_t oldest = ring_oldest(r);
+    walk(&w, from < oldest ? ring_start(r, oldest, mb->cursor) : from, mb->cursor);
+    rp->missing = w.torn || (from < oldest && from < mb->cursor);
 }
 
 bool replay_next(struct replay *rp, struct mail_message *m)

@@ -18,6 +18,9 @@ struct replay {
 
 /* Those to MAIL_ALL or MAIL_WORKERS with a number above `after` that lie before the mailbox's cursor. Then replay_free. */
 void replay_take(struct replay *rp, const struct mailbox *mb, unsigned topic, uint64_t after);
+/* The same, of those from the position `from` on, where a mailbox's cursor has been: `missing` means that the ring does not
+ * go back so far. */
+void replay_take_since(struct replay *rp, const struct mailbox *mb, unsigned topic, uint64_t from);
 /* The next one, in order; its data is valid until replay_free. */
 bool replay_next(struct replay *rp, struct mail_message *m);
 void replay_free(struct replay *rp);

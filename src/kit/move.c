@@ -1,11 +1,9 @@
 /* move.c - a stream goes to another worker: the socket and what on_save has written are all that it takes along. */
 #include "kit/client.h"
 
-#include "module/crumb.h"
-#include "serve/feed.h"
 #include "serve/group.h"
+#include "serve/handover.h"
 
-#include <stdlib.h>
 #include <unistd.h>
 
 #define ROOM 256 /* the least that on_save may count on */
@@ -36,27 +34,10 @@ static const struct conf_module *mover(const struct cst *t)
     return NULL;
 }
 
-/* Its length, or negative. */
-static int save(const struct conf_module *m, struct feed *f, char *to)
+static void adopt(cst_req *q, int fd, cs_str saved, struct host_saved at)
 {
-    uint32_t was = crumb_enter(m->number, CRUMB_STREAM);
-    int n = m->desc->on_save(feed_public(f), to, ROOM);
-    crumb_leave(was);
-    if (n > ROOM)
-        kit_die("on_save of the module %s has written %d bytes into room for %d", m->desc->name, n,
-                ROOM);
-    return n;
-}
-
-static void adopt(cst_req *q, int fd, cs_str saved)
-{
-    const struct conf_module *m = mover(q->test);
     struct conn *c = kit_client_connection(q, q->test->serve, fd);
-    struct feed *f = feed_adopt(c);
-    uint32_t was = crumb_enter(m->number, CRUMB_STREAM);
-    int rc = m->desc->on_adopt(feed_public(f), saved);
-    crumb_leave(was);
-    if (rc < 0)
+    if (handover_adopt(c, NULL, mover(q->test), saved, at) != CS_OK)
         conn_close(c);
 }
 
@@ -64,19 +45,23 @@ int cst_move(cst_req *q)
 {
     struct cst *t = q->test;
     char saved[ROOM];
+    struct host_saved at;
     kit_run(t);
     const struct conf_module *m = mover(t);
     struct feed *f = stream_of(q);
-    int n = m && f ? save(m, f, saved) : -1;
+    int n = m && f ? handover_save(f, m, saved, sizeof saved, &at) : -1;
     if (n < 0)
         return CS_DECLINED;
+    if (n > ROOM)
+        kit_die("on_save of the module %s has written %d bytes into room for %d", m->desc->name, n,
+                ROOM);
     int fd = dup(f->conn->stream.fd);
     conn_close(f->conn);
     q->moving = true;
     int rc = cst_worker(t, t->wish.number, t->wish.workers);
     q->moving = false;
     if (rc == CS_OK) {
-        adopt(q, fd, (cs_str){saved, (size_t)n});
+        adopt(q, fd, (cs_str){saved, (size_t)n}, at);
         kit_run(t);
     } else {
         close(fd);

@@ -31,13 +31,19 @@ struct host {
     struct list calls; /* cs_call and cs_publish_applied that wait */
     uint32_t last_call;
     uint64_t
-        last_mail;   /* host_is_done: what was in the ring when it was asked first; 0 = not yet */
-    bool closing;    /* nothing more is waited for */
+        last_mail; /* host_is_done: what was in the ring when it was asked first; 0 = not yet */
+    bool closing;  /* nothing more is waited for */
+    const struct host_saved *adopting; /* on_adopt is running; else NULL */
     uint32_t *known; /* by slot: the incarnation that modules take to be there, 0 = none */
     void (*before_call)(void *arg); /* a module is about to be called; may be NULL */
     void *before_arg;
     void (*on_settings)(void *arg, const void *data, size_t len);
     void *settings_arg;
+};
+
+/* How far another worker was when it called on_save. */
+struct host_saved {
+    uint64_t mail; /* position in the ring */
 };
 
 struct host_opts {

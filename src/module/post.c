@@ -299,7 +299,12 @@ int post_replay(cs_topic *t, uint64_t after, int (*each)(const cs_msg *m, void *
     struct mail_message m;
     struct replay rp;
     check(h && t && each);
-    replay_take(&rp, &h->mail, t->number, after);
+    if (after == CS_SINCE_SAVE && !h->adopting)
+        return CS_ERROR;
+    if (after == CS_SINCE_SAVE)
+        replay_take_since(&rp, &h->mail, t->number, h->adopting->mail);
+    else
+        replay_take(&rp, &h->mail, t->number, after);
     int rc = rp.beyond ? CS_ERROR : rp.missing ? CS_CLOSED : CS_OK, stop = 0;
     while (!stop && replay_next(&rp, &m)) {
         cs_msg msg = message_of(&m, t);

@@ -6,6 +6,7 @@
 #ifndef NET_STREAM_H
 #define NET_STREAM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -14,6 +15,12 @@
 struct stream {
     int fd;
 };
+
+/* Can another process go on with its descriptor alone? Always, while there is no TLS. */
+static inline bool stream_can_move(const struct stream *s)
+{
+    return s->fd >= 0;
+}
 
 ssize_t stream_recv(struct stream *s, void *to, size_t n);
 ssize_t stream_send(struct stream *s, const struct iovec *v, int n);

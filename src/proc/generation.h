@@ -39,6 +39,10 @@ struct worker {
     bool waiting;   /* for its respawn */
     uint64_t started_ms, ready_ms;
     uint32_t reopen; /* it has to acknowledge log descriptors up to this serial; 0 = none */
+    /* It drains: who takes its streams. heir.c */
+    uint32_t heirs; /* as often as its slot says, it has been given one */
+    int heir;       /* the slot of the last one; 0 = none */
+    unsigned share; /* streams that it may give to it */
 };
 
 /* As logs, titles and metrics count them: from 1. */

@@ -352,6 +352,7 @@ int master_run(const struct master_opts *opts)
         deal(m);
         succession_look(m);
         herald_look(m);
+        heir_look(m);
         loop_wait(&m->loop, mailroom_park(m));
         mailroom_wake(m);
         loop_dispatch(&m->loop);

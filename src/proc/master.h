@@ -13,7 +13,8 @@
  *   herald.c      what systemd is told                      debut.c     new settings, tried on their first worker
  *   inquest.c     what a process died of                    vigil.c     processes that do not come out of a module
  *   upgrade.c     another program takes our place           takeover.c  we take the place of a running one
- *   compare.c     what a reload would change                tune.c      settings that need no new workers */
+ *   compare.c     what a reload would change                tune.c      settings that need no new workers
+ *   heir.c        who takes the streams of a worker that drains */
 #ifndef PROC_MASTER_H
 #define PROC_MASTER_H
 
@@ -271,6 +272,11 @@ void mailroom_joined(struct master *m, int slot);
 void mailroom_left(struct master *m, int slot, bool unseen, int signal);
 /* The same for one that has not become ready. */
 void mailroom_failed(struct master *m, int slot, int signal);
+
+/* heir.c: each worker that drains and has streams that can move asks (ipc_slot.heirs) for a worker of the live generation
+ * that takes some of them; it asks again when that one has had its share, has no room, or is gone. Called before each
+ * wait. */
+void heir_look(struct master *m);
 
 /* patrol.c */
 void patrol_init(struct master *m);

@@ -3,7 +3,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "ipc/fdpass.h"
 #include "os/child.h"
 #include "os/fd.h"
 #include "os/sig.h"
@@ -104,6 +103,8 @@ static void use(struct process *p, const struct fdpass_msg *msg, int fd)
         p->on_access_log(p, fd);
     } else if (msg->kind == FDPASS_CONNECTION && p->on_connection) {
         p->on_connection(p, fd);
+    } else if ((msg->kind == FDPASS_HEIR || msg->kind == FDPASS_LEGACY) && p->on_channel) {
+        p->on_channel(p, msg, fd);
     } else {
         close(fd);
     }

@@ -4,6 +4,7 @@
 #define PROC_PROCESS_H
 
 #include "event/loop.h"
+#include "ipc/fdpass.h"
 #include "module/host.h"
 #include "proc/heritage.h"
 
@@ -26,6 +27,8 @@ struct process {
     void (*on_access_log)(struct process *p, int log); /* takes it over; NULL: it is closed */
     void (*on_tuned)(struct process *p); /* run-time settings have changed; may be NULL */
     void (*on_connection)(struct process *p, int fd); /* the same */
+    /* FDPASS_HEIR, FDPASS_LEGACY: the same */
+    void (*on_channel)(struct process *p, const struct fdpass_msg *msg, int fd);
 };
 
 /* What it is called in logs and titles; before anything is logged. */

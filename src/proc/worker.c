@@ -60,6 +60,7 @@ static void set_deadline(struct worker_self *w, uint64_t until)
     w->until = until;
     if (w->cut)
         return;
+    serve_drain_until(w->serve, until);
     if (until == 0)
         timer_clear(&w->process.loop.timers, &w->deadline);
     else
@@ -119,6 +120,16 @@ static void on_orphaned(struct process *process)
 {
     log_warn("the master has died: this worker finishes what it has and ends");
     drain_soon(CONTAINER_OF(process, struct worker_self, process));
+}
+
+static void on_channel(struct process *process, const struct fdpass_msg *msg, int fd)
+{
+    struct worker_self *w = CONTAINER_OF(process, struct worker_self, process);
+
+    if (msg->kind == FDPASS_HEIR)
+        serve_give(w->serve, fd, msg->serial);
+    else
+        serve_take(w->serve, fd);
 }
 
 static void on_access_log(struct process *process, int log)
@@ -194,8 +205,10 @@ static void turn_once(struct worker_self *w)
     loop_wait(&w->process.loop, host_wait_ms(&w->host));
     serve_after_wait(w->serve);
     loop_dispatch(&w->process.loop);
-    if (!serve_has_turn(w->serve))
+    if (!serve_has_turn(w->serve)) {
         host_drain(&w->host);
+        serve_hear_mail(w->serve);
+    }
     loop_run_timers(&w->process.loop);
     loop_reap(&w->process.loop);
 }
@@ -211,7 +224,8 @@ int worker_run(const struct heritage *h)
                                         .on_orphaned = on_orphaned,
                                         .on_access_log = on_access_log,
                                         .on_tuned = on_tuned,
-                                        .on_connection = on_connection}};
+                                        .on_connection = on_connection,
+                                        .on_channel = on_channel}};
     char name[32];
     bool good, worked;
 

@@ -6,6 +6,7 @@
 #include "serve/accept.h"
 #include "serve/body.h"
 #include "serve/feed.h"
+#include "serve/giver.h"
 #include "serve/handle.h"
 #include "serve/request.h"
 #include "serve/respond.h"
@@ -40,8 +41,8 @@ static void count_open(struct serve *s, unsigned n)
     accept_refit(s);
 }
 
-struct conn *conn_new(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer,
-                      socklen_t peer_len)
+struct conn *conn_moved(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer,
+                        socklen_t peer_len)
 {
     struct conn *c = mem_alloc(sizeof *c);
     c->magic = CONN_MAGIC;
@@ -62,8 +63,24 @@ struct conn *conn_new(struct serve *s, int fd, unsigned listener, const struct s
         c->peer_len = peer_len;
     }
     count_open(s, s->nconns + 1);
-    serve_count_one(s, IPC_CONNECTIONS);
     return c;
+}
+
+struct conn *conn_new(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer,
+                      socklen_t peer_len)
+{
+    serve_count_one(s, IPC_CONNECTIONS);
+    return conn_moved(s, fd, listener, peer, peer_len);
+}
+
+static void set_idle(struct conn *c, bool idle)
+{
+    struct serve *s = c->serve;
+    if (c->idle == idle)
+        return;
+    c->idle = idle;
+    s->nidle += idle ? 1 : -1;
+    atomic_store_explicit(&s->slot->idle, s->nidle, memory_order_relaxed);
 }
 
 cs_str conn_client(struct conn *c)
@@ -93,6 +110,9 @@ void conn_close(struct conn *c)
     timer_clear(&s->loop->timers, &c->timer);
     list_remove(&c->node);
     list_remove(&c->idle_node);
+    set_idle(c, false);
+    if (c->giving == CONN_SENT)
+        giver_forget(s->giver, c);
     loop_forget(s->loop, &c->io);
     for (const struct request *r = c->first; r; r = r->next)
         c->torn = c->torn || (r->to_end && !(r->complete && !r->out.queued));
@@ -413,6 +433,7 @@ static void go_idle(struct conn *c)
     drop_unread(c);
     if (list_empty(&c->idle_node))
         list_add_tail(&s->idle, &c->idle_node);
+    set_idle(c, true);
     if (c->requests)
         set_deadline(c, CONN_WAIT_IDLE, s->limits->keepalive_timeout);
     else if (c->wait != CONN_WAIT_HEAD)
@@ -467,6 +488,8 @@ static void watch(struct conn *c, bool unwanted_fired)
  * rest of what it has been given. */
 static void run_feed(struct conn *c)
 {
+    if (c->giving == CONN_SENT)
+        return;
     drop_unread(c);
     enum out_result res = feed_flush(c->feed);
     if (res == OUT_BROKEN || (c->eof && !feed_is_closed(c->feed))) {
@@ -477,6 +500,8 @@ static void run_feed(struct conn *c)
     } else {
         await(c);
         watch(c, false);
+        if (res == OUT_DONE && c->giving == CONN_BUSY && !c->closed)
+            giver_ready(c->serve->giver, c);
     }
 }
 
@@ -541,6 +566,20 @@ void conn_push(struct conn *c)
         run_feed(c);
 }
 
+void conn_freeze(struct conn *c)
+{
+    c->giving = CONN_SENT;
+    c->wait = CONN_WAIT_NONE;
+    loop_set(c->serve->loop, &c->io, 0);
+}
+
+void conn_thaw(struct conn *c)
+{
+    c->giving = CONN_NOT_GIVEN;
+    feed_thaw(c->feed);
+    conn_wake(c);
+}
+
 void conn_break(struct conn *c)
 {
     c->broken = true;
@@ -571,6 +610,7 @@ static void on_ready(struct loop_io *io, uint32_t events)
     }
     if (!list_empty(&c->idle_node))
         list_remove(&c->idle_node);
+    set_idle(c, false);
     if (events & EPOLLIN) {
         if (!fill(c) && !can_read(c)) {
             watch(c, true);

@@ -29,13 +29,23 @@ enum conn_wait { /* what the deadline stands for */
     CONN_WAIT_LINGER
 };
 
+/* In a worker that drains: what becomes of the stream. giver.h */
+enum conn_giving {
+    CONN_NOT_GIVEN,
+    CONN_ABLE,  /* it may go */
+    CONN_BUSY,  /* when it has sent what waits */
+    CONN_STAYS, /* it cannot */
+    CONN_SENT   /* is on its way: nobody touches the socket */
+};
+
 struct conn {
     uint32_t magic;
     struct loop_io io;
     struct stream stream;
     struct serve *serve;
-    struct list node;        /* in serve->conns */
-    struct list idle_node;   /* in serve->idle (or serve->fresh before the first look) */
+    struct list node; /* in serve->conns */
+    struct list
+        idle_node; /* in serve->idle (or serve->fresh before the first look), or one of a giver's */
     struct loop_task task;   /* go on at the end of the loop's turn */
     struct loop_task burial; /* free at the end of the loop's turn */
 
@@ -70,6 +80,8 @@ struct conn {
     bool torn; /* its client would take the end for that of the answer: a reset tells it better */
     bool lingering;
     bool closed;
+    bool idle;      /* is in serve->idle */
+    uint8_t giving; /* enum conn_giving */
 
     uint8_t listener; /* index of the listener */
     union {
@@ -85,6 +97,10 @@ struct conn {
 /* A new connection on fd (taken over). The first read happens in conn_run. */
 struct conn *conn_new(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer,
                       socklen_t peer_len);
+
+/* The same for one that comes from another worker, which has counted it: a stream follows (feed_adopt). */
+struct conn *conn_moved(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer,
+                        socklen_t peer_len);
 
 /* Is it the event of a connection? */
 bool conn_is_io(const struct loop_io *io);
@@ -116,6 +132,10 @@ static inline bool conn_must_wait(const struct conn *c)
 {
     return c->blocked || c->paused;
 }
+
+/* Its stream is about to go to another worker: nothing is read or written, until conn_thaw. */
+void conn_freeze(struct conn *c);
+void conn_thaw(struct conn *c);
 
 /* The peer's address as text; lives as long as the connection. */
 cs_str conn_client(struct conn *c);

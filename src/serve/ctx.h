@@ -11,6 +11,7 @@
 #include "serve/route.h"
 
 struct access_log;
+struct giver;
 struct inbuf;
 struct request;
 
@@ -70,6 +71,9 @@ struct serve {
     struct list conns; /* all, in no order */
     struct list idle;  /* waiting for a next request, the one that waits longest first */
     unsigned nconns, max_conns;
+    int nidle;
+    struct giver *giver; /* since it drains: where its streams go */
+    struct list takers;  /* channels on which streams come */
 
     struct arena_pool arenas; /* chunks for requests */
     struct inbuf *spare_in;   /* receive buffers not in use */

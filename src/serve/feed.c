@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "module/crumb.h"
+#include "serve/giver.h"
 #include "serve/group.h"
 #include "serve/respond.h"
 
@@ -246,6 +247,7 @@ struct feed *feed_detach(struct request *r, int status)
     struct feed *f = feed_new(r->serve);
     f->status = (uint16_t)status;
     f->module = (uint8_t)crumb_module();
+    f->route = r->route;
     f->request = r;
     r->feed = f;
     loop_later(r->serve->loop, &f->task); /* a callback tells nobody of its result */
@@ -273,6 +275,8 @@ static void begin(struct feed *f)
     count_open(f->serve, 1);
     if (f->on_drain.cb)
         loop_later(f->serve->loop, &f->task);
+    if (f->serve->giver)
+        giver_add(f->serve->giver, f->conn);
 }
 
 struct feed *feed_adopt(struct conn *c)
@@ -311,6 +315,7 @@ void feed_end(struct feed *f)
         f->request->feed = NULL;
     if (f->conn) {
         f->conn->feed = NULL;
+        list_remove(&f->conn->idle_node);
         count_open(f->serve, -1);
     }
     f->request = NULL;
@@ -343,6 +348,18 @@ static void call(struct feed *f, struct feed_call c)
     crumb_leave(was);
 }
 
+/* On its way to another worker, where it may go on. */
+static bool is_away(const struct feed *f)
+{
+    return f->conn && f->conn->giving == CONN_SENT;
+}
+
+void feed_thaw(struct feed *f)
+{
+    if (f->on_drain.cb)
+        loop_later(f->serve->loop, &f->task);
+}
+
 static void on_task(struct loop_task *t)
 {
     struct feed *f = CONTAINER_OF(t, struct feed, task);
@@ -353,7 +370,7 @@ static void on_task(struct loop_task *t)
         call(f, f->on_close);
         f->magic = 0;
         free(f);
-    } else if (!feed_queued(f) && !f->over) {
+    } else if (!is_away(f) && !feed_queued(f) && !f->over) {
         struct feed_call c = f->on_drain;
         f->on_drain.cb = NULL;
         call(f, c);

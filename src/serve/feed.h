@@ -44,6 +44,7 @@ struct feed {
     struct request *request; /* whose hook has not returned yet */
     struct conn *conn;       /* from then on */
 
+    const struct route *route; /* of its request; NULL: not known */
     struct group *group;
     struct list node; /* in it */
     uint64_t next;    /* the first of its messages that has not been given to this stream */
@@ -70,7 +71,8 @@ void feed_judge(struct request *r, int rc);
 
 /* A stream without a request. */
 struct feed *feed_new(struct serve *s);
-/* One that comes from another worker, on a connection that is new here (conn_new, and nothing else). */
+/* One that comes from another worker, on a connection that is new here (conn_moved, and nothing else). The caller says
+ * whose it is. */
 struct feed *feed_adopt(struct conn *c);
 /* Nothing can reach the client any more: drops what waits, leaves the group; on_close comes. */
 void feed_end(struct feed *f);
@@ -89,6 +91,9 @@ size_t feed_queued(struct feed *f);
 void feed_push(struct feed *f, struct feed_msg *m);
 /* Sends what the socket takes. Only when the connection has nothing else to send. */
 enum out_result feed_flush(struct feed *f);
+
+/* conn_thaw: what was put off goes on. */
+void feed_thaw(struct feed *f);
 
 /* CS_OK, CS_CLOSED. */
 int feed_on_drain(struct feed *f, struct feed_call call);

@@ -304,6 +304,28 @@ const struct route *router_find(const struct router_site *s, cs_str path, const 
     return r ? r : &s->root;
 }
 
+const struct route *router_route(const struct router *r, cs_str site, cs_str label)
+{
+    for (size_t i = 0; i < r->nsites; i++) {
+        const struct router_site *s = &r->sites[i];
+        if (!str_eq(s->conf->head.label, site))
+            continue;
+        for (size_t k = 0; k < s->nroutes; k++)
+            if (str_eq(s->routes[k].label, label))
+                return &s->routes[k];
+        return label.n ? NULL : &s->root;
+    }
+    return NULL;
+}
+
+const struct route_link *route_names(const struct route *r, cs_str module)
+{
+    for (size_t i = 0; i < r->nlinks; i++)
+        if (str_eq(r->chain[i].module->head.label, module))
+            return &r->chain[i];
+    return NULL;
+}
+
 bool router_needs_host(const struct router *r)
 {
     return r->needs_host;

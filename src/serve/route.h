@@ -53,6 +53,10 @@ const struct router_site *router_site(const struct router *r, const struct conf_
 /* The route for a normalised path; never NULL (a site without root and routes has one with an empty
  * chain). NULL with *error set: a regex ran into its limits. path is NUL-terminated UTF-8. */
 const struct route *router_find(const struct router_site *site, cs_str path, const char **error);
+/* By the labels of its site and its own ("": the site's root); NULL: there is none. */
+const struct route *router_route(const struct router *r, cs_str site, cs_str label);
+/* The place of a module in it; NULL: it does not take part. */
+const struct route_link *route_names(const struct route *r, cs_str module);
 /* Would the host matter? False when every listener has one site for all names. */
 bool router_needs_host(const struct router *r);
 

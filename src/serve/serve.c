@@ -11,6 +11,8 @@
 #include "serve/api.h"
 #include "serve/conn.h"
 #include "serve/feed.h"
+#include "serve/giver.h"
+#include "serve/taker.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -104,6 +106,7 @@ int serve_new(struct serve **out, struct serve_plan *plan, struct host *host)
     s->slot_index = host->slot;
     list_init(&s->conns);
     list_init(&s->idle);
+    list_init(&s->takers);
     list_init(&s->orphans.node);
     s->orphans.run = end_orphans;
     arena_pool_init(&s->arenas, ARENA_CHUNK, ARENA_SPARES);
@@ -175,6 +178,31 @@ void serve_drain(struct serve *s)
         return;
     accept_stop(s);
     host_stop(s->host);
+    s->giver = giver_new(s);
+}
+
+void serve_drain_until(struct serve *s, uint64_t until)
+{
+    if (s->giver)
+        giver_until(s->giver, until);
+}
+
+void serve_give(struct serve *s, int channel, unsigned most)
+{
+    if (s->giver)
+        giver_heir(s->giver, channel, most);
+    else
+        fd_close(&channel);
+}
+
+void serve_take(struct serve *s, int channel)
+{
+    taker_new(s, channel);
+}
+
+void serve_hear_mail(struct serve *s)
+{
+    taker_look(s);
 }
 
 bool serve_idle(const struct serve *s)
@@ -217,6 +245,9 @@ void serve_reopen_access_log(struct serve *s, int fd)
 void serve_free(struct serve *s)
 {
     serve_cut(s);
+    taker_free_all(s);
+    giver_free(s->giver);
+    s->giver = NULL;
     loop_reap(s->loop);
     s->host->before_call = NULL;
     accept_free(s);

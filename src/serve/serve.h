@@ -5,7 +5,7 @@
  *         loop_wait(loop, host_wait_ms(h));
  *         serve_after_wait(s);           kicks, a batch of accepts, the turn goes on, then the new
  * connections loop_dispatch(loop);           signals, descriptors passed, connections
- *         if (!serve_has_turn(s)) host_drain(h);          messages, never with the turn in hand
+ *         if (!serve_has_turn(s)) host_drain(h), serve_hear_mail(s);      messages, never with the turn in hand
  *         loop_run_timers(loop);
  *         loop_reap(loop);
  *         if (draining && serve_idle(s)) end
@@ -43,6 +43,14 @@ bool serve_has_turn(const struct serve *s);
  * ends its connection with "Connection: close". An idle keep-alive connection stays until its next
  * answer (house decision 10). */
 void serve_drain(struct serve *s);
+/* While it drains: by then (monotonic ms, 0 = there is no limit) its streams are to have gone; see giver.h. */
+void serve_drain_until(struct serve *s, uint64_t until);
+/* Channels from the master (taken over): to a worker that takes streams from this one, so many at most, which drains; and
+ * from one that drains. */
+void serve_give(struct serve *s, int channel, unsigned most);
+void serve_take(struct serve *s, int channel);
+/* After host_drain: goes on with streams that have come and wait for mail. */
+void serve_hear_mail(struct serve *s);
 /* No connection is left. */
 bool serve_idle(const struct serve *s);
 /* Open connections and, among them, those with a request in flight. */
