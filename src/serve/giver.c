@@ -30,6 +30,7 @@ struct giver {
         next;       /* serials: of the oldest one without an answer, of the next one to be sent */
     unsigned quota; /* streams that this heir may still get */
     bool asked;     /* for an heir; it has not come yet */
+    bool full;      /* the last one had no room */
     uint64_t asked_ms;
     uint64_t until, began; /* the time to drain; until = 0: has no end */
     uint64_t due;          /* part of a stream that is to be closed */
@@ -92,9 +93,70 @@ static void thaw(struct giver *g, struct conn *c, struct list *l, enum conn_givi
     look_later(g);
 }
 
+/* ---- Answers ---- */
+
+/* What it would still send here is of no use: its successor has it from the mailbox. A stream that was closed meanwhile
+ * ends all the same. */
+static void let_go(struct giver *g, struct conn *c)
+{
+    serve_count_one(g->serve, IPC_STREAMS_MOVED);
+    g->moved++;
+    g->full = false;
+    if (feed_is_closed(c->feed))
+        stream_shut(&c->stream);
+    conn_close(c);
+}
+
+static void on_verdict(struct giver *g, struct conn *c, uint32_t verdict)
+{
+    switch (verdict) {
+    case PARCEL_TAKEN:
+        c->giving = CONN_NOT_GIVEN;
+        let_go(g, c);
+        break;
+    case PARCEL_FULL:
+        g->full = true;
+        thaw(g, c, &g->able, CONN_ABLE);
+        break;
+    case PARCEL_CLOSED:
+        c->giving = CONN_NOT_GIVEN;
+        conn_close(c);
+        break;
+    default:
+        thaw(g, c, &g->staying, CONN_STAYS);
+        break;
+    }
+}
+
+static bool hear(struct giver *g, struct parcel_answer a)
+{
+    if (g->first == g->next || a.serial != g->first)
+        return false;
+    struct conn *c = g->sent[g->first++ % WINDOW];
+    if (c)
+        on_verdict(g, c, a.verdict);
+    if (a.verdict == PARCEL_FULL && g->quota) {
+        g->quota = 0;
+        rest(g, FULL_MS);
+    }
+    return true;
+}
+
+/* Takes the answers that are there: 0, or negative when there will be no more. */
+static int hear_all(struct giver *g)
+{
+    struct parcel_answer a;
+    int rc;
+    while ((rc = parcel_hear(g->io.fd, &a)) == 1)
+        if (!hear(g, a))
+            return -EPROTO;
+    return rc;
+}
+
 /* What has no answer has not been touched. */
 static void lose_heir(struct giver *g)
 {
+    hear_all(g);
     close_channel(g);
     rest(g, BLOCKED_MS); /* the master may not know yet that the heir is gone */
     for (; g->first != g->next; g->first++) {
@@ -215,66 +277,13 @@ static void on_rest_over(struct timer *t)
     look_later(CONTAINER_OF(t, struct giver, rest));
 }
 
-/* ---- Answers ---- */
-
-/* What it would still send here is of no use: its successor has it from the mailbox. A stream that was closed meanwhile
- * ends all the same. */
-static void let_go(struct giver *g, struct conn *c)
-{
-    serve_count_one(g->serve, IPC_STREAMS_MOVED);
-    g->moved++;
-    if (feed_is_closed(c->feed))
-        stream_shut(&c->stream);
-    conn_close(c);
-}
-
-static void on_verdict(struct giver *g, struct conn *c, uint32_t verdict)
-{
-    switch (verdict) {
-    case PARCEL_TAKEN:
-        c->giving = CONN_NOT_GIVEN;
-        let_go(g, c);
-        break;
-    case PARCEL_FULL:
-        thaw(g, c, &g->able, CONN_ABLE);
-        break;
-    case PARCEL_CLOSED:
-        c->giving = CONN_NOT_GIVEN;
-        conn_close(c);
-        break;
-    default:
-        thaw(g, c, &g->staying, CONN_STAYS);
-        break;
-    }
-}
-
-static bool hear(struct giver *g, struct parcel_answer a)
-{
-    if (g->first == g->next || a.serial != g->first)
-        return false;
-    struct conn *c = g->sent[g->first++ % WINDOW];
-    if (c)
-        on_verdict(g, c, a.verdict);
-    if (a.verdict == PARCEL_FULL && g->quota) {
-        g->quota = 0;
-        rest(g, FULL_MS);
-    }
-    return true;
-}
-
 static void on_channel(struct loop_io *io, uint32_t events)
 {
     struct giver *g = CONTAINER_OF(io, struct giver, io);
-    struct parcel_answer a;
-    int rc;
     (void)events;
-    while ((rc = parcel_hear(io->fd, &a)) == 1)
-        if (!hear(g, a))
-            rc = -EPROTO;
     look_later(g);
-    if (rc == 0)
-        return;
-    lose_heir(g);
+    if (hear_all(g) < 0)
+        lose_heir(g);
 }
 
 void giver_heir(struct giver *g, int channel, unsigned most)
@@ -296,6 +305,8 @@ void giver_heir(struct giver *g, int channel, unsigned most)
 static bool has_hope(const struct giver *g, uint64_t left)
 {
     uint64_t now = clock_ms();
+    if (g->full)
+        return false;
     return has_channel(g) || (g->asked && now - g->asked_ms < PATIENCE && left > PATIENCE / 4);
 }
 
