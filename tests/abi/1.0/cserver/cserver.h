@@ -335,6 +335,9 @@ typedef struct cs_msg {
     uint32_t call;    /* not 0: the sender waits for cs_answer */
 } cs_msg;
 
+/* For cs_replay in on_adopt: what came after on_save. */
+#define CS_SINCE_SAVE 0xfffffffffffffffeu
+
 enum {
     CS_LATEST = 1 /* the topic keeps its last value, at most 4096 bytes, for processes that come later. It keeps one
                    * for all groups: always send it to the same. One for a single process is not kept. */
@@ -442,7 +445,10 @@ typedef struct cs_api {
     /* Calls each(m, arg), in order, for the topic's messages to CS_TO_ALL or CS_TO_WORKERS with a number above `after`
      * that are still in the server's ring and that this process has been given already: what comes later comes to
      * on_message. Stops when `each` returns non-zero, and returns that. CS_OK: none is missing. CS_CLOSED: the oldest were
-     * there no longer (or may have been for others only); `each` has had the others. CS_ERROR: `after` is higher than any number yet. */
+     * there no longer (or may have been for others only); `each` has had the others. CS_ERROR: `after` is higher than any number yet.
+     *
+     * In on_adopt `after` may be CS_SINCE_SAVE: those that the stream's old worker had not been given yet when it called
+     * on_save. Elsewhere that is CS_ERROR. */
     int (*replay)(cs_topic *t, uint64_t after, int (*each)(const cs_msg *m, void *arg), void *arg);
 
     /* The request. In workers, from the first hook that gets r until its on_close callbacks. What these calls return lives
@@ -690,10 +696,20 @@ typedef struct cs_module {
     /* The request is over; it can only be looked at. */
     void (*on_log)(cs_req *r);
 
-    /* Streams may move to another worker when theirs drains, while nothing waits to be sent. on_save writes what its
-     * successor must know to go on (at most `room` bytes, 256 or more) and returns its length; negative: this one stays.
-     * on_adopt takes the stream there, in the new worker; a negative result closes it. This version moves none: a
-     * stream stays with its worker until worker_stop closes it, its client goes, or the time to drain is over. */
+    /* Streams of modules that have both move to another worker when theirs drains: on_save in the old worker, while
+     * nothing waits to be sent, on_adopt in the new one, on_close in the old one; the client sees nothing of it.
+     *
+     * on_save writes what the new worker must know to go on, at most `room` bytes (256 or more), and returns its length;
+     * negative: this one stays. It sends nothing. It may be called again, when the stream could not be given away; until
+     * on_close comes the stream is the old worker's, which sends to it as ever: that reaches the client only if it stays.
+     *
+     * on_adopt takes the stream in a worker of the live settings, where its route still names the module; before it, all
+     * messages have come to this worker that the old one had when it called on_save, and what has come since is told by
+     * cs_replay(topic, CS_SINCE_SAVE, ...): so nothing is missed and nothing comes twice. CS_OK; CS_AGAIN (or 503, as
+     * from cs_group_join): there is no room here, another worker is asked; any other result closes the stream.
+     *
+     * A stream that cannot move (a hook is missing, on_save says no, no worker takes it) stays until its client goes; those
+     * that are left are closed one by one, evenly over the time to drain. */
     int (*on_save)(cs_stream *s, void *to, size_t room);
     int (*on_adopt)(cs_stream *s, cs_str saved);
 } cs_module;

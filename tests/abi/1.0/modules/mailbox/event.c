@@ -9,6 +9,7 @@ struct late {
     cs_stream *stream;
     uint64_t birth, seen; /* seen: number of the last event it has got */
     _Bool told;           /* that some are missing */
+    _Bool unsure;         /* seen is not known */
 };
 
 cs_str event_of(const cs_msg *m, uint64_t birth)
@@ -38,11 +39,21 @@ static void tell(struct late *l)
 static int on_replayed(const cs_msg *m, void *arg)
 {
     struct late *l = arg;
-    if (m->number != l->seen + 1)
+    if (!l->unsure && m->number != l->seen + 1)
         tell(l);
     l->seen = m->number;
+    l->unsure = 0;
     cs_stream_send(l->stream, event_of(m, l->birth));
     return cs_stream_queued(l->stream) >= MOST_LATE;
+}
+
+static void replay(cs_topic *topic, struct late *l, uint64_t after)
+{
+    int rc = cs_replay(topic, after, on_replayed, l);
+    if (rc < 0)
+        tell(l);
+    if (rc > 0)
+        cs_stream_close(l->stream);
 }
 
 void event_replay(cs_topic *topic, cs_stream *s, const char *last, uint64_t birth)
@@ -53,9 +64,11 @@ void event_replay(cs_topic *topic, cs_stream *s, const char *last, uint64_t birt
         l.seen = seen;
     else
         tell(&l);
-    int rc = cs_replay(topic, l.seen, on_replayed, &l);
-    if (rc < 0)
-        tell(&l);
-    if (rc > 0)
-        cs_stream_close(s);
+    replay(topic, &l, l.seen);
+}
+
+void event_go_on(cs_topic *topic, cs_stream *s, uint64_t seen, uint64_t birth)
+{
+    struct late l = {.stream = s, .birth = birth, .seen = seen, .unsure = !seen};
+    replay(topic, &l, CS_SINCE_SAVE);
 }

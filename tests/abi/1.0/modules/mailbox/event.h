@@ -13,5 +13,7 @@ cs_str event_of(const cs_msg *m, uint64_t birth);
  * `lost` before it where it is not. Where that is much, the stream ends behind a part, and the client comes again for the
  * rest: else who takes nothing has everything wait for him. */
 void event_replay(cs_topic *topic, cs_stream *s, const char *last, uint64_t birth);
+/* Sends what has come since on_save, in on_adopt, to a client that has seen the event number `seen` last, 0 = not known. */
+void event_go_on(cs_topic *topic, cs_stream *s, uint64_t seen, uint64_t birth);
 
 #endif

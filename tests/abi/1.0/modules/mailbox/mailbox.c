@@ -11,6 +11,7 @@ struct conf {
 static cs_topic *topic;
 static cs_zone *zone; /* uint64_t: when the server was born, ms */
 static cs_group *clients;
+static uint64_t told; /* number of the last event that these have got; 0: none yet */
 
 static uint64_t birth(void)
 {
@@ -25,6 +26,8 @@ static void on_event(const cs_msg *m)
         cs_group_sendf(clients, "event: lost\ndata: %llu\n\n", (unsigned long long)m->lost);
     else
         cs_group_send(clients, event_of(m, birth()));
+    if (!m->lost)
+        told = m->number;
 }
 
 static int stream(cs_req *r, const struct conf *c)
@@ -40,6 +43,25 @@ static int stream(cs_req *r, const struct conf *c)
     if (last.n)
         event_replay(topic, s, last.p, birth());
     return CS_OK;
+}
+
+static int on_save(cs_stream *s, void *to, size_t room)
+{
+    (void)s;
+    (void)room; /* is enough */
+    memcpy(to, &told, sizeof told);
+    return sizeof told;
+}
+
+static int on_adopt(cs_stream *s, cs_str saved)
+{
+    uint64_t seen = 0;
+    if (saved.n == sizeof seen)
+        memcpy(&seen, saved.p, sizeof seen);
+    int rc = cs_group_join(clients, s);
+    if (rc == CS_OK)
+        event_go_on(topic, s, seen, birth());
+    return rc;
 }
 
 static int publish(cs_req *r, const struct conf *c)
@@ -102,4 +124,5 @@ static const cs_directive directives[] = {
 CS_MODULE(.name = "mailbox", .version = "1.0",
           .help = "Publishes and streams messages (server-sent events).", .directives = directives,
           .conf_size = sizeof(struct conf), .zones = zones, .topics = topics,
-          .worker_start = worker_start, .handler = handler);
+          .worker_start = worker_start, .handler = handler, .on_save = on_save,
+          .on_adopt = on_adopt);

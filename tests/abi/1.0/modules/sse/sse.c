@@ -15,6 +15,7 @@ struct conf {
 
 static cs_topic *news;
 static cs_group *clients; /* the subscribers of this worker */
+static uint64_t told;     /* number of the last one that these have got; 0: none yet */
 
 /* In every worker, in the same order everywhere; and in the primary, which has no subscribers. */
 static void on_news(const cs_msg *m)
@@ -23,6 +24,8 @@ static void on_news(const cs_msg *m)
         cs_group_send(clients, "event: lost\ndata:\n\n");
     else
         cs_group_sendf(clients, EVENT(m));
+    if (!m->lost)
+        told = m->number;
 }
 
 /* Proxies close what is silent, and a client whose host has vanished is noticed when it takes nothing more. */
@@ -42,6 +45,7 @@ static int worker_start(cs_proc *p)
 struct late {
     cs_stream *stream;
     uint64_t seen; /* number of the last one it has got */
+    _Bool unsure;  /* that is not known */
 };
 
 static void tell_lost(struct late *l)
@@ -54,9 +58,10 @@ static int say_again(const cs_msg *m, void *arg)
     struct late *l = arg;
     char text[LONGEST + 64];
     const int n = snprintf(text, sizeof text, EVENT(m));
-    if (m->number != l->seen + 1)
+    if (!l->unsure && m->number != l->seen + 1)
         tell_lost(l);
     l->seen = m->number;
+    l->unsure = 0;
     cs_stream_send(l->stream, ((cs_str){text, (size_t)n}));
     return cs_stream_queued(l->stream) >= MOST_LATE;
 }
@@ -75,6 +80,34 @@ static void catch_up(cs_stream *s, cs_str last)
         tell_lost(&l);
     if (rc > 0)
         cs_stream_close(s);
+}
+
+/* A reload brings other workers, and the subscribers go there: with the number of the last line that they have got. */
+static int on_save(cs_stream *s, void *to, size_t room)
+{
+    (void)s;
+    (void)room; /* is enough */
+    memcpy(to, &told, sizeof told);
+    return sizeof told;
+}
+
+static int on_adopt(cs_stream *s, cs_str saved)
+{
+    struct late l = {.stream = s};
+    uint64_t seen = 0;
+    if (saved.n == sizeof seen)
+        memcpy(&seen, saved.p, sizeof seen);
+    l.seen = seen;
+    l.unsure = !seen;
+    int rc = cs_group_join(clients, s);
+    if (rc != CS_OK)
+        return rc;
+    rc = cs_replay(news, CS_SINCE_SAVE, say_again, &l);
+    if (rc < 0 && l.seen == seen)
+        tell_lost(&l);
+    if (rc > 0)
+        cs_stream_close(s);
+    return CS_OK;
 }
 
 static int subscribe(cs_req *r)
@@ -120,4 +153,5 @@ static const cs_directive directives[] = {
 
 CS_MODULE(.name = "sse", .version = "1.0", .help = "A chat by server-sent events.",
           .directives = directives, .conf_size = sizeof(struct conf), .topics = topics,
-          .worker_start = worker_start, .handler = handler);
+          .worker_start = worker_start, .handler = handler, .on_save = on_save,
+          .on_adopt = on_adopt);

@@ -266,6 +266,54 @@ static void add_processes(struct text *out, const struct table *t)
     end_table(out);
 }
 
+static const struct value *drain_of(const struct group *worker)
+{
+    return values_find(&worker->values, CS_S("drain_seconds"));
+}
+
+static void time_cell(struct text *out, const struct value *v)
+{
+    text_z(out, "<td>");
+    if (v)
+        add_time(out, v->value);
+    else
+        text_z(out, "-");
+    text_z(out, "</td>");
+}
+
+static void add_drain(struct text *out, const struct group *w)
+{
+    static const struct column open = COLUMN("connections", "connections"),
+                               streams = COLUMN("streams", "streams");
+    text_z(out, "<tr>");
+    cell(out, w->name);
+    cell(out, w->pid);
+    cell(out, w->generation);
+    time_cell(out, drain_of(w));
+    time_cell(out, values_find(&w->values, CS_S("drain_left_seconds")));
+    value_cell(out, &w->values, &open);
+    value_cell(out, &w->values, &streams);
+    text_z(out, "</tr>\n");
+}
+
+static void add_drains(struct text *out, const struct table *t)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < t->workers.n; i++) {
+        if (!drain_of(&t->workers.v[i]))
+            continue;
+        if (n++ == 0) {
+            begin_table(out, "Draining", "worker");
+            text_z(out, "<th>pid</th><th>generation</th><th>for</th><th>at most</th>"
+                        "<th>connections</th><th>streams</th>");
+            begin_lines(out);
+        }
+        add_drain(out, &t->workers.v[i]);
+    }
+    if (n > 0)
+        end_table(out);
+}
+
 static void add_listeners(struct text *out, const struct table *t)
 {
     static const struct column waiting = COLUMN("waiting", "queue"),
@@ -430,6 +478,7 @@ void view_page(const struct table *t, int64_t refresh, struct text *out)
     add_server(out, t);
     text_z(out, "<main>\n");
     add_processes(out, t);
+    add_drains(out, t);
     add_listeners(out, t);
     for (size_t i = 0; i < SHEETS; i++)
         add_sheet(out, t, &sheets[i], NULL);

@@ -207,6 +207,9 @@ static void add_process(struct table *t, struct groups *all, cs_str which, cs_st
         g->known = 1;
     } else if (cs_str_eq(name, CS_S("worker_info")) || cs_str_eq(name, CS_S("process_info"))) {
         describe(t, g, m);
+    } else if (cs_str_starts(name,
+                             CS_S("worker_drain_"))) { /* the sum of such times says nothing */
+        values_add(t, &g->values, without_prefix(name, CS_S("worker_")), m);
     } else {
         values_add(t, &g->values, name, m);
         values_add(t, &t->totals, name, m);
