@@ -315,7 +315,8 @@ void feed_end(struct feed *f)
         f->request->feed = NULL;
     if (f->conn) {
         f->conn->feed = NULL;
-        list_remove(&f->conn->idle_node);
+        if (f->conn->giving)
+            list_remove(&f->conn->idle_node); /* of a giver's list */
         count_open(f->serve, -1);
     }
     f->request = NULL;

@@ -108,13 +108,11 @@ struct found {
     char text[200]; /* of all, with a blank behind each */
 };
 
-/* All that there is, without gaps in the numbers, and whole where `numbers` were sent. */
-static struct found look(int slot, unsigned topic, uint64_t after, bool numbers)
+/* All that was taken, without gaps in the numbers, and whole where `numbers` were sent. */
+static struct found read_all(struct replay rp, unsigned topic, bool numbers)
 {
-    struct replay rp;
     struct mail_message m;
     struct found f = {0};
-    replay_take(&rp, &boxes[slot], topic, after);
     f.missing = rp.missing;
     f.beyond = rp.beyond;
     for (; replay_next(&rp, &m); f.n++) {
@@ -136,6 +134,20 @@ static struct found look(int slot, unsigned topic, uint64_t after, bool numbers)
     }
     replay_free(&rp);
     return f;
+}
+
+static struct found look(int slot, unsigned topic, uint64_t after, bool numbers)
+{
+    struct replay rp;
+    replay_take(&rp, &boxes[slot], topic, after);
+    return read_all(rp, topic, numbers);
+}
+
+static struct found look_since(int slot, unsigned topic, uint64_t from, bool numbers)
+{
+    struct replay rp;
+    replay_take_since(&rp, &boxes[slot], topic, from);
+    return read_all(rp, topic, numbers);
 }
 
 /* ---- Which ones ---- */
@@ -216,6 +228,32 @@ static void test_who_sent_it(void **state)
     assert_false(replay_next(&rp, &m));
     assert_false(replay_next(&rp, &m));
     replay_free(&rp);
+}
+
+/* Two processes, at any two places: what one has had and the other has not. */
+static void test_since_another_was_there(void **state)
+{
+    (void)state;
+    uint64_t cursors[6];
+    for (unsigned i = 0; i <= 5; i++) {
+        cursors[i] = boxes[W0].cursor;
+        say(other, MAIL_ALL, "x");
+        say_number(plain, i + 1, 8 * i);
+        say(plain, W1, "for one");
+        while (boxes[W0].cursor < ring_head(&region))
+            mailbox_drain(&boxes[W0], 1, 1000000);
+    }
+    unsigned rows = 0;
+    for (unsigned taken = 0; taken <= 6; taken++) {
+        for (unsigned from = 0; from <= 5; from++, rows++) {
+            struct found f = look_since(W1, plain, cursors[from], false);
+            unsigned n = taken > from ? taken - from : 0;
+            if (f.n != n || f.missing || f.beyond)
+                fail_msg("from %u, with %u taken: %u, missing %d", from, taken, f.n, f.missing);
+        }
+        mailbox_drain(&boxes[W1], 2, 1000000); /* what is for others goes along */
+    }
+    print_message("rows: %u\n", rows);
 }
 
 /* What has not been taken yet comes as mail. */
@@ -321,6 +359,23 @@ static void test_all_overwritten(void **state)
     f = look(W1, plain, 2, true);
     assert_true(f.n == 0 && !f.missing && !f.beyond);
     assert_true(look(W1, plain, 3, true).beyond);
+}
+
+static void test_since_long_ago(void **state)
+{
+    (void)state;
+    unsigned n = 0;
+    uint64_t from = boxes[W1].cursor;
+    for (; n < CELLS + 10; drain_all())
+        say_number(plain, ++n, 8);
+    struct found f = look_since(W1, plain, from, true);
+    assert_true(f.missing && f.n > CELLS / 2 && f.last == n);
+    f = look_since(W1, plain, boxes[W1].cursor - CELLS / 2, true);
+    assert_true(!f.missing && f.n == CELLS / 2 && f.last == n);
+    f = look_since(W1, plain, boxes[W1].cursor, true);
+    assert_true(!f.missing && f.n == 0);
+    f = look_since(W1, plain, boxes[W1].cursor + 10, true);
+    assert_true(!f.missing && f.n == 0);
 }
 
 /* It stands still behind what others have written over. */
@@ -483,12 +538,14 @@ int main(void)
         TEST(test_after),
         TEST(test_targets),
         TEST(test_who_sent_it),
+        TEST(test_since_another_was_there),
         TEST(test_ends_at_the_cursor),
         TEST(test_nothing_was_sent),
         TEST(test_newborn_finds_what_was_before),
         TEST(test_wraps),
         TEST(test_mixed_sizes),
         TEST(test_all_overwritten),
+        TEST(test_since_long_ago),
         TEST(test_evicted),
         TEST(test_payload_like_records),
         TEST(test_damaged),

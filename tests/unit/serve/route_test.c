@@ -165,6 +165,39 @@ static void test_table(void **state)
     printf("rows: %zu\n", ARRAY_LEN(rows));
 }
 
+/* By their labels, as another generation knew them. */
+static void test_labels(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label, *site, *route, *module;
+        bool found, named;
+    } label_rows[] = {
+        {"a route", "example", "files", "hello", true, true},
+        {"another module", "example", "files", "auth", true, false},
+        {"of another site", "plain", "files", "hello", false, false},
+        {"none of that name", "example", "nothing", "hello", false, false},
+        {"the site's root", "deep", "", "hello", true, false},
+        {"no such site", "none", "", "hello", false, false},
+        {"no such site, a route", "none", "files", "hello", false, false},
+    };
+    struct world w;
+    make(&w, settings);
+    for (size_t i = 0; i < ARRAY_LEN(label_rows); i++) {
+        const struct route *r =
+            router_route(w.plan->router, str_of(label_rows[i].site), str_of(label_rows[i].route));
+        const struct route_link *l = r ? route_names(r, str_of(label_rows[i].module)) : NULL;
+        if (!r != !label_rows[i].found || !l != !label_rows[i].named)
+            fail_msg("%s: %s, %s", label_rows[i].label, r ? "found" : "not found",
+                     l ? "named" : "not named");
+        if (r && (!str_is(r->label, label_rows[i].route) ||
+                  !str_is(r->site->head.label, label_rows[i].site)))
+            fail_msg("%s: it is another one", label_rows[i].label);
+    }
+    drop(&w);
+    printf("rows: %zu\n", ARRAY_LEN(label_rows));
+}
+
 /* Who takes part in the requests of /x. */
 static const struct part_row {
     const char *label, *site, *route, *chain;
@@ -274,8 +307,8 @@ static void test_missing_root(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_table), cmocka_unit_test(test_participants),
-        cmocka_unit_test(test_match_limit), cmocka_unit_test(test_bad_regex),
-        cmocka_unit_test(test_missing_root)};
+        cmocka_unit_test(test_table),        cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_participants), cmocka_unit_test(test_match_limit),
+        cmocka_unit_test(test_bad_regex),    cmocka_unit_test(test_missing_root)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
