@@ -252,7 +252,7 @@ _Static_assert(sizeof(struct ipc_slot) % IPC_CACHE_LINE == 0, "slots keep their 
 #define IPC_TOPICS      256
 #define IPC_TOPIC_NAME  48
 #define IPC_TOPIC_OWNER 48
-#define IPC_LATEST      64    /* most topics that keep their latest value */
+#define IPC_LATEST      65    /* most topics that keep their latest value; one is the server's */
 #define IPC_LATEST_MAX  4096  /* bytes of such a value */
 #define IPC_MAIL_CELL   128   /* bytes; a record takes whole cells */
 #define IPC_MAIL_CELLS  8192  /* of the ring; a power of two */

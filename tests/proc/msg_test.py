@@ -1057,7 +1057,7 @@ def test_no_primary_in_status(mute):
     ('send {"topic":"note","data":"x"', 0, "sent"), ('send {"data":"x","topic":"note"}', 0, "sent"),
     ('send {"topic":"\\u006eote","data":"\\u0000"}', 0, "sent"), ('send {"topic":"note\\u0000x","data":"x"}', 1, "no topic"),
     ("send note x", 2, "JSON object"), ("tail", 2, "topic"), ("tail {}", 2, "topic"), ('tail {"topic":"nix"}', 1, "no topic"),
-    ("topics", 0, "topics"), ("topics {}", 0, "topics"), ("sendx", 2, "send and tail"),
+    ("topics", 0, "topics"), ("topics {}", 0, "topics"), ("sendx", 2, "send, tail and diff"),
     ('send {"topic":"' + "x" * 90000 + '","data":"x"}', 1, "no topic"),
 ], ids=range(24))
 def test_words(pager, control, line, code, word):

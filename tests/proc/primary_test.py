@@ -260,7 +260,8 @@ def test_failing_start(server, status):
     s.signal(signal.SIGKILL, s.first)
     s.log_has("the server is degraded: its primary keeps failing", 15)
     assert "module duty: primary_start failed" in s.log()
-    assert "the primary exited with status 1 at its start; the next start is tried in 0.1 s" in s.log()
+    assert ('the primary exited with status 1: primary_start of the module "duty" failed at its start; the next start is '
+            'tried in 0.1 s') in s.log()
     assert state(status, s) == "degraded"
     hello(s, 20)
     assert s.workers() == s.old
