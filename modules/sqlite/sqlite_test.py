@@ -1,7 +1,6 @@
 """sqlite: what is added is there, for all workers, whoever is killed; and no text spoils the JSON."""
 import concurrent.futures
 import contextlib
-import getpass
 import json
 import os
 import signal
@@ -9,7 +8,7 @@ import sqlite3
 import time
 
 import pytest
-from lib.server import BUILD, Server, wait_for
+from lib.server import BUILD, OURSELVES, Server, wait_for
 
 pytestmark = pytest.mark.skipif(not os.path.exists(os.path.join(BUILD, "modules/sqlite.so")),
                                 reason="this server was built without SQLite")
@@ -27,7 +26,7 @@ CONF = """
 
 
 # Workers of a server that root has started would be somebody else, who may not write here.
-USER = {"user": getpass.getuser()}
+USER = OURSELVES
 
 
 @pytest.fixture(scope="module")

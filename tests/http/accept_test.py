@@ -1,7 +1,6 @@
 """Who accepts: full workers, descriptors that run out, the policies, and what the counters say of it."""
 import contextlib
 import os
-import pwd
 import re
 import resource
 import shutil
@@ -11,7 +10,7 @@ import subprocess
 
 import pytest
 
-from lib.server import wait_for
+from lib.server import OURSELVES, wait_for
 
 H = b"Host: a\r\n"
 HELLO = b"GET /hello HTTP/1.1\r\n" + H + b"\r\n"
@@ -200,7 +199,7 @@ def test_a_wakeup_that_a_full_worker_cannot_use_goes_on(serve):
 # ---- Descriptors ----
 
 # We may only limit processes of our own user, which a worker of root's server usually is not.
-OURS = {"user": pwd.getpwuid(os.getuid()).pw_name}
+OURS = OURSELVES
 
 
 def limit_descriptors(pid, spare):

@@ -200,7 +200,7 @@ static void test_context(void **state)
     atomic_store(&c.from, IPC_SLOT_MASTER);
     whereabouts_read(&w, &region, &c);
     n = whereabouts_pairs(&w, pairs);
-    assert_true(has(pairs, n, "from", "the master"));
+    assert_true(has(pairs, n, "from", "the command line"));
 
     atomic_store(&c.where, 1 << 8 | CRUMB_TIMER);
     whereabouts_read(&w, &region, &c);
