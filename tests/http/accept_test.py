@@ -204,9 +204,8 @@ OURS = OURSELVES
 
 def limit_descriptors(pid, spare):
     """The worker may have so many more descriptors than it has now."""
-    used = [int(fd) for fd in os.listdir(f"/proc/{pid}/fd")]
-    most = len(used) + spare
-    assert most > max(used)
+    used = {int(fd) for fd in os.listdir(f"/proc/{pid}/fd")}
+    most = [fd for fd in range(len(used) + spare + 1) if fd not in used][spare]
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
 
 

@@ -54,7 +54,7 @@ def modules():
 @pytest.fixture(scope="module")
 def nasty(modules):
     """One worker, so that /nasty/facts is asked of whoever ran the case."""
-    server = Server(CONF.format(modules), server={"workers": 1}, limits={"handler_timeout": "10s"})
+    server = Server(CONF.format(modules), server={"workers": 1, "block_kill": "0"}, limits={"handler_timeout": "10s"})
     server.start()
     yield server
     faults = server.end()

@@ -223,7 +223,7 @@ def test_killed_in_a_start_hook(serve, so, tmp_path):
     mark.unlink()
     said = s.log().split("at its start; the next start is tried")[0].splitlines()[-2]
     assert re.search(r'warn master\[\d+\]: worker 1 \(pid \d+, generation 1\) was killed by SIGKILL in module "crash" 1\.7, '
-                     r"hook worker_start$", said), said
+                     r"hook worker_start \(.*cserver\.ini:\d+\)$", said), said
 
 
 def test_outside_of_modules(crashing):
