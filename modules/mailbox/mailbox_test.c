@@ -99,6 +99,14 @@ int main(void)
     }
     cst_fail(t, "detach", 1);
     cst_expect(cst_get(t, "/read"), 503, NULL);
+    q = subscribe(t, "abc-3");
+    for (int i = 0; i < 3; i++) { /* reloads: it goes to other workers, with the same ids */
+        assert(cst_move(q) == CS_OK);
+        cst_message(t, CS_FROM_COMMAND, "mailbox", "moved");
+    }
+    ends_with(q, "retry: 3000\n\nid: abc-4\ndata: moved\n\nid: abc-5\ndata: moved\n\n"
+                 "id: abc-6\ndata: moved\n\n");
+    cst_abort(q);
     cst_primary(t); /* takes none, and is not harmed */
     cst_message(t, CS_FROM_COMMAND, "mailbox", "d");
     cst_close(t);

@@ -110,7 +110,7 @@ def test_the_workers_are_the_real_ones(server):
         assert m.value("cserver_turn_hold_seconds_count", worker=number) >= 0
 
 
-GAUGES = {"connections", "connections_max", "mail_backlog", "mail_lag", "mail_lag_peak", "mail_lagging",
+GAUGES = {"connections", "connections_idle", "connections_max", "mail_backlog", "mail_lag", "mail_lag_peak", "mail_lagging",
           "mail_outbox_bytes", "mail_outbox_peak_bytes", "streams"}
 
 

@@ -63,18 +63,26 @@ static const char *reason(cs_str why)
     return "told to";
 }
 
-/* Long answers hold a worker as much as streams do; only streams are known by their number. */
+/* Of the connections of a worker, or of all. */
+static void print_kinds(int64_t connections, int64_t streams, int64_t idle)
+{
+    int64_t busy = connections - streams - idle;
+
+    printf(" (%lld in a request, %lld streams, %lld idle)", (long long)(busy > 0 ? busy : 0),
+           (long long)streams, (long long)idle);
+}
+
 static void print_drain(cs_str w, cs_str drains)
 {
-    int64_t connections = number(w, "connections"), streams = number(w, "streams");
+    int64_t connections = number(w, "connections");
 
     printf("  worker %.*s (pid %.*s, generation %.*s) drains for ", CS_F(remote_field(w, "number")),
            CS_F(remote_field(w, "pid")), CS_F(remote_field(w, "generation")));
     print_time(number(drains, "for_ms") / 1000);
     printf(" (%s): %lld connection%s", reason(remote_field(drains, "why")), (long long)connections,
            connections == 1 ? "" : "s");
-    if (streams > 0)
-        printf(", %lld of them streams", (long long)streams);
+    if (connections > 0)
+        print_kinds(connections, number(w, "streams"), number(w, "idle"));
     if (str_is(remote_field(drains, "left_ms"), "null")) {
         printf("; no time limit\n");
         return;
@@ -194,6 +202,18 @@ static void print_head(const struct remote *r)
     print_list("listening on:", remote_answer(r, "listeners"));
 }
 
+static int64_t total(const struct remote *r, const char *key)
+{
+    return remote_number(remote_answer(r, key), 0);
+}
+
+static void print_totals(const struct remote *r)
+{
+    printf("connections: %lld now", (long long)total(r, "connections"));
+    print_kinds(total(r, "connections"), total(r, "streams"), total(r, "idle"));
+    printf(", requests: %lld in all\n", (long long)total(r, "requests"));
+}
+
 static void print_generation(const struct remote *r)
 {
     int64_t revision = remote_number(remote_answer(r, "revision"), 0);
@@ -213,9 +233,7 @@ void status_print(const struct remote *r)
     print_drains(remote_answer(r, "workers"));
     print_primary(remote_answer(r, "primary"));
     print_modules(remote_answer(r, "modules"));
-    printf("connections: %.*s now (%.*s streams), requests: %.*s in all\n",
-           CS_F(remote_answer(r, "connections")), CS_F(remote_answer(r, "streams")),
-           CS_F(remote_answer(r, "requests")));
+    print_totals(r);
     print_crashes(r);
     print_changes(r);
 }

@@ -66,6 +66,7 @@ static void put_worker(const struct master *m, struct json *j, const struct work
     json_int(j, "generation", w->generation->number);
     json_int(j, "connections", atomic_load(&slot->active));
     json_int(j, "streams", atomic_load(&slot->streams));
+    json_int(j, "idle", atomic_load(&slot->idle));
     json_int(j, "requests", (int64_t)board_get(&m->region, w->slot, IPC_REQUESTS));
     json_int(j, "starts", atomic_load(&slot->incarnation));
     json_int(j, "uptime_s", w->pid > 0 ? (int64_t)((clock_ms() - w->started_ms) / 1000) : 0);
@@ -112,13 +113,19 @@ static void put_primary(const struct master *m, struct json *j)
     json_end_object(j);
 }
 
-static int streams(const struct master *m)
+/* The kinds of connections; what remains is in the middle of a request. */
+static void put_kinds(const struct master *m, struct json *j)
 {
-    int n = 0;
+    int streams = 0, idle = 0;
 
-    for (unsigned i = 0; i < m->crew.nworkers; i++)
-        n += atomic_load(&region_slot(&m->region, m->crew.workers[i].slot)->streams);
-    return n;
+    for (unsigned i = 0; i < m->crew.nworkers; i++) {
+        const struct ipc_slot *slot = region_slot(&m->region, m->crew.workers[i].slot);
+
+        streams += atomic_load(&slot->streams);
+        idle += atomic_load(&slot->idle);
+    }
+    json_int(j, "streams", streams);
+    json_int(j, "idle", idle);
 }
 
 /* ---- Trouble ---- */
@@ -225,7 +232,7 @@ void status_request(struct master *m, struct control_call *call)
     put_primary(m, &j);
     put_modules(m, &j);
     json_int(&j, "connections", board_active(&m->region));
-    json_int(&j, "streams", streams(m));
+    put_kinds(m, &j);
     json_int(&j, "requests", (int64_t)board_sum(&m->region, IPC_REQUESTS));
     json_int(&j, "spawns", (int64_t)atomic_load(&h->spawns));
     json_int(&j, "crashes", (int64_t)atomic_load(&h->crashes));

@@ -187,6 +187,11 @@ static int64_t max(const struct region *r, int slot)
     return atomic_load_explicit(&r->slots[slot].max, memory_order_relaxed);
 }
 
+static int64_t idle(const struct region *r, int slot)
+{
+    return atomic_load_explicit(&r->slots[slot].idle, memory_order_relaxed);
+}
+
 static int64_t streams(const struct region *r, int slot)
 {
     return atomic_load_explicit(&r->slots[slot].streams, memory_order_relaxed);
@@ -317,6 +322,8 @@ static void put_workers(const struct region *r, struct publisher *p)
     owners_gauge(&workers, p, "cserver_connections", "Open connections.", active);
     owners_gauge(&workers, p, "cserver_connections_max", "Most connections that the worker takes.",
                  max);
+    owners_gauge(&workers, p, "cserver_connections_idle",
+                 "Open connections that wait for a next request.", idle);
     owners_gauge(&workers, p, "cserver_streams",
                  "Open streams: answers that go on without a request.", streams);
     put_drains(r, p);

@@ -306,6 +306,23 @@ def test_reloads_in_a_row_leave_no_workers_behind(mover):
     wait_for(lambda: max(descriptors(s)) <= max(before), LIMIT, "descriptors are left over")
 
 
+def test_kinds_of_connections(mover):
+    """Status tells them apart."""
+    s = mover()
+    subscribe(s, 3)
+    idle, begun = s.connect(), s.connect()
+    opened.extend([idle, begun])
+    idle.send(b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n").response()
+    begun.send(b"POST /s HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nx")
+    wait_for(lambda: status(s)["connections"] == 5 and status(s)["idle"] == 1, LIMIT, "not so many")
+    w = status(s)["workers"][0]
+    assert (w["connections"], w["streams"], w["idle"]) == (5, 3, 1)
+    assert "connections: 5 now (1 in a request, 3 streams, 1 idle)" in s.ctl("status").stdout
+    assert metric(s, "cserver_connections_idle") == 1
+    idle.close()
+    wait_for(lambda: status(s)["idle"] == 0, LIMIT, "it still idles")
+
+
 # ---- They do not ----
 
 def ends(listeners, seconds=LIMIT):

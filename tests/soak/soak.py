@@ -98,7 +98,7 @@ WHO = """
     CS_MODULE(.name = "who", .version = "1.0", .help = "Tells who answers.", .handler = handler);
 """
 # Everything else of the status page only grows.
-GAUGES = {"connections", "connections_max", "p50_us", "p99_us", "mail_backlog", "mail_lag", "mail_lagging",
+GAUGES = {"connections", "connections_idle", "connections_max", "p50_us", "p99_us", "mail_backlog", "mail_lag", "mail_lagging",
           "mail_outbox_bytes", "streams"}
 LABELS = {"worker", "pid", "state"}
 
