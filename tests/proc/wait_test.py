@@ -242,7 +242,7 @@ def test_draining_workers_are_listed(serve, status):
         assert all("drains" not in w for w in now["workers"] if w["pid"] != old)
         text = s.ctl("status").stdout
         assert f"(pid {old}, generation 1) drains for " in text
-        assert "(since a reload): 1 connection; at most " in text
+        assert "(since a reload): 1 connection (1 in a request, 0 streams, 0 idle); at most " in text
         s.signal(signal.SIGTERM)
         wait_for(lambda: status(s)["state"] == "stopping")
         assert {w["drains"]["why"] for w in status(s)["workers"] if "drains" in w} == {"stop"}
@@ -260,7 +260,7 @@ def test_worker_that_a_signal_told_to_drain(serve, status):
             return next((w["drains"] for w in status(s)["workers"] if w["pid"] == old), {}) if any(
                 "drains" in w for w in status(s)["workers"]) else None
         assert wait_for(drains) == {"why": "signal", "for_ms": pytest.approx(0, abs=LIMIT * 1000), "left_ms": None}
-        assert "(a signal told it to): 1 connection; no time limit" in s.ctl("status").stdout
+        assert "(a signal told it to): 1 connection (1 in a request, 0 streams, 0 idle); no time limit" in s.ctl("status").stdout
         s.stop(signal.SIGINT)
 
 
