@@ -331,8 +331,8 @@ BROKEN = [
     ("no interpreter", "#!/no/such/thing\n", 1, ["cannot run", "No such file"]),
     ("refuses", "#!/bin/sh\nexit 78\n", 78, ["refused the settings"]),
     ("says much", "#!/bin/sh\nhead -c 3000000 /dev/zero | tr '\\0' x >&2\nexit 1\n", 70, ["status 1", "xxxx"]),
-    ("does not know it", "#!/bin/sh\nunset CSERVER_UPGRADE\nexec " + PROGRAM + ' "$@"\n', 70, ["running already"]),
-    ("garbage", "#!/bin/sh\nCSERVER_UPGRADE=0 exec " + PROGRAM + ' "$@"\n', 70, ["cannot be understood"]),
+    ("does not know it", "#!/bin/sh\nunset CSERVER_UPGRADE\nexec '" + PROGRAM + '\' "$@"\n', 70, ["running already"]),
+    ("garbage", "#!/bin/sh\nCSERVER_UPGRADE=0 exec '" + PROGRAM + '\' "$@"\n', 70, ["cannot be understood"]),
 ]
 
 

@@ -36,7 +36,7 @@ BROKEN = [
     ("a program that crashes", "#!/bin/sh\nkill -SEGV $$\n", 70),
     ("a text", "no program\n", 1),
     ("a program that does nothing", "#!/bin/sh\nexec sleep 1000\n", 70),
-    ("one that knows nothing of it", "#!/bin/sh\nunset CSERVER_UPGRADE\nexec " + os.path.join(BUILD, "cserver") + ' "$@"\n', 70),
+    ("one that knows nothing of it", "#!/bin/sh\nunset CSERVER_UPGRADE\nexec '" + os.path.join(BUILD, "cserver") + '\' "$@"\n', 70),
 ]
 POLICIES = ["turn", "exclusive", "reuseport"]
 
