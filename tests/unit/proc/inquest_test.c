@@ -201,6 +201,10 @@ static void test_context(void **state)
     whereabouts_read(&w, &region, &c);
     n = whereabouts_pairs(&w, pairs);
     assert_true(has(pairs, n, "from", "the command line"));
+    snprintf(region.topics[0].name, sizeof region.topics[0].name, "cserver.members");
+    whereabouts_read(&w, &region, &c);
+    n = whereabouts_pairs(&w, pairs);
+    assert_true(has(pairs, n, "from", "the master"));
 
     atomic_store(&c.where, 1 << 8 | CRUMB_TIMER);
     whereabouts_read(&w, &region, &c);
