@@ -41,8 +41,8 @@ static void count_open(struct serve *s, unsigned n)
     accept_refit(s);
 }
 
-struct conn *conn_moved(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer,
-                        socklen_t peer_len)
+static struct conn *make(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer,
+                         socklen_t peer_len)
 {
     struct conn *c = mem_alloc(sizeof *c);
     c->magic = CONN_MAGIC;
@@ -70,7 +70,15 @@ struct conn *conn_new(struct serve *s, int fd, unsigned listener, const struct s
                       socklen_t peer_len)
 {
     serve_count_one(s, IPC_CONNECTIONS);
-    return conn_moved(s, fd, listener, peer, peer_len);
+    return make(s, fd, listener, peer, peer_len);
+}
+
+struct conn *conn_moved(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer,
+                        socklen_t peer_len)
+{
+    struct conn *c = make(s, fd, listener, peer, peer_len);
+    c->shared = true;
+    return c;
 }
 
 static void set_idle(struct conn *c, bool idle)
@@ -113,6 +121,8 @@ void conn_close(struct conn *c)
     set_idle(c, false);
     if (c->giving == CONN_SENT)
         giver_forget(s->giver, c);
+    if (c->shared)
+        loop_set(s->loop, &c->io, 0); /* epoll only forgets by itself what nobody has any more */
     loop_forget(s->loop, &c->io);
     for (const struct request *r = c->first; r; r = r->next)
         c->torn = c->torn || (r->to_end && !(r->complete && !r->out.queued));
@@ -411,6 +421,8 @@ static bool step(struct conn *c)
  * client is first told that there is no more, and its input is read until it closes too. */
 static void finish(struct conn *c)
 {
+    if (c->shared)
+        stream_shut(&c->stream);
     if (c->torn || c->eof || !(c->unread || c->in_off < c->in_len)) {
         conn_close(c);
         return;

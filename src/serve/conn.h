@@ -81,6 +81,7 @@ struct conn {
     bool lingering;
     bool closed;
     bool idle;      /* is in serve->idle */
+    bool shared;    /* another worker may have the socket too: closing it here does not end it */
     uint8_t giving; /* enum conn_giving */
 
     uint8_t listener; /* index of the listener */

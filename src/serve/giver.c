@@ -118,6 +118,9 @@ static void on_verdict(struct giver *g, struct conn *c, uint32_t verdict)
         g->full = true;
         thaw(g, c, &g->able, CONN_ABLE);
         break;
+    case PARCEL_LEAVING:
+        thaw(g, c, &g->able, CONN_ABLE);
+        break;
     case PARCEL_CLOSED:
         c->giving = CONN_NOT_GIVEN;
         conn_close(c);
@@ -135,10 +138,10 @@ static bool hear(struct giver *g, struct parcel_answer a)
     struct conn *c = g->sent[g->first++ % WINDOW];
     if (c)
         on_verdict(g, c, a.verdict);
-    if (a.verdict == PARCEL_FULL && g->quota) {
-        g->quota = 0;
+    if (a.verdict == PARCEL_FULL && g->quota)
         rest(g, FULL_MS);
-    }
+    if (a.verdict == PARCEL_FULL || a.verdict == PARCEL_LEAVING)
+        g->quota = 0;
     return true;
 }
 

@@ -3,7 +3,7 @@
  * once.
  *
  *   able --on_save, parcel--> sent --TAKEN--> the heir's; closed here, which the client does not notice
- *    |  ^                      |----FULL, heir gone--> able, for the next heir
+ *    |  ^                      |----FULL, LEAVING, heir gone--> able, for the next heir
  *    v  |                      '----UNKNOWN----------> stays
  *   busy (has something to send)
  *

@@ -26,6 +26,7 @@ struct parcel {
 enum parcel_verdict {
     PARCEL_TAKEN = 1, /* it is the heir's */
     PARCEL_FULL,      /* not here, not now: somebody else may */
+    PARCEL_LEAVING,   /* this worker is about to end: its successor may */
     PARCEL_UNKNOWN,   /* the new settings have no place for it */
     PARCEL_CLOSED     /* on_adopt has refused it: it ends */
 };

@@ -89,7 +89,7 @@ static enum parcel_verdict judge(struct taker *t)
     const struct route *route = route_of(t);
     const struct conf_module *m = module_of(t, route);
     if (s->draining)
-        return PARCEL_FULL;
+        return PARCEL_LEAVING;
     if (!m)
         return PARCEL_UNKNOWN;
     if (s->nconns >= s->max_conns && !shed_idle(s))

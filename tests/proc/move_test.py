@@ -487,3 +487,54 @@ def test_workers_are_killed_while_streams_move(mover):
             alive += 1
         assert numbers == list(range(1, len(numbers) + 1))
     assert alive >= 0
+
+
+# ---- Halts ----
+
+def stale(pid):
+    """What a process watches without having it."""
+    watched = 0
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError), open(f"/proc/{pid}/fdinfo/{fd}", encoding="ascii") as f:
+            for m in re.finditer(r"^tfd:\s*(\d+).* ino:([0-9a-f]+)", f.read(), re.M):
+                try:
+                    watched += os.stat(f"/proc/{pid}/fd/{m[1]}").st_ino != int(m[2], 16)
+                except FileNotFoundError:
+                    watched += 1
+    return watched
+
+
+def test_streams_end_at_the_heir_before_the_old_worker_has_let_go(mover):
+    """Both have the socket then: the heir hears nothing more of what it has closed."""
+    s = mover()
+    listeners = subscribe(s, 30)
+    s.then("stop_old", 20)
+    old = s.workers()[0]
+    reload(s)
+    wait_for(lambda: metric(s, "cserver_streams_adopted_total") == 30, LIMIT, "they have not moved")
+    new = next(p for p in s.workers() if p != old)
+    close_all(listeners[:25])
+    wait_for(lambda: any(w["pid"] == new and w["streams"] == 5 for w in status(s)["workers"]), LIMIT,
+             "the heir has not closed them")
+    assert stale(new) == 0
+    late = subscribe(s, 30)  # in the place of those that have gone
+    say(s, 2)
+    os.kill(old, signal.SIGCONT)
+    hear_all(late, 1, 2)
+    hear_all(listeners[25:], 1, 2)
+    settled(s, 1)
+
+
+def test_an_heir_that_drains_itself_sends_them_on(mover):
+    """A reload while streams are on their way: nobody is disconnected for it, though the time to drain runs."""
+    s = mover(drain="10s")
+    listeners = subscribe(s, 400)
+    s.then("slow")
+    reload(s)
+    wait_for(lambda: metric(s, "cserver_streams_adopted_total") > 20, LIMIT, "they do not move")
+    s.then("take")
+    reload(s)
+    settled(s, 1)
+    assert metric(s, "cserver_streams_closed_total") == 0
+    say(s, 2)
+    hear_all(listeners, 1, 2)

@@ -14,9 +14,13 @@ enum {
     TALK,     /* on_save sends something */
     DIE,      /* once in the life of the marker file: this worker */
     KILL_OLD, /* once: the worker that it comes from */
+    STOP_OLD, /* once: SIGSTOP for that one */
+    STOP,     /* once: SIGSTOP for this worker */
+    SLOW,     /* each takes 10 ms */
+    ALWAYS    /* every worker dies */
 };
-static const char *const words[] = {"take", "refuse", "full",     "stay",
-                                    "talk", "die",    "kill_old", NULL};
+static const char *const words[] = {"take",     "refuse",   "full", "stay", "talk",   "die",
+                                    "kill_old", "stop_old", "stop", "slow", "always", NULL};
 
 struct conf {
     int64_t then, at, room;
@@ -65,6 +69,16 @@ static _Bool is_first(void)
     return fd >= 0 && close(fd) == 0;
 }
 
+static void strike(pid_t from)
+{
+    if (conf->then == ALWAYS)
+        kill(getpid(), SIGKILL);
+    if (conf->then < DIE || conf->then > STOP || !is_first())
+        return;
+    kill(conf->then == DIE || conf->then == STOP ? getpid() : from,
+         conf->then == DIE || conf->then == KILL_OLD ? SIGKILL : SIGSTOP);
+}
+
 static int say_again(const cs_msg *m, void *s)
 {
     char text[32];
@@ -86,8 +100,10 @@ static int on_adopt(cs_stream *s, cs_str bytes)
         return CS_ERROR;
     if (adopted >= conf->at && conf->then == FULL)
         return CS_AGAIN;
-    if (adopted == conf->at && (conf->then == DIE || conf->then == KILL_OLD) && is_first())
-        kill(conf->then == DIE ? getpid() : saved.from, SIGKILL);
+    if (adopted == conf->at)
+        strike(saved.from);
+    if (conf->then == SLOW)
+        usleep(10000);
     int rc = cs_group_join(clients, s);
     if (rc == CS_OK)
         cs_replay(topic, CS_SINCE_SAVE, say_again, s);
