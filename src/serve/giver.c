@@ -14,7 +14,7 @@
 #define WINDOW     64 /* streams on their way; a power of two */
 #define TICK_MS    100
 #define MARGIN_MS  500  /* closed before the time is over: what is open then is cut */
-#define PATIENCE   2000 /* ms: so long an heir may be on its way */
+#define PATIENCE   2000 /* ms: so long an heir may be on its way, or silent */
 #define FULL_MS    500  /* so long nobody is asked for after an heir that had no room */
 #define BLOCKED_MS 20
 #define WHOLE      1000000u /* one stream, where parts of one are counted */
@@ -32,6 +32,7 @@ struct giver {
     bool asked;     /* for an heir; it has not come yet */
     bool full;      /* the last one had no room */
     uint64_t asked_ms;
+    uint64_t heard_ms;     /* the heir has answered, or had nothing to answer */
     uint64_t until, began; /* the time to drain; until = 0: has no end */
     uint64_t due;          /* part of a stream that is to be closed */
     unsigned moved, closed;
@@ -136,6 +137,7 @@ static bool hear(struct giver *g, struct parcel_answer a)
     if (g->first == g->next || a.serial != g->first)
         return false;
     struct conn *c = g->sent[g->first++ % WINDOW];
+    g->heard_ms = clock_ms();
     if (c)
         on_verdict(g, c, a.verdict);
     if (a.verdict == PARCEL_FULL && g->quota)
@@ -231,6 +233,8 @@ static bool give_one(struct giver *g)
         return true;
     list_remove(&c->idle_node);
     if (rc == 0) {
+        if (g->first == g->next)
+            g->heard_ms = clock_ms();
         g->sent[g->next++ % WINDOW] = c;
         g->quota--;
         conn_freeze(c);
@@ -310,7 +314,9 @@ static bool has_hope(const struct giver *g, uint64_t left)
     uint64_t now = clock_ms();
     if (g->full)
         return false;
-    return has_channel(g) || (g->asked && now - g->asked_ms < PATIENCE && left > PATIENCE / 4);
+    if (has_channel(g))
+        return g->first == g->next || now - g->heard_ms < PATIENCE;
+    return g->asked && now - g->asked_ms < PATIENCE && left > PATIENCE / 4;
 }
 
 static unsigned count(struct list *l)

@@ -538,3 +538,29 @@ def test_an_heir_that_drains_itself_sends_them_on(mover):
     assert metric(s, "cserver_streams_closed_total") == 0
     say(s, 2)
     hear_all(listeners, 1, 2)
+
+
+def test_an_heir_that_hangs(mover):
+    """What has not been sent to it ends one by one, as without an heir; what it has been sent it may take later."""
+    s = mover(drain="6s", block_kill="0")
+    listeners = subscribe(s, 300)
+    s.then("stop", 10)
+    old = s.workers()[0]
+    reload(s)
+    seen = ends(listeners[100:])
+    assert len(seen) >= 5, seen
+    wait_for(lambda: not is_alive(old), LIMIT, "the old worker does not end")
+    os.kill(s.workers()[0], signal.SIGCONT)
+    wait_for(lambda: metric(s, "cserver_streams_adopted_total") >= 64, LIMIT, "they have not moved")
+    alive = wait_for(lambda: counted_once(s, listeners[:100]), LIMIT, "some are counted that do not live")
+    say(s, 2)
+    hear_all(alive, 1, 2)
+
+
+def test_a_stream_that_kills_every_heir(mover):
+    """It stays where it is after a few; all others move."""
+    s = mover(drain="20s", quarantine=0)
+    listeners = subscribe(s, 40)
+    s.then("always")
+    reload(s)
+    wait_for(lambda: metric(s, "cserver_streams_adopted_total") > 20, LIMIT, "they do not move")
