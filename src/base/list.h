@@ -19,6 +19,13 @@ static inline bool list_empty(const struct list *l)
 {
     return l->next == l;
 }
+static inline void list_add_head(struct list *l, struct list *node)
+{
+    node->next = l->next;
+    node->prev = l;
+    l->next->prev = node;
+    l->next = node;
+}
 static inline void list_add_tail(struct list *l, struct list *node)
 {
     node->prev = l->prev;

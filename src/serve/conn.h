@@ -83,6 +83,7 @@ struct conn {
     bool idle;      /* is in serve->idle */
     bool shared;    /* another worker may have the socket too: closing it here does not end it */
     uint8_t giving; /* enum conn_giving */
+    uint8_t deaths; /* heirs that have died when this one was the next to be answered */
 
     uint8_t listener; /* index of the listener */
     union {

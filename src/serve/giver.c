@@ -11,13 +11,14 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define WINDOW     64 /* streams on their way; a power of two */
-#define TICK_MS    100
-#define MARGIN_MS  500  /* closed before the time is over: what is open then is cut */
-#define PATIENCE   2000 /* ms: so long an heir may be on its way, or silent */
-#define FULL_MS    500  /* so long nobody is asked for after an heir that had no room */
-#define BLOCKED_MS 20
-#define WHOLE      1000000u /* one stream, where parts of one are counted */
+#define WINDOW      64 /* streams on their way; a power of two */
+#define TICK_MS     100
+#define MARGIN_MS   500  /* closed before the time is over: what is open then is cut */
+#define PATIENCE    2000 /* ms: so long an heir may be on its way, or silent */
+#define FULL_MS     500  /* so long nobody is asked for after an heir that had no room */
+#define BLOCKED_MS  20
+#define MOST_DEATHS 2 /* of heirs, for one stream: fewer than what brings quarantine by default */
+#define WHOLE       1000000u /* one stream, where parts of one are counted */
 
 struct giver {
     struct serve *serve;
@@ -31,6 +32,7 @@ struct giver {
     unsigned quota; /* streams that this heir may still get */
     bool asked;     /* for an heir; it has not come yet */
     bool full;      /* the last one had no room */
+    bool goodbye;   /* the heir ends in good order */
     uint64_t asked_ms;
     uint64_t heard_ms;     /* the heir has answered, or had nothing to answer */
     uint64_t until, began; /* the time to drain; until = 0: has no end */
@@ -134,6 +136,10 @@ static void on_verdict(struct giver *g, struct conn *c, uint32_t verdict)
 
 static bool hear(struct giver *g, struct parcel_answer a)
 {
+    if (a.verdict == PARCEL_GOODBYE) {
+        g->goodbye = true;
+        return true;
+    }
     if (g->first == g->next || a.serial != g->first)
         return false;
     struct conn *c = g->sent[g->first++ % WINDOW];
@@ -158,17 +164,33 @@ static int hear_all(struct giver *g)
     return rc;
 }
 
+/* The heir may have died of it. It is the next one to go, when the new heir has not got many that would die with it. */
+static void suspect(struct giver *g, struct conn *c)
+{
+    if (++c->deaths < MOST_DEATHS) {
+        list_remove(&c->idle_node);
+        list_add_head(&g->able, &c->idle_node);
+        return;
+    }
+    log_warn("%u workers have died when they took over a stream of %.*s: it stays here", c->deaths,
+             CS_F(conn_client(c)));
+    put(&g->staying, c, CONN_STAYS);
+}
+
 /* What has no answer has not been touched. */
 static void lose_heir(struct giver *g)
 {
     hear_all(g);
     close_channel(g);
     rest(g, BLOCKED_MS); /* the master may not know yet that the heir is gone */
+    struct conn *next = g->first != g->next && !g->goodbye ? g->sent[g->first % WINDOW] : NULL;
     for (; g->first != g->next; g->first++) {
         struct conn *c = g->sent[g->first % WINDOW];
         if (c)
             thaw(g, c, &g->able, CONN_ABLE);
     }
+    if (next)
+        suspect(g, next);
     look_later(g);
 }
 
@@ -298,7 +320,7 @@ void giver_heir(struct giver *g, int channel, unsigned most)
     if (has_channel(g))
         lose_heir(g);
     timer_clear(&g->serve->loop->timers, &g->rest);
-    g->asked = false;
+    g->asked = g->goodbye = false;
     g->quota = most;
     g->io = (struct loop_io){.fd = channel, .on_ready = on_channel};
     if (loop_set(g->serve->loop, &g->io, EPOLLIN))

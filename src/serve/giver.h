@@ -8,7 +8,7 @@
  *   busy (has something to send)
  *
  * A stream that was sent is not touched before the answer is there, so it is never written to by two, and none is lost
- * when the heir dies. */
+ * when the heir dies. One at which several have died stays: a bug of its module would take worker after worker with it. */
 #ifndef SERVE_GIVER_H
 #define SERVE_GIVER_H
 

@@ -28,7 +28,8 @@ enum parcel_verdict {
     PARCEL_FULL,      /* not here, not now: somebody else may */
     PARCEL_LEAVING,   /* this worker is about to end: its successor may */
     PARCEL_UNKNOWN,   /* the new settings have no place for it */
-    PARCEL_CLOSED     /* on_adopt has refused it: it ends */
+    PARCEL_CLOSED,    /* on_adopt has refused it: it ends */
+    PARCEL_GOODBYE    /* no answer to a parcel: this worker ends, and has not died */
 };
 
 struct parcel_answer {

@@ -169,5 +169,9 @@ void taker_new(struct serve *s, int channel)
 void taker_free_all(struct serve *s)
 {
     LIST_EACH(it, &s->takers)
-    taker_free(CONTAINER_OF(it, struct taker, node));
+    {
+        struct taker *t = CONTAINER_OF(it, struct taker, node);
+        parcel_answer(t->io.fd, (struct parcel_answer){.verdict = PARCEL_GOODBYE});
+        taker_free(t);
+    }
 }

@@ -17,10 +17,10 @@ enum {
     STOP_OLD, /* once: SIGSTOP for that one */
     STOP,     /* once: SIGSTOP for this worker */
     SLOW,     /* each takes 10 ms */
-    ALWAYS    /* every worker dies */
+    POISON    /* the first one that is saved kills each worker that it comes to */
 };
 static const char *const words[] = {"take",     "refuse",   "full", "stay", "talk",   "die",
-                                    "kill_old", "stop_old", "stop", "slow", "always", NULL};
+                                    "kill_old", "stop_old", "stop", "slow", "poison", NULL};
 
 struct conf {
     int64_t then, at, room;
@@ -29,6 +29,7 @@ struct conf {
 
 struct saved {
     pid_t from;
+    int deadly;
     uint64_t told;
 };
 
@@ -54,7 +55,10 @@ static int worker_start(cs_proc *p)
 
 static int on_save(cs_stream *s, void *to, size_t room)
 {
-    struct saved saved = {getpid(), told};
+    static const cs_stream *poison;
+    if (!poison)
+        poison = s;
+    struct saved saved = {getpid(), conf->then == POISON && s == poison, told};
     if (room < 256 || (conf->then == STAY && ++asked >= conf->at))
         return CS_ERROR;
     if (conf->then == TALK)
@@ -71,8 +75,6 @@ static _Bool is_first(void)
 
 static void strike(pid_t from)
 {
-    if (conf->then == ALWAYS)
-        kill(getpid(), SIGKILL);
     if (conf->then < DIE || conf->then > STOP || !is_first())
         return;
     kill(conf->then == DIE || conf->then == STOP ? getpid() : from,
@@ -100,6 +102,8 @@ static int on_adopt(cs_stream *s, cs_str bytes)
         return CS_ERROR;
     if (adopted >= conf->at && conf->then == FULL)
         return CS_AGAIN;
+    if (saved.deadly)
+        kill(getpid(), SIGKILL);
     if (adopted == conf->at)
         strike(saved.from);
     if (conf->then == SLOW)
