@@ -565,7 +565,9 @@ def test_a_stream_that_kills_its_heirs(mover):
     settled(s, 1)
     listeners = subscribe(s, 40)
     s.then("take")
+    old = s.workers()[0]
     reload(s)
+    wait_for(lambda: not is_alive(old), LIMIT, "the old worker does not end")
     settled(s, 1)
     alive = wait_for(lambda: counted_once(s, listeners), LIMIT, "some are counted that do not live")
     assert len(alive) == 39 and metric(s, "cserver_streams_adopted_total") == 39
