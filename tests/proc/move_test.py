@@ -1,6 +1,7 @@
 """Streams go to other workers when theirs drains: nobody is disconnected, nothing is missed, nothing comes twice. What
 cannot go ends one by one (tests/lib/modules/mover.c; the full sizes are in tests/soak/streams_move.py)."""
 import contextlib
+import http.client
 import json
 import os
 import re
@@ -165,10 +166,13 @@ class Publisher(threading.Thread):
 
     def run(self):
         while not self.done:
-            r = self.s.post("/s", b"x")
+            try:
+                r = self.s.post("/s", b"x")
+            except (OSError, EOFError, http.client.HTTPException) as e:
+                self.failed = repr(e)
+                continue
             if r.status != 204:
                 self.failed = f"status {r.status}"
-                return
             self.said += 1
             time.sleep(0.002)
 
@@ -477,16 +481,16 @@ def test_workers_are_killed_while_streams_move(mover):
     settled(s, 2)
     p.done = True
     p.join(LIMIT)
-    alive = 0
-    said = p.said
+    fresh = Listener(s)
+    say(s)
+    last = fresh.number()  # what was said to a worker that was killed may have been said or not
+    assert last > 4
     for a in listeners:
         numbers = []
         with contextlib.suppress(EOFError, ConnectionResetError):
-            while len(numbers) < said:
+            while len(numbers) < last:
                 numbers.append(a.number())
-            alive += 1
         assert numbers == list(range(1, len(numbers) + 1))
-    assert alive >= 0
 
 
 # ---- Halts ----
