@@ -198,38 +198,96 @@ int file_walk_beneath(int dirfd, cs_str path)
     }
 }
 
-/* Where anybody may put a link or a file under a name that we are about to use. */
-static bool is_open_to_all(const char *path)
+/* Who else may put a link or a file under a name that we are about to use. */
+struct guest {
+    bool anybody; /* the folder is open to all */
+    uid_t owner;  /* of the folder */
+};
+
+static bool is_trusted(uid_t uid)
+{
+    return uid == geteuid() || uid == 0;
+}
+
+/* False: nobody but us and root. */
+static bool has_guest(const char *path, struct guest *g)
 {
     struct stat st;
     char *dir = file_dirname(path);
-    bool open = stat(dir, &st) == 0 && (st.st_mode & S_ISVTX) && (st.st_mode & S_IWOTH);
+    bool there = stat(dir, &st) == 0;
 
     free(dir);
-    return open;
+    if (!there)
+        return false;
+    *g = (struct guest){.anybody = st.st_mode & S_IWOTH, .owner = st.st_uid};
+    return g->anybody || !is_trusted(g->owner);
 }
 
-static bool is_foreign(const struct stat *st)
+/* What lies where somebody else may put it. The owner of the folder may make links as he likes: only those of ours or of
+ * root's are meant. */
+static int judge(const struct guest *g, const struct stat *st)
 {
-    return st->st_uid != geteuid() && st->st_uid != 0;
+    if (S_ISLNK(st->st_mode))
+        return !g->anybody && is_trusted(st->st_uid) ? 0 : -ELOOP;
+    return is_trusted(st->st_uid) || (!g->anybody && st->st_uid == g->owner) ? 0 : -EPERM;
+}
+
+/* Where the link leads, read from the very link that is judged; to be freed. NULL: it is not to be followed. */
+static char *target_of(const struct guest *g, const char *path)
+{
+    char text[PATH_MAX], *dir, *target = NULL;
+    struct stat st;
+    int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    ssize_t n = -1;
+
+    if (fd >= 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode) && judge(g, &st) == 0)
+        n = readlinkat(fd, "", text, sizeof text - 1);
+    if (n > 0) {
+        text[n] = '\0';
+        dir = file_dirname(path);
+        target = file_join(dir, text);
+        free(dir);
+    }
+    fd_close(&fd);
+    return target;
+}
+
+static int open_for_log(const char *path, int more)
+{
+    int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
+    mode_t mask = umask(0);
+    int fd = open(path, flags | more, 0640), rc = fd < 0 ? -errno : fd;
+
+    umask(mask);
+    return rc;
+}
+
+static int open_among_guests(const struct guest *g, const char *path)
+{
+    int fd = open_for_log(path, O_NOFOLLOW), rc;
+    char *target = fd == -ELOOP ? target_of(g, path) : NULL;
+    struct stat st;
+
+    if (target) {
+        fd = open_for_log(target, 0);
+        free(target);
+        return fd;
+    }
+    if (fd < 0)
+        return fd;
+    rc = fstat(fd, &st) < 0 ? -errno : judge(g, &st);
+    if (rc < 0)
+        fd_close(&fd);
+    return rc < 0 ? rc : fd;
 }
 
 /* Not blocking, which matters for a pipe: without a reader it is refused (-ENXIO), and one that does
  * not read loses lines instead of holding us up. */
 int file_open_log(const char *path)
 {
-    bool wary = is_open_to_all(path);
-    int flags = O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
-    struct stat st;
-    mode_t mask = umask(0);
-    int fd = open(path, flags | (wary ? O_NOFOLLOW : 0), 0640), rc = fd < 0 ? -errno : fd;
+    struct guest g;
 
-    umask(mask);
-    if (fd >= 0 && wary && (fstat(fd, &st) < 0 || is_foreign(&st))) {
-        fd_close(&fd);
-        rc = -EPERM;
-    }
-    return rc;
+    return has_guest(path, &g) ? open_among_guests(&g, path) : open_for_log(path, 0);
 }
 
 bool file_is_at(int fd, const char *path)
@@ -258,9 +316,9 @@ static bool is_out_of_files(const char *dir)
 int file_check_log(const char *path)
 {
     struct stat st;
-    bool wary = is_open_to_all(path);
-    if (wary && lstat(path, &st) == 0 && (S_ISLNK(st.st_mode) || is_foreign(&st)))
-        return S_ISLNK(st.st_mode) ? -ELOOP : -EPERM;
+    struct guest g;
+    if (has_guest(path, &g) && lstat(path, &st) == 0 && judge(&g, &st) < 0)
+        return judge(&g, &st);
     if (stat(path, &st) == 0)
         return S_ISDIR(st.st_mode) ? -EISDIR : may(path, W_OK);
     if (errno != ENOENT || path[0] == '\0' || path[strlen(path) - 1] == '/')

@@ -20,9 +20,10 @@ int file_open_beneath(int dirfd, cs_str path);
 /* The way without openat2 by itself, for its tests. */
 int file_walk_beneath(int dirfd, cs_str path);
 /* Opens a log file for append; one that is missing is made, with mode 0640 whatever the umask. A pipe: -ENXIO when
- * nothing reads it; writes do not block. In a folder like /tmp, where everybody may make files (sticky and open to
- * others), no symbolic link is followed (-ELOOP) and nothing of another user is written to (-EPERM). Not while another
- * thread makes files: the umask is the process's. */
+ * nothing reads it; writes do not block. In a folder where everybody may make files no symbolic link is followed (-ELOOP)
+ * and nothing of another user is written to (-EPERM); in one that belongs to another user (not root), only links of
+ * ours or of root's are followed, and only files of ours, root's or that user's are written to. Not while another thread
+ * makes files: the umask is the process's. */
 int file_open_log(const char *path);
 /* Would file_open_log work, as far as one can tell without opening it? Makes nothing. 0 or -errno. */
 int file_check_log(const char *path);

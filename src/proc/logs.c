@@ -38,11 +38,11 @@ const char *logs_reason(int error)
     case -ENXIO:
         return "nothing reads this pipe";
     case -ELOOP:
-        return "it is a symbolic link, which is not followed in a folder where everybody may make "
+        return "it is a symbolic link, which is not followed in a folder where others may make "
                "files";
     case -EPERM:
-        return "Operation not permitted (it belongs to another user, in a folder where everybody "
-               "may make files)";
+        return "Operation not permitted (it belongs to another user, in a folder where others may "
+               "make files)";
     default:
         return strerror(-error);
     }

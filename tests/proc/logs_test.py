@@ -96,6 +96,42 @@ def test_file_of_somebody_else_where_everybody_may_make_one(serve, as_root):
     assert s.read("open/e.log") == ""
 
 
+def folder_of_another(s):
+    os.mkdir(s.path("theirs"))
+    os.chown(s.path("theirs"), 65534, 65534)
+    return s.path("theirs/e.log")
+
+
+@pytest.mark.parametrize("args", [[], ["-t"]])
+def test_link_of_the_user_whom_the_folder_belongs_to(serve, as_root, args):
+    """Whoever has broken into a worker would have root write where he likes."""
+    s = serve(HELLO, start=False)
+    log = folder_of_another(s)
+    precious = s.write("precious", "precious\n")
+    os.symlink(precious, log)
+    os.chown(log, 65534, 65534, follow_symlinks=False)
+    s.configure(HELLO, error_log=log)
+    done = s.run("-c", s.conf, *args)
+    assert done.returncode == 78
+    assert "it is a symbolic link, which is not followed" in done.stderr
+    assert s.read("precious") == "precious\n"
+
+
+def test_what_is_followed_in_a_folder_of_another_user(serve, as_root):
+    """A link that root has put there, as images of containers do; and a file of the folder's owner, as logrotate makes."""
+    s = serve(HELLO, start=False)
+    log = folder_of_another(s)
+    os.symlink("../real.log", log)
+    s.write("theirs/a.log", "")
+    os.chown(s.path("theirs/a.log"), 65534, 65534)
+    s.configure(HELLO, error_log=log, access_log=s.path("theirs/a.log"))
+    assert s.run("-c", s.conf, "-t").returncode == 0
+    s.start()
+    wait_for(lambda: "ready: 2 workers" in s.read("real.log"))
+    assert s.get("/hello").status == 200
+    wait_for(lambda: "/hello" in s.read("theirs/a.log"))
+
+
 def test_link_at_a_rotation(serve):
     s = serve(HELLO, start=False)
     log = open_folder(s)
