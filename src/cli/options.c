@@ -450,7 +450,7 @@ static int check_waiting(const struct options *o, struct buf *error)
     else if (o->wait && strcmp(o->wait, "drained") != 0)
         buf_printf(error, "--wait takes drained with -s reload, not \"%s\"", o->wait);
     else if (o->no_wait && (!o->command || status))
-        buf_add_z(error, "--no-wait goes with -s stop, quit, reload and reopen");
+        buf_add_z(error, "--no-wait goes with -s stop, quit, reload, reopen and upgrade");
     else if (o->no_wait && o->wait)
         buf_add_z(error, "--wait or --no-wait: not both");
     return error->n ? -1 : 0;

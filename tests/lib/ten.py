@@ -5,12 +5,14 @@
 
 `codes`: what -s reload may exit with. `words`: stand in its reason. A case may also change the world (`begin`, `end`): the
 table of descriptors is full, a port is taken."""
+import itertools
 import os
 import resource
 import socket
 import textwrap
+import time
 
-from lib.server import build_module
+from lib.server import build_module, deadline
 
 GOOD = """
 [module:hello]
@@ -52,13 +54,25 @@ http {{
 """
 
 
-def fill(pid, free=0):
-    """The process `pid` may open so many more descriptors; returns how to undo it."""
-    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    used = 1 + max(int(n) for n in os.listdir(f"/proc/{pid}/fd"))
-    holes = used - len(os.listdir(f"/proc/{pid}/fd"))
-    assert holes == 0 or free == 0
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) + free, before[1]))
+def descriptors(pid):
+    return {int(n) for n in os.listdir(f"/proc/{pid}/fd")}
+
+
+def at_rest(pid):
+    """Its descriptors, when it opens and closes none for a while; those of a start come and go."""
+    for _ in deadline(what="its descriptors are never the same for long"):
+        before = descriptors(pid)
+        time.sleep(0.2)
+        if descriptors(pid) == before:
+            return before
+
+
+def fill(pid):
+    """The process `pid` may open no descriptor any more; returns how to undo it. The limit is one of their numbers, so it
+    is the first that is free."""
+    before, used = resource.prlimit(pid, resource.RLIMIT_NOFILE), at_rest(pid)
+    free = next(n for n in itertools.count() if n not in used)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (free, before[1]))
     return lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
 
 

@@ -162,6 +162,16 @@ def test_by_signal(serve, status):
     assert f"took over from pid" in s.log()
 
 
+def test_without_waiting(serve):
+    s = serve(HELLO)
+    pid = s.pid
+    done = s.ctl("upgrade", "--no-wait")
+    assert done.returncode == 0 and "asked for" in done.stdout, done
+    wait_for(lambda: s.read("cserver.pid").strip() not in ("", str(pid)))
+    assert s.follow().wait(60) == 0
+    assert s.get("/hello").status == 200
+
+
 def test_as_json(serve):
     s = serve(HELLO)
     old = s.pid
