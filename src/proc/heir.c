@@ -25,13 +25,20 @@ static bool is_asking(const struct master *m, const struct worker *w)
            atomic_load(&slot->heirs) != w->heirs;
 }
 
-/* Who has just become ready may not have said yet how many it takes. */
+/* Who has just become ready may not have said yet how many it takes. Idle connections make room. */
+static bool has_room(const struct ipc_slot *slot)
+{
+    int32_t most = gauge(&slot->max);
+
+    return most == 0 || gauge(&slot->active) - gauge(&slot->idle) < most;
+}
+
 static bool can_take(const struct master *m, const struct worker *w)
 {
     const struct ipc_slot *slot = region_slot(&m->region, w->slot);
 
     return w->pid > 0 && w->ready && !w->told && atomic_load(&slot->state) == IPC_READY &&
-           (gauge(&slot->max) == 0 || gauge(&slot->active) < gauge(&slot->max));
+           has_room(slot);
 }
 
 /* Its connections, with those that are on their way to it. */

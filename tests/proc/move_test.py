@@ -404,6 +404,29 @@ def test_a_worker_that_is_full_takes_no_more(mover, how):
     assert "10 have moved to other workers, 10 were closed" in s.log()
 
 
+def test_connections_that_wait_for_a_request_make_room(mover):
+    """As they do for new connections."""
+    s = mover(drain="60s", limits={"max_connections": 20})
+    slow = [Listener(s, slow=True) for _ in range(10)]
+    old = s.workers()[0]
+    for _ in range(100):
+        assert s.post("/s", b"x" * 200).status == 204
+    for _ in range(2):  # the first heir ends
+        reload(s)
+    settled(s, 2)
+    idle = [s.connect() for _ in range(20)]
+    for c in idle:
+        opened.append(c)
+        assert c.send(b"GET /none HTTP/1.1\r\nHost: a\r\n\r\n").response().status == 404
+    wait_for(lambda: any(w["connections"] == 20 for w in status(s)["workers"]), LIMIT, "the new one is not full")
+    assert is_alive(old)
+    for a in slow:
+        a.hears(1, 100)
+    wait_for(lambda: not is_alive(old), LIMIT, "they have not moved")
+    say(s)
+    hear_all(slow, 101, 101)
+
+
 def test_a_stop_ends_them_within_its_time(mover):
     s = mover(workers=2, shutdown_timeout="4s")
     listeners = subscribe(s, 40)
