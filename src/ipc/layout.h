@@ -234,6 +234,7 @@ struct ipc_header {
     uint32_t max_workers, nslots;
     _Atomic uint32_t generation; /* of the newest generation that is live; w: master */
     _Atomic uint32_t revision;   /* of its run-time settings; w: master */
+    _Atomic uint32_t leaving;    /* 1: the server stops, nobody takes its place; w: master */
     _Atomic uint32_t degraded;   /* 1: workers, or the primary, keep failing to start; w: master */
     _Atomic uint64_t started_wall_us;
     _Atomic uint64_t reloads, reloads_failed, spawns, crashes; /* w: master */

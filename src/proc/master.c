@@ -63,6 +63,7 @@ void master_stop(struct master *m, enum master_stop how)
     m->stop = how;
     if (first)
         begin_stop(m);
+    atomic_store(&m->region.header->leaving, 1);
     takeover_stop(m, (int)how);
     if (how == STOP_NOW) {
         log_info("stopping now");

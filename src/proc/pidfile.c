@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "os/child.h"
 #include "os/file.h"
+#include "os/procstat.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -75,6 +76,14 @@ static void short_name(const char *path, char *out, size_t n)
         (void)fclose(f);
 }
 
+/* A dead process keeps its name until its parent has asked for it, which some never do. */
+static bool has_ended(pid_t pid)
+{
+    char state = procstat_state(pid);
+
+    return state == 'Z' || state == 'X';
+}
+
 static bool same_program(pid_t pid)
 {
     char link[64], other[128], own[128];
@@ -117,7 +126,7 @@ enum pidfile_state pidfile_look(const char *path, pid_t *pid)
         return PIDFILE_FOREIGN;
     if (*pid == 0)
         return PIDFILE_NONE;
-    if (*pid == getpid() || !same_program(*pid) || began_after(*pid, path))
+    if (*pid == getpid() || has_ended(*pid) || !same_program(*pid) || began_after(*pid, path))
         return PIDFILE_STALE;
     return PIDFILE_RUNNING;
 }

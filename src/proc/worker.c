@@ -23,7 +23,7 @@ struct worker_self {
     struct host host;
     struct serve *serve;
     struct timer deadline;
-    bool draining, cut, over;
+    bool draining, cut, over, orphan;
     uint64_t until; /* of the drain; 0 = no deadline */
 };
 
@@ -88,6 +88,8 @@ static void drain(struct worker_self *w, uint64_t until)
         process_set_state(&w->process, IPC_DRAINING); /* the master takes it as: accepts no more */
     }
     set_deadline(w, until);
+    if (w->orphan || atomic_load(&w->process.heritage->region->header->leaving))
+        serve_leave(w->serve);
 }
 
 static void drain_soon(struct worker_self *w)
@@ -118,8 +120,12 @@ static void on_signal(struct process *process, int sig)
 
 static void on_orphaned(struct process *process)
 {
+    struct worker_self *w = CONTAINER_OF(process, struct worker_self, process);
+
     log_warn("the master has died: this worker finishes what it has and ends");
-    drain_soon(CONTAINER_OF(process, struct worker_self, process));
+    w->orphan = true;
+    drain_soon(w);
+    serve_leave(w->serve);
 }
 
 static void on_channel(struct process *process, const struct fdpass_msg *msg, int fd)

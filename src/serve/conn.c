@@ -439,6 +439,12 @@ static void finish(struct conn *c)
         linger(c);
 }
 
+void conn_hurry(struct conn *c)
+{
+    if (c->wait == CONN_WAIT_NONE || c->deadline > clock_ms() + CONN_LEAVE_MS)
+        set_deadline(c, CONN_WAIT_IDLE, CONN_LEAVE_MS);
+}
+
 static void go_idle(struct conn *c)
 {
     struct serve *s = c->serve;
@@ -450,6 +456,8 @@ static void go_idle(struct conn *c)
         set_deadline(c, CONN_WAIT_IDLE, s->limits->keepalive_timeout);
     else if (c->wait != CONN_WAIT_HEAD)
         set_deadline(c, CONN_WAIT_HEAD, s->limits->head_timeout);
+    if (s->leaving)
+        conn_hurry(c);
 }
 
 /* What the connection waits for now, and until when. */

@@ -120,6 +120,10 @@ void conn_push(struct conn *c);
 /* Ends the connection at the end of this turn, without sending what waits. */
 void conn_break(struct conn *c);
 
+#define CONN_LEAVE_MS 1000 /* so long who has nothing under way is waited for when the server stops */
+/* It is idle, and the server stops: it has a moment yet for a request that is on its way. */
+void conn_hurry(struct conn *c);
+
 /* Ends the connection now; requests still alive learn it through on_close. */
 void conn_close(struct conn *c);
 

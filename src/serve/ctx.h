@@ -64,6 +64,7 @@ struct serve {
     uint64_t recycle_after, /* as set: recycle_at was worked out from it */
         recycle_at; /* number of requests after which a successor may come; 0 = never, or told */
     bool open, draining;
+    bool leaving;     /* the server stops: see serve_leave */
     bool debug;       /* [server] module_debug */
     size_t nleft_out; /* modules in quarantine when the streams were looked through last */
     struct loop_task orphans;

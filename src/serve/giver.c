@@ -11,14 +11,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define WINDOW      64 /* streams on their way; a power of two */
-#define TICK_MS     100
-#define MARGIN_MS   500  /* closed before the time is over: what is open then is cut */
-#define PATIENCE    2000 /* ms: so long an heir may be on its way, or silent */
-#define FULL_MS     500  /* so long nobody is asked for after an heir that had no room */
-#define BLOCKED_MS  20
-#define MOST_DEATHS 2 /* of heirs, for one stream: fewer than what brings quarantine by default */
-#define WHOLE       1000000u /* one stream, where parts of one are counted */
+#define WINDOW        64 /* streams on their way; a power of two */
+#define TICK_MS       100
+#define MARGIN_MS     500  /* closed before the time is over: what is open then is cut */
+#define PATIENCE      2000 /* ms: so long an heir may be on its way, or silent */
+#define FULL_MS       500  /* so long nobody is asked for after an heir that had no room */
+#define BLOCKED_MS    20
+#define LEAVE_EACH_MS 5 /* what a stream adds to that, in each worker */
+#define MOST_DEATHS   2 /* of heirs, for one stream: fewer than what brings quarantine by default */
+#define WHOLE         1000000u /* one stream, where parts of one are counted */
 
 struct giver {
     struct serve *serve;
@@ -36,6 +37,7 @@ struct giver {
     uint64_t asked_ms;
     uint64_t heard_ms;     /* the heir has answered, or had nothing to answer */
     uint64_t until, began; /* the time to drain; until = 0: has no end */
+    bool leaves;           /* the server stops */
     uint64_t due;          /* part of a stream that is to be closed */
     unsigned moved, closed;
 };
@@ -81,7 +83,7 @@ static void rest(struct giver *g, uint64_t ms)
 static void ask(struct giver *g)
 {
     struct serve *s = g->serve;
-    if (g->asked || list_empty(&g->able) || timer_is_set(&g->rest))
+    if (g->asked || g->leaves || list_empty(&g->able) || timer_is_set(&g->rest))
         return;
     g->asked = true;
     g->asked_ms = clock_ms();
@@ -334,7 +336,7 @@ void giver_heir(struct giver *g, int channel, unsigned most)
 static bool has_hope(const struct giver *g, uint64_t left)
 {
     uint64_t now = clock_ms();
-    if (g->full)
+    if (g->full || g->leaves)
         return false;
     if (has_channel(g))
         return g->first == g->next || now - g->heard_ms < PATIENCE;
@@ -397,16 +399,32 @@ static void on_tick(struct timer *t)
     timer_set(&g->serve->loop->timers, t, TICK_MS);
 }
 
+/* When the server stops: by when so many streams have ended, at LEAVE_EACH_MS apiece. */
+static uint64_t hurried(struct giver *g, uint64_t now)
+{
+    uint64_t n = count(&g->able) + count(&g->busy) + count(&g->staying);
+    return now + CONN_LEAVE_MS + n * LEAVE_EACH_MS;
+}
+
 void giver_until(struct giver *g, uint64_t until)
 {
     struct timer_wheel *timers = &g->serve->loop->timers;
     uint64_t now = clock_ms();
+    if (g->leaves && until > hurried(g, now))
+        until = hurried(g, now);
     g->began = now < until ? now : until;
     g->until = until;
     if (until)
         timer_set(timers, &g->tick, TICK_MS < until - g->began ? TICK_MS : 0);
     else
         timer_clear(timers, &g->tick);
+}
+
+void giver_leave(struct giver *g)
+{
+    g->leaves = true;
+    if (g->until)
+        giver_until(g, g->until);
 }
 
 /* ---- Life ---- */

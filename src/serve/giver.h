@@ -27,6 +27,9 @@ void giver_heir(struct giver *g, int channel, unsigned most);
  * stay as long as they like. */
 void giver_until(struct giver *g, uint64_t until);
 
+/* The server stops: no heir comes, and they end as soon as they can without coming back all at once. */
+void giver_leave(struct giver *g);
+
 /* c has become a stream. */
 void giver_add(struct giver *g, struct conn *c);
 /* The stream has sent all it had: CONN_BUSY -> CONN_ABLE. */

@@ -187,6 +187,17 @@ void serve_drain_until(struct serve *s, uint64_t until)
         giver_until(s->giver, until);
 }
 
+void serve_leave(struct serve *s)
+{
+    if (s->leaving)
+        return;
+    s->leaving = true;
+    LIST_EACH(node, &s->idle)
+    conn_hurry(CONTAINER_OF(node, struct conn, idle_node));
+    if (s->giver)
+        giver_leave(s->giver);
+}
+
 void serve_give(struct serve *s, int channel, unsigned most)
 {
     if (s->giver)

@@ -45,6 +45,9 @@ bool serve_has_turn(const struct serve *s);
 void serve_drain(struct serve *s);
 /* While it drains: by then (monotonic ms, 0 = there is no limit) its streams are to have gone; see giver.h. */
 void serve_drain_until(struct serve *s, uint64_t until);
+/* While it drains: nobody takes its place. Who has nothing under way is waited for no longer than a moment, and streams end
+ * as soon as they can without all coming back at once. */
+void serve_leave(struct serve *s);
 /* Channels from the master (taken over): to a worker that takes streams from this one, so many at most, which drains; and
  * from one that drains. */
 void serve_give(struct serve *s, int channel, unsigned most);
