@@ -13,15 +13,15 @@
 
 #define BEHIND_DASHES "; behind -- nothing is an option"
 
-/* "30s", "500ms", "2m"; a plain number is seconds. */
+/* "30s", "500ms", "2m"; as in the settings, only 0 needs no unit. */
 static bool parse_time(const char *text, int64_t *ms)
 {
     size_t digits = strspn(text, "0123456789");
     const char *unit = text + digits;
-    uint64_t n, factor = strcmp(unit, "ms") == 0            ? 1
-                         : !*unit || strcmp(unit, "s") == 0 ? 1000
-                         : strcmp(unit, "m") == 0           ? 60000
-                                                            : 0;
+    uint64_t n, factor = strcmp(unit, "ms") == 0 || strcmp(text, "0") == 0 ? 1
+                         : strcmp(unit, "s") == 0                          ? 1000
+                         : strcmp(unit, "m") == 0                          ? 60000
+                                                                           : 0;
 
     if (factor == 0 || !str_to_u64((cs_str){text, digits}, MAX_TIME / factor, &n))
         return false;
@@ -86,17 +86,24 @@ static int take_whom(struct options *o, const char *value, struct buf *error)
     return -1;
 }
 
+static int take_timeout(struct options *o, const char *value, struct buf *error)
+{
+    if (parse_time(value, &o->timeout_ms))
+        return 0;
+    if (!value[strspn(value, "0123456789")])
+        buf_printf(error, "--timeout: \"%s\" has no unit, such as 30s or 500ms", value);
+    else
+        buf_printf(error, "--timeout takes a time such as 30s or 2m, up to 24 hours, not \"%s\"",
+                   value);
+    return -1;
+}
+
 static int take_word(struct options *o, const char *word, const char *value, struct buf *error)
 {
     if (value && strcmp(word, "to") == 0)
         return take_whom(o, value, error);
-    if (value && strcmp(word, "timeout") == 0) {
-        if (parse_time(value, &o->timeout_ms))
-            return 0;
-        buf_printf(error, "--timeout takes a time such as 30s or 2m, up to 24 hours, not \"%s\"",
-                   value);
-        return -1;
-    }
+    if (value && strcmp(word, "timeout") == 0)
+        return take_timeout(o, value, error);
     if (strcmp(word, "dev") == 0)
         o->dev = value;
     else if (strcmp(word, "wait") == 0)

@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "cli/status.h"
+#include "proc/pidfile.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -89,10 +90,22 @@ static int say(const struct remote *r, int code, const char *fmt, ...)
     return code;
 }
 
+/* The settings may have been edited since it was started. */
+static bool is_elsewhere(const struct remote *r, pid_t *pid)
+{
+    return r->pid_file && pidfile_look(r->pid_file, pid) == PIDFILE_RUNNING;
+}
+
 static int say_not_running(const struct remote *r)
 {
     int code = strcmp(r->what, "status") == 0 ? CLI_DOWN : CLI_NOT_RUNNING;
+    pid_t pid;
 
+    if (is_elsewhere(r, &pid))
+        return say(r, code,
+                   "pid %d runs with these settings (%s), but does not answer on %s: was `control` "
+                   "changed? Say -g server.control=SOCKET with the one that it has",
+                   (int)pid, r->pid_file, r->path);
     if (r->o->quiet && !r->o->json)
         return code;
     return say(r, code, "no server is running (nobody answers on %s)", r->path);
@@ -262,24 +275,24 @@ static int run_status(struct remote *r)
 
 /* The settings only tell where the control socket is; what else is wrong with them does not matter.
  */
-static char *find_control(const struct settings_source *src)
+static void find_server(struct remote *r, const struct settings_source *src)
 {
     struct report ignored;
-    char *prefix = src->prefix ? strdup(src->prefix) : conf_prefix_of(src->path), *path;
+    char *prefix = src->prefix ? strdup(src->prefix) : conf_prefix_of(src->path);
     struct conf_read_opts opts = {
         .prefix = prefix, .overrides = src->overrides, .noverrides = src->noverrides};
     struct conf_text *text;
 
     report_init(&ignored);
     text = conf_read(src->path, &opts, &ignored);
-    path = settings_server_path(text, prefix, "control");
-    if (!path)
-        path = settings_server_path(NULL, prefix, "control");
+    r->path = settings_server_path(text, prefix, "control");
+    if (!r->path)
+        r->path = settings_server_path(NULL, prefix, "control");
+    r->pid_file = settings_server_path(text, prefix, "pid_file");
     if (text)
         conf_text_free(text);
     report_free(&ignored);
     free(prefix);
-    return path;
 }
 
 static int dispatch(struct remote *r)
@@ -301,7 +314,7 @@ int remote_open(struct remote *r, const struct options *o, const struct settings
     *r = (struct remote){.o = o, .what = what};
     rc = o->dev ? cli_dev_find(o, &r->path) : 0;
     if (!o->dev)
-        r->path = find_control(src);
+        find_server(r, src);
     if (rc == 0)
         rc = client_open(&r->client, r->path);
     else
@@ -315,6 +328,7 @@ void remote_close(struct remote *r)
     buf_free(&r->answer);
     buf_free(&r->progress);
     free(r->path);
+    free(r->pid_file);
 }
 
 int cli_command(const struct options *o, const struct settings_source *src)

@@ -15,6 +15,7 @@ struct remote {
     const char *what; /* is asked for, as the user calls it */
     struct client client;
     char *path;          /* control socket */
+    char *pid_file;      /* NULL with --dev */
     struct buf answer;   /* the last one */
     struct buf progress; /* the last sentence before it */
     bool answered;       /* there is one */

@@ -51,6 +51,17 @@ def test_left_over_socket_is_not_running(serve):
     assert s.ctl("status").returncode == 3
 
 
+@pytest.mark.parametrize("command,code", [("status", 3), ("stop", 7), ("reload", 7)])
+def test_control_socket_was_moved_in_the_settings(serve, command, code):
+    s = serve(HELLO)
+    elsewhere = s.path("other.sock")
+    done = s.ctl(command, "-q", "-g", f"server.control={elsewhere}")
+    assert done.returncode == code
+    assert f"pid {s.pid} runs with these settings" in done.stderr
+    assert f"does not answer on {elsewhere}" in done.stderr and "-g server.control=" in done.stderr
+    assert s.ctl("status").returncode == 0
+
+
 def test_status_in_words(serve):
     s = serve(HELLO)
     s.get("/hello")
