@@ -87,9 +87,14 @@ static int on_config(cs_conf *cf, const void *conf)
 {
     const struct conf *c = conf;
     for (size_t i = 0; i < c->users.n; i++) {
-        const char *fault = fault_of(c->users.v[i], c->users.v[0]);
-        if (fault)
+        const cs_str user = c->users.v[i];
+        const char *fault = fault_of(user, c->users.v[0]);
+        const size_t n = name_length(user);
+        if (fault && n == user.n) /* it may be a password, so it is not shown */
             return cs_conf_error(cf, "users", "the %zu. one %s", i + 1, fault);
+        if (fault)
+            return cs_conf_error(cf, "users", "the %zu. one (%.*s) %s", i + 1, (int)n, user.p,
+                                 fault);
     }
     if (memchr(c->realm.p, '"', c->realm.n) || memchr(c->realm.p, '\\', c->realm.n))
         return cs_conf_error(cf, "realm", "there must be no \" and no \\ in it");

@@ -134,11 +134,15 @@ def test_who_goes_away_meanwhile_harms_nobody(server):
     assert server.get("/all", basic("bob", "open sesame")).status == 200
 
 
+HASH = "$6$salt$" + "x" * 86  # crypt could have made it
+MORE = "$6$rounds=9000$salt$" + "x" * 86
+
+
 @pytest.mark.parametrize("users, says", [
     ("alice", "name:password"), ("alice:", "has no password"), (":secret", "name:password"),
-    ("alice:$1$abc$def", "not SHA-512-crypt"), ("bob:x, alice:$2y$10$abc", "2. one"), ("", "users"),
-    ("alice:x, bob:$6$salt$hash", "take equally long"), ("bob:$6$salt$hash, alice:x", "take equally long"),
-    ("alice:$6$salt$hash, bob:$6$rounds=9000$salt$hash", "take equally long"),
+    ("alice:$1$abc$def", "not SHA-512-crypt"), ("bob:x, alice:$2y$10$abc", "2. one (alice)"), ("", "users"),
+    (f"alice:x, bob:{HASH}", "take equally long"), (f"bob:{HASH}, alice:x", "take equally long"),
+    (f"alice:{HASH}, bob:{MORE}", "take equally long"),
 ])
 def test_settings_that_are_refused(serve, users, says):
     s = serve(CONF.replace(USERS, users), start=False)
@@ -146,8 +150,22 @@ def test_settings_that_are_refused(serve, users, says):
     assert done.returncode == 78 and says in done.stderr
 
 
-@pytest.mark.parametrize("users", ["alice:x, bob:y", "alice:$6$salt$hash, bob:$6$rounds=5000$salt$hash",
-                                   "alice:$6$rounds=9000$salt$hash, bob:$6$rounds=9000$tlas$hash"])
+@pytest.mark.parametrize("hash, says", [
+    ("$6$", "cut off"), ("$6$xx", "cut off"), ("$6$salt$", "cut off"), ("$6$salt$hash", "cut off"), (HASH[:-1], "cut off"),
+    (HASH + "x", "too long"), (HASH[:-1] + "!", "a character"), (HASH + "$", "a character"), (HASH[:-9] + "é" + HASH[-8:], "a character"),
+    (HASH.replace("salt", "s" * 17), "salt"), (MORE.replace("9000", "999"), "rounds"), (MORE.replace("9000", "09000"), "rounds"),
+    (MORE.replace("9000", "9e3"), "rounds"), (MORE.replace("9000", "1000000000"), "rounds"), ("$6$rounds=5000", "rounds"),
+    ("$5$salt$" + "x" * 43, "not SHA-512-crypt"), ("$y$j9T$salt$" + "x" * 43, "not SHA-512-crypt"),
+])
+def test_hashes_that_nothing_has_made(serve, hash, says):
+    s = serve(CONF.replace(USERS, f"alice:{HASH}, bob:{hash}"), start=False)
+    done = s.run("-c", s.conf, "-t")
+    assert done.returncode == 78
+    assert "the 2. one (bob) has a hash" in done.stderr and says in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("users", ["alice:x, bob:y", f"alice:{HASH}, bob:{MORE.replace('9000', '5000')}",
+                                   f"alice:{MORE}, bob:{MORE.replace('salt', 'tlas')}", f"alice:{HASH.replace('salt', 's' * 16)}"])
 def test_users_who_take_equally_long(serve, users):
     s = serve(CONF.replace(USERS, users), start=False)
     assert s.run("-c", s.conf, "-t").returncode == 0

@@ -51,6 +51,33 @@ unsigned long secret_cost(const char *known)
                : 5000;
 }
 
+#ifdef AUTH_CRYPT
+static const char digits64[] = "./0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/* What stands behind $6$, as crypt(3) writes it: [rounds=N$]SALT$HASH. One that is cut off, or has an end too much, fits no
+ * password at all. */
+static const char *hash_fault(const char *p)
+{
+    if (strncmp(p, "rounds=", 7) == 0) {
+        const size_t n = strspn(p + 7, "0123456789");
+        if (p[7] == '0' || n < 4 || n > 9 || p[7 + n] != '$')
+            return "has a hash with other rounds than 1000 to 999999999, which nothing has made";
+        p += 7 + n + 1;
+    }
+    const size_t salt = strcspn(p, "$");
+    if (p[salt] != '$')
+        return "has a hash that is cut off: behind $6$SALT$ there are 86 characters";
+    if (salt > 16)
+        return "has a hash with a salt of more than 16 characters, which nothing has made";
+    const size_t n = strspn(p + salt + 1, digits64);
+    if (p[salt + 1 + n])
+        return "has a hash with a character that is no letter, no digit, and not . or /";
+    return n == 86  ? NULL
+           : n < 86 ? "has a hash that is cut off: behind $6$SALT$ there are 86 characters"
+                    : "has a hash that is too long: behind $6$SALT$ there are 86 characters";
+}
+#endif
+
 const char *secret_fault(const char *known)
 {
     if (!*known)
@@ -58,7 +85,8 @@ const char *secret_fault(const char *known)
     if (known[0] != '$')
         return NULL;
 #ifdef AUTH_CRYPT
-    return strncmp(known, "$6$", 3) == 0 ? NULL : "has a hash that is not SHA-512-crypt ($6$...)";
+    return strncmp(known, "$6$", 3) == 0 ? hash_fault(known + 3)
+                                         : "has a hash that is not SHA-512-crypt ($6$...)";
 #else
     return "has a hash, and this server was built without libcrypt";
 #endif
