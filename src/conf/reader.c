@@ -41,7 +41,7 @@ struct reader {
     struct conf_text *text;
     struct report *rep;
     struct seen *seen;
-    bool from_memory;
+    bool from_memory, again;
 };
 
 /* One file while it is read. */
@@ -480,6 +480,13 @@ static struct seen *enter(struct reader *r, const char *path, const struct conf_
         report_error(r->rep, at, 1, "\"%s\" is not a file", path);
         return NULL;
     }
+    if (!S_ISREG(st.st_mode) && r->again) {
+        report_error(r->rep, at, 1,
+                     "\"%s\" is not a file, so it cannot be read again; put the settings into a "
+                     "file, and restart with that",
+                     path);
+        return NULL;
+    }
     old = find_seen(r, &st);
     if (!old) {
         new = arena_zalloc(&r->text->arena, sizeof *new);
@@ -540,7 +547,7 @@ static bool readable(const char *path, struct report *rep)
 
 struct conf_text *conf_read(const char *path, const struct conf_read_opts *opts, struct report *rep)
 {
-    struct reader r = {.rep = rep};
+    struct reader r = {.rep = rep, .again = opts && opts->again};
     struct conf_origin at = {.what = NULL};
 
     if (!readable(path, rep))

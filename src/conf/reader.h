@@ -61,6 +61,7 @@ struct conf_read_opts {
     const char *prefix; /* for relative paths: see conf_prefix_of */
     const struct conf_override *overrides;
     size_t noverrides;
+    bool again; /* it has been read before: who opens a pipe now waits for a writer for ever */
 };
 
 /* Reads `path` and its includes ("include = sites/asterisk.ini" in [server] or before any section;

@@ -226,6 +226,7 @@ static int start_probe(struct compare *c, const char *file)
     if (file) {
         source.path = file;
         source.text = (cs_str){NULL, 0};
+        source.again = false;
     }
     rc = probe_begin(&c->probe, c->settings, &ask);
     free(prefix);

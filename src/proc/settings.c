@@ -61,8 +61,10 @@ struct settings *settings_read(const struct settings_source *src)
 {
     struct settings *s = mem_alloc(sizeof *s);
     char *prefix = src->prefix ? mem_strdup(src->prefix) : conf_prefix_of(src->path);
-    struct conf_read_opts opts = {
-        .prefix = prefix, .overrides = src->overrides, .noverrides = src->noverrides};
+    struct conf_read_opts opts = {.prefix = prefix,
+                                  .overrides = src->overrides,
+                                  .noverrides = src->noverrides,
+                                  .again = src->again};
 
     report_init(&s->report);
     s->text = src->text.p ? conf_read_bytes(src->path, src->text, &opts, &s->report)

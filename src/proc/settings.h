@@ -25,6 +25,7 @@ struct settings_source {
     const char *prefix; /* NULL: the one that goes with path */
     const struct conf_override *overrides;
     size_t noverrides;
+    bool again; /* as in conf_read_opts */
 };
 
 /* Whom workers become. */

@@ -389,6 +389,7 @@ void master_start(struct master *m, const struct master_opts *opts)
     m->release = opts->daemon && !m->takeover.pending ? go_to_background() : -1;
     fd_limit_raise();
     s = read_settings(m, &left_over, &opts->source);
+    m->source.again = true;
     open_loop(m);
     open_own_files(m, s);
     open_generation(m, s, left_over);

@@ -361,3 +361,26 @@ def test_answers_carry_pid_and_generation(serve, control):
     assert len(lines) >= 2
     assert lines[-1]["ok"] and lines[-1]["pid"] == s.pid and lines[-1]["generation"] == 2
     assert is_alive(s.pid)
+
+
+def test_settings_from_a_pipe(serve):
+    """They can be read once. A reload says so; it does not wait for somebody to write into the pipe again."""
+    s = serve(HELLO, start=False)
+    with open(s.conf, "rb") as f:
+        text = f.read()
+    p = subprocess.Popen([PROGRAM, "-c", "/dev/stdin"], cwd=s.folder, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
+                         stderr=subprocess.PIPE)
+    try:
+        p.stdin.write(text)
+        p.stdin.close()
+        wait_for(lambda: os.path.exists(s.pid_file))
+        assert s.get("/hello").status == 200
+        done = s.ctl("reload")
+        assert done.returncode == 78 and "cannot be read again" in done.stderr, done
+        done = s.ctl("upgrade")
+        assert done.returncode == 1 and "are not a file" in done.stderr, done
+        assert s.run("diff", "-c", s.conf).returncode == 78
+        assert s.get("/hello").status == 200
+    finally:
+        p.terminate()
+        assert p.wait(60) == 0
