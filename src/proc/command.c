@@ -93,7 +93,7 @@ static void run_reload(struct master *m, struct control_call *call, cs_str objec
         return;
     }
     call->drained = is(object, "wait", "drained");
-    m->rollout.fresh |= is(object, "workers", "new");
+    call->fresh = is(object, "workers", "new");
     rollout_request(m, call);
 }
 

@@ -28,6 +28,7 @@ struct control_call {
     struct control *released; /* it counts among those */
     bool kept;
     bool drained; /* reload: the answer waits until old workers have gone */
+    bool fresh;   /* reload: with new workers in any case */
     void *keeper; /* for whoever keeps it */
     /* NULL, or set by whoever keeps it: from the loop, never inside one of the calls below. */
     void (*on_gone)(

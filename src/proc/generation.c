@@ -130,6 +130,9 @@ unsigned generation_accepting(const struct generation *g)
 {
     unsigned n = 0;
 
+    if (g->undone)
+        return 0;
+
     for (EACH_WORKER(w, g))
         n += w->pid > 0 && state_of(g->crew, w) != IPC_DRAINING;
     return n;

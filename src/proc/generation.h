@@ -73,6 +73,7 @@ struct generation {
     struct logs logs;
     unsigned wanted; /* workers */
     bool wants_primary;
+    bool undone;       /* rolled back: its workers have never taken a connection */
     uint64_t until;    /* deadline of the drain, monotonic ms; 0 = none */
     struct timer kill; /* set while there is a deadline */
 };

@@ -287,7 +287,7 @@ void vigil_init(struct master *m);
 void vigil_free(struct master *m);
 void vigil_look(struct master *m); /* once a second */
 
-/* rollout.c. A NULL call: a signal asked. Who sets rollout.fresh before wants new workers, whatever has changed. */
+/* rollout.c. A NULL call: a signal asked. One with call->fresh wants new workers, whatever has changed. */
 void rollout_init(struct master *m);
 void rollout_request(struct master *m, struct control_call *call);
 /* Was it the probe that ended? */

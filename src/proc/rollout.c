@@ -138,9 +138,12 @@ static void roll_back(struct master *m, const char *why)
     debut_cancel(m);
     limit = limit > UNDONE_MS ? UNDONE_MS : limit;
 
-    buf_printf(&message, "%s; generation %u goes on with the old settings", why,
-               (unsigned)m->live->number);
+    buf_add_z(&message, why);
+    if (!m->stop)
+        buf_printf(&message, "; generation %u goes on with the old settings",
+                   (unsigned)m->live->number);
     m->rollout.next = NULL;
+    g->undone = true;
     g->state = GENERATION_DRAINING;
     list_add_tail(&m->draining, &g->node);
     generation_drain(g, clock_ms() + (uint64_t)limit);
@@ -151,7 +154,7 @@ static void roll_back(struct master *m, const char *why)
         generation_free(g, &m->live->listens);
     else
         generation_strip(g, &m->live->listens);
-    finish(m, CODE_ROLLED_BACK, message.p, buf_str(&m->rollout.probe.text));
+    finish(m, m->stop ? CODE_FAILED : CODE_ROLLED_BACK, message.p, buf_str(&m->rollout.probe.text));
     buf_free(&message);
 }
 
@@ -326,19 +329,35 @@ void rollout_judged(struct master *m, const char *why)
         start_others(m);
 }
 
-static unsigned count(struct list *l)
+/* Those that were rolled back have nothing to lose, and end soon. */
+static unsigned count_served(const struct master *m, struct generation **oldest)
 {
     unsigned n = 0;
 
-    LIST_EACH(node, l)
-    n++;
+    *oldest = NULL;
+    LIST_EACH(node, &m->draining)
+    {
+        struct generation *g = CONTAINER_OF(node, struct generation, node);
+
+        if (g->undone)
+            continue;
+        *oldest = *oldest ? *oldest : g;
+        n++;
+    }
     return n;
 }
 
-/* Its requests get a last moment; what is still there then is cut by the workers themselves. */
-static void hurry_oldest(struct master *m)
+static bool has_undone(const struct master *m)
 {
-    struct generation *g = CONTAINER_OF(list_first(&m->draining), struct generation, node);
+    LIST_EACH(node, &m->draining)
+    if (CONTAINER_OF(node, struct generation, node)->undone)
+        return true;
+    return false;
+}
+
+/* Its requests get a last moment; what is still there then is cut by the workers themselves. */
+static void hurry(struct master *m, struct generation *g)
+{
     uint64_t until = clock_ms() + LAST_GRACE_MS;
 
     if (g->until != 0 && g->until <= until)
@@ -355,17 +374,19 @@ static void hurry_oldest(struct master *m)
 static void clear_the_way(struct master *m)
 {
     struct rollout *r = &m->rollout;
+    struct generation *oldest;
+    unsigned n = count_served(m, &oldest);
 
     r->state = ROLLOUT_CLEARING;
-    if (count(&m->draining) <= MOST_DRAINING && crew_free_slots(&m->crew) >= r->settings->workers)
+    if (n <= MOST_DRAINING && crew_free_slots(&m->crew) >= r->settings->workers)
         start_first(m);
     else if (list_empty(&m->draining))
         finish(m, CODE_FAILED,
                "there is no room for so many more workers; restart with a larger "
                "max_workers",
                CS_S(""));
-    else
-        hurry_oldest(m);
+    else if (oldest && (n > MOST_DRAINING || !has_undone(m)))
+        hurry(m, oldest);
 }
 
 bool rollout_died(struct master *m, const struct worker *w, const char *how)
@@ -674,7 +695,9 @@ void rollout_request(struct master *m, struct control_call *call)
     struct rollout *r = &m->rollout;
 
     if (m->stop) {
-        if (call)
+        if (!call)
+            upgrade_hangup(m);
+        else
             command_answer(m, call, CODE_FAILED,
                            upgrade_has_left(m) ? "another program has taken over; ask again"
                                                : "the server is stopping",
@@ -689,6 +712,7 @@ void rollout_request(struct master *m, struct control_call *call)
         list_add_tail(&r->waiting, &call->node);
     else
         r->again = true;
+    r->fresh |= call && call->fresh;
     if (r->state == ROLLOUT_IDLE)
         begin(m);
     else if (call)

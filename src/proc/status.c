@@ -32,7 +32,7 @@ static const char *why_drains(const struct master *m, const struct worker *w)
     if (m->stop)
         return upgrade_has_left(m) ? "upgrade" : "stop";
     if (w->generation != m->live)
-        return w->generation->number < m->live->number ? "reload" : "rollback";
+        return w->generation->undone ? "rollback" : "reload";
     if (w == m->recycling.going)
         return "recycled";
     return w->told ? "fewer workers" : "signal";

@@ -99,16 +99,20 @@ void takeover_fail(struct master *m, int code, const char *why)
 
 /* ---- Taking over ---- */
 
-/* Files of unix sockets are ours from now on; those of sockets that nobody asks for any more go. */
+/* Files of unix sockets are ours from now on; those of sockets that nobody asks for any more go. Not before the other has
+ * left: until then it may still go on with them, and a socket whose file is gone cannot get it back. */
 static void take_sockets(struct master *m)
 {
     struct listen_set *ours = &m->live->listens, *theirs = &m->takeover.listens;
 
+    if (theirs->n == 0)
+        return;
     for (size_t i = 0; i < ours->n; i++)
         for (size_t k = 0; k < theirs->n; k++)
             if (ours->v[i].nfds && ours->v[i].fds[0] == theirs->v[k].fds[0])
                 ours->v[i].file = theirs->v[k].file;
     listen_close(theirs, ours, true);
+    listen_settle(ours);
 }
 
 static bool take_control(struct master *m)
@@ -137,8 +141,8 @@ static void take_over(struct master *m)
     if (!t->pending || m->stop || !take_control(m))
         return;
     t->pending = false;
-    take_sockets(m);
-    listen_settle(&m->live->listens);
+    if (t->alone)
+        take_sockets(m);
     atomic_store(&m->region.header->generation, m->live->number);
     look_anew(m);
     m->serving = m->announced = true;
@@ -166,6 +170,8 @@ void takeover_ready(struct master *m)
 /* What systemd takes for the server is this process from now on. */
 static void be_main(struct master *m)
 {
+    if (!m->takeover.pending)
+        take_sockets(m);
     if (m->herald.open)
         return;
     notify_hold(false);

@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -244,6 +245,16 @@ void upgrade_look(struct master *m)
     tell(u, "left");
 }
 
+void upgrade_hangup(struct master *m)
+{
+    const struct upgrade *u = &m->upgrade;
+
+    if (!upgrade_has_left(m) || u->pid == 0)
+        return;
+    log_info("reload: the new master (pid %d) is told", (int)u->pid);
+    kill(u->pid, SIGHUP);
+}
+
 void upgrade_reopen(struct master *m)
 {
     if (upgrade_is_under_way(m))
@@ -277,16 +288,18 @@ static void leave(struct master *m)
 {
     struct upgrade *u = &m->upgrade;
     struct listen_set *set = &m->live->listens;
+    bool again = m->rollout.again;
 
     u->state = UPGRADE_LEAVING;
     for (size_t i = 0; i < set->n; i++)
         set->v[i].file = false;
+    timer_clear(&m->loop.timers, &m->pid_again); /* the file is the other's, too */
     timer_set(&m->loop.timers, &u->limit, SETTLE_MS);
     make_main(u);
     tail_end(m); /* there will be nothing to see here */
     master_leave(m);
-    if (m->rollout.again)
-        kill(u->pid, SIGHUP); /* it may have read its settings before that was asked */
+    if (again)
+        upgrade_hangup(m); /* it may have read its settings before that was asked */
     upgrade_look(m);
 }
 
@@ -551,6 +564,13 @@ static void begin(struct master *m, struct control_call *call)
     progress(m, text);
 }
 
+static bool is_file(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) < 0 || S_ISREG(st.st_mode);
+}
+
 /* "" or why not now. */
 static void look_for_obstacle(const struct master *m, char *why, size_t n)
 {
@@ -566,9 +586,15 @@ static void look_for_obstacle(const struct master *m, char *why, size_t n)
     else if (u->state != UPGRADE_IDLE)
         snprintf(why, n, "an upgrade is under way (pid %d)", (int)u->pid);
     else if (m->rollout.state != ROLLOUT_IDLE)
-        snprintf(why, n, "a reload is under way; ask again when it is over");
+        snprintf(why, n, "a %s is under way; ask again when it is over",
+                 rollout_is_opening(m) ? "start" : "reload");
     else if (m->source.text.p)
         snprintf(why, n, "a server of --dev is not replaced; end it and start it again");
+    else if (!is_file(m->path))
+        snprintf(why, n,
+                 "the settings (%s) are not a file, so the new program cannot read them; put them "
+                 "into a file, and restart with that",
+                 m->path);
     else if (getpid() == 1)
         snprintf(why, n,
                  "the first process of a container cannot be replaced, its end is the end of the "

@@ -80,6 +80,8 @@ void upgrade_look(struct master *m);
 void upgrade_cancel(struct master *m, const char *why);
 /* In a child: closes descriptors, touches nothing else. */
 void upgrade_shed(struct master *m);
+/* HUP: who has taken over reloads. */
+void upgrade_hangup(struct master *m);
 /* Logs: a new program that is about to take over opens its own again. */
 void upgrade_reopen(struct master *m);
 /* The logs have been opened again. */

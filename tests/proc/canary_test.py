@@ -181,6 +181,23 @@ def test_hangs(serve, odd):
     assert s.ctl("reload").returncode == 0
 
 
+def test_a_failed_reload_hurries_nobody(serve, odd, status):
+    """Its worker, which hangs yet, is none of those two generations that may drain, and is not waited for."""
+    s = serve(HELLO + SLOW)
+    c = s.connect().send(GET.format("/slow?ms=59000").encode())
+    wait_for(lambda: status(s)["connections"] >= 1)
+    assert s.ctl("reload").returncode == 0
+    s.configure(asking("GET /odd?h 200", conf=HELLO + SLOW + odd, timeout="300ms"))
+    done = s.ctl("reload")
+    assert done.returncode == 70, done
+    s.configure(HELLO + SLOW)
+    done = s.ctl("reload")
+    assert done.returncode == 0 and "had to end" not in done.stdout, done.stdout
+    assert "does not react" not in s.log()
+    assert {w["drains"]["why"] for w in status(s)["workers"] if w["generation"] == 3 and "drains" in w} <= {"rollback"}
+    c.close()
+
+
 def test_a_stream_answers_too(serve):
     conf = HELLO + "[module:sse]\n[route:chat]\nmatch = = /chat\nhandler = sse\n"
     s = serve(conf)
@@ -232,7 +249,7 @@ def test_stop_meanwhile(serve):
     with asked_slowly(s) as reload:
         assert s.stop() == 0
         _, err, code = reload.end()
-        assert code in (1, 70) and "stopping" in err
+        assert code == 1 and "the server is stopping" in err and "goes on" not in err, err
 
 
 def test_another_reload_meanwhile(serve):

@@ -76,6 +76,35 @@ def bad_start(start_module):
     return lambda mode: f"[module:start]\nfile = {start_module}\nmode = {mode}\n"
 
 
+GATE = """
+    #include <cserver/cserver.h>
+    #include <unistd.h>
+    static int on_start(cs_proc *p) { (void)p; while (access("@LOCK@", F_OK) == 0) usleep(5000); return CS_OK; }
+    CS_MODULE(.name = "gate", .version = "1.0", .help = "Does not start while there is a file.", .worker_start = on_start);
+"""
+
+
+class Gate:
+    """Workers with `settings` start only while it is open."""
+
+    def __init__(self, folder):
+        self.lock = os.path.join(folder, "lock")
+        self.settings = f"[module:gate]\nfile = {build_module(folder, 'gate', GATE.replace('@LOCK@', self.lock))}\n"
+
+    def close(self):
+        with open(self.lock, "w", encoding="ascii"):
+            pass
+
+    def open(self):
+        os.unlink(self.lock)
+
+
+@pytest.fixture
+def gate(tmp_path):
+    """A Gate, which is open. For servers with server=OURSELVES: their workers have to see the file."""
+    return Gate(str(tmp_path))
+
+
 @pytest.fixture
 def new_workers():
     """Waits until the server has `n` workers and none of the old ones; returns them."""

@@ -2,15 +2,17 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 
 import pytest
-from lib.server import BUILD, PROGRAM, Server, deadline, is_alive, process_table, title, wait_for
+from lib.server import BUILD, OURSELVES, PROGRAM, Server, deadline, is_alive, process_table, title, wait_for
 from lib.systemd import Manager, pass_sockets
 
 HELLO = """
@@ -518,6 +520,12 @@ def test_not_of_a_module_that_is_tried(folder):
 SLEEPER = "#!/bin/sh\nexec sleep 1000\n"
 
 
+def status_field(pid, key):
+    """Of /proc/PID/status."""
+    with open(f"/proc/{pid}/status", encoding="ascii") as f:
+        return next(line.split()[1] for line in f if line.startswith(key + ":"))
+
+
 class Asking(threading.Thread):
     """-s upgrade in the background, which has begun."""
 
@@ -562,6 +570,58 @@ def test_hangup_meanwhile_reaches_the_new_one(serve, bad_start, status):
     if "took over" in s.log():
         s.follow()
     wait_for(lambda: status(s)["reloads"] == 1)
+
+
+def test_hangup_after_the_settings_were_read(serve, gate, status):
+    """The new one has read them by then, so it reads them again."""
+    s = serve(HELLO + gate.settings, server=OURSELVES)
+    gate.close()
+    asking = Asking(s)
+    s.log_has("starts its workers")
+    s.configure(HELLO + gate.settings + "[limits]\nmax_body = 999\n", **OURSELVES)
+    s.signal(signal.SIGHUP)
+    s.log_has("this comes next")
+    gate.open()
+    assert asking.result().returncode == 0
+    s.follow()
+    wait_for(lambda: status(s)["reloads"] == 1)
+    assert status(s)["revision"] == 1
+
+
+def test_refused_wish_for_new_workers_is_forgotten(serve, gate, status):
+    options = {**OURSELVES, "upgrade_timeout": "1s"}
+    s = serve(HELLO + gate.settings, server=options)
+    gate.close()
+    asking = Asking(s)
+    assert s.ctl("reload", "--new-workers").returncode == 1
+    assert asking.result().returncode == 70
+    gate.open()
+    s.configure(HELLO + gate.settings + "[limits]\nmax_body = 999\n", **options)
+    assert "(revision 1), without new workers" in s.ctl("reload").stdout
+
+
+def test_too_late_to_take_over(serve, gate):
+    """The old one has given up when the new one hears that it may: unix sockets keep their files."""
+    conf = "[listen:one]\naddress = 127.0.0.1:@PORT@, unix:@DIR@/one\n" + HELLO + gate.settings
+    s = serve(conf, server={**OURSELVES, "log_level": "debug"})
+    old, ready = s.pid, re.compile(r"master\[(\d+)\]: worker \d+ \(pid \d+\) is ready")
+    gate.close()
+    asking = Asking(s)
+    s.log_has("starts its workers")
+    new = json.loads(s.ctl("status", "--json").stdout)["upgrade"]["pid"]
+    os.kill(old, signal.SIGSTOP)
+    gate.open()
+    wait_for(lambda: ready.findall(s.log()).count(str(new)) == 2, what="its workers are not ready")
+    wait_for(lambda: status_field(new, "State") == "S")
+    os.kill(new, signal.SIGSTOP)
+    os.kill(old, signal.SIGCONT)
+    s.log_has("is ready and takes over")
+    wait_for(lambda: int(status_field(new, "ShdPnd"), 16) & 1 << (signal.SIGINT - 1), what="it is not told to end")
+    os.kill(new, signal.SIGCONT)
+    done = asking.result()
+    assert done.returncode == 70 and "did not take over" in done.stderr, done
+    assert s.read("cserver.pid").strip() == str(old)
+    assert s.exchange(b"GET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", address=s.path("one")).status == 200
 
 
 def test_stop_meanwhile(serve, program):
@@ -670,6 +730,43 @@ def with_an_old_one(serve, **server):
     wait_for(lambda: json.loads(s.ctl("status", "--json").stdout)["connections"] >= 1)
     _, before = upgrade(s)
     return s, before, c
+
+
+def test_hangup_of_the_old_one_reaches_the_new_one(serve, status):
+    s, old, _ = with_an_old_one(serve)
+    os.kill(old.pid, signal.SIGHUP)
+    wait_for(lambda: status(s)["reloads"] == 1)
+    assert is_alive(old.pid)
+
+
+def test_late_pid_file_is_left_to_the_new_one(serve, gate, status):
+    """The old one has tried in vain to write it; what it does later would take it from the new one."""
+    folder = tempfile.mkdtemp()
+    s = serve(LONG + gate.settings, start=False)
+    options = {**OURSELVES, "pid_file": os.path.join(folder, "x", "pid"), "drain_timeout": "600s", "shutdown_timeout": "1s"}
+    s.configure(LONG + gate.settings, **options)
+    gate.close()
+    s.start()
+    wait_for(lambda: os.path.exists(s.control))
+    s.log_has("starting 2 workers")
+    wait_for(lambda: os.path.isdir(os.path.join(folder, "x")))
+    shutil.rmtree(folder)
+    gate.open()
+    s.log_has("cannot write the pid file")
+    c = s.connect().send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    wait_for(lambda: status(s)["connections"] >= 1)
+    old = s.process.pid
+    assert s.ctl("upgrade").returncode == 0
+    with open(options["pid_file"], encoding="ascii") as f:
+        new = int(f.read())
+    assert new != old
+    time.sleep(6)  # it tried every 5 s
+    with open(options["pid_file"], encoding="ascii") as f:
+        assert int(f.read()) == new
+    os.kill(new, signal.SIGTERM)
+    c.close()
+    wait_for(lambda: not s.ours())
+    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
