@@ -2,9 +2,11 @@
  * it, and says so in plain words. */
 #include "cli/remote.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "cli/status.h"
 #include "proc/pidfile.h"
+#include "proc/stopping.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -14,6 +16,7 @@
 #define RELOAD_MS     60000
 #define UPGRADE_MS    330000 /* the longest upgrade_timeout, and what may follow it */
 #define STOP_EXTRA_MS 5000
+#define STOP_LOOK_MS  1000 /* then, and again, it is asked what it still waits for */
 
 cs_str remote_field(cs_str object, const char *key)
 {
@@ -238,6 +241,59 @@ static int run_simple(struct remote *r)
     return code;
 }
 
+static cs_str without_time(const struct buf *text)
+{
+    cs_str s = buf_str(text);
+    const char *time = s.n ? memmem(s.p, s.n, ", at most", 9) : NULL;
+
+    return time ? (cs_str){s.p, (size_t)(time - s.p)} : s;
+}
+
+/* What it waits for, where that is something else than before; how long it may take yet need not come each second. */
+static void say_waiting(struct remote *r)
+{
+    struct buf text = {0};
+
+    if (stopping_ask(&r->client, STOP_LOOK_MS, &text)) {
+        if (!str_eq(without_time(&text), without_time(&r->progress)) && !r->o->json && !r->o->quiet)
+            printf("%.*s\n", (int)text.n, text.p);
+        fflush(stdout);
+        buf_clear(&r->progress);
+        buf_add_str(&r->progress, buf_str(&text));
+    }
+    buf_free(&text);
+}
+
+static int64_t now_ms(void)
+{
+    return (int64_t)(clock_us_now() / 1000);
+}
+
+/* limit: -1 for ever. 0 or -ETIMEDOUT */
+static int wait_gone(struct remote *r, int64_t limit)
+{
+    int64_t now = now_ms(), until = now + limit, step = STOP_LOOK_MS;
+    int rc;
+
+    do {
+        if (limit >= 0 && until - now < step)
+            step = until - now;
+        rc = client_wait_gone(&r->client, step < 0 ? 0 : step);
+        if (rc < 0)
+            say_waiting(r);
+        now = now_ms();
+    } while (rc < 0 && (limit < 0 || now < until));
+    return rc;
+}
+
+static int say_still_stopping(const struct remote *r, int64_t limit)
+{
+    return say(r, CLI_LATE,
+               "the server (pid %d) has not stopped within %lld ms%s%.*s; it goes on stopping",
+               r->client.pid, (long long)limit, r->progress.n ? ": it is " : "", (int)r->progress.n,
+               r->progress.n ? r->progress.p : "");
+}
+
 static int run_stop(struct remote *r)
 {
     int code = ask(r);
@@ -249,8 +305,8 @@ static int run_stop(struct remote *r)
         return code;
     }
     limit = remote_limit(r->o, limit < 0 ? -1 : limit + STOP_EXTRA_MS);
-    if (client_wait_gone(&r->client, limit) < 0)
-        return remote_say_lost(r, -ETIMEDOUT, limit);
+    if (wait_gone(r, limit) < 0)
+        return say_still_stopping(r, limit);
     if (r->o->json)
         remote_print_json(r);
     else if (!r->o->quiet)

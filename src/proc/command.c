@@ -63,7 +63,6 @@ static void answer_stop(struct master *m, struct control_call *call, bool limite
 
 static void run_stop(struct master *m, struct control_call *call)
 {
-    log_info("asked to stop through the control socket");
     answer_stop(m, call, true);
     if (m->stop < STOP_DRAIN)
         master_stop(m, STOP_DRAIN);
@@ -71,7 +70,6 @@ static void run_stop(struct master *m, struct control_call *call)
 
 static void run_quit(struct master *m, struct control_call *call)
 {
-    log_info("asked to quit through the control socket");
     answer_stop(m, call, false);
     if (m->stop < STOP_WAIT)
         master_stop(m, STOP_WAIT);
@@ -137,8 +135,20 @@ static bool take_wait(struct master *m, struct control_call *call, const struct 
     return good;
 }
 
+/* What changes something; a message of the mailbox is the business of modules. */
+static void log_request(const struct control_call *call, const struct command *c)
+{
+    bool message = c->run_with == msg_send;
+
+    if (c->lasts || message)
+        log_write(message ? LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+                  "asked to %s through the control socket by pid %d of user %u", c->word, call->pid,
+                  call->uid);
+}
+
 static void run(struct master *m, struct control_call *call, const struct command *c, cs_str object)
 {
+    log_request(call, c);
     if (!take_wait(m, call, c, object))
         return;
     if (c->run)

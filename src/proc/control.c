@@ -32,8 +32,10 @@ struct control_client {
     struct buf in, out;
     size_t searched;           /* bytes of `in` without a line end */
     struct control_call *call; /* being worked on */
-    bool closing;              /* after the output */
-    bool half;                 /* it sends no more, but may still want its answer */
+    int pid;                   /* of who has connected */
+    unsigned uid;
+    bool closing; /* after the output */
+    bool half;    /* it sends no more, but may still want its answer */
     bool dead;
 };
 
@@ -276,6 +278,8 @@ static void run_line(struct control_client *cl, size_t n)
 
     list_init(&call->node);
     call->client = cl;
+    call->pid = cl->pid;
+    call->uid = cl->uid;
     cl->call = call;
     timer_clear(&cl->control->loop->timers, &cl->idle);
     cl->control->handler(cl->control->arg, call, str_trim((cs_str){cl->in.p, text}));
@@ -374,8 +378,7 @@ static bool make_room(struct control *c)
 static void welcome(struct control *c, int fd)
 {
     struct control_client *cl = mem_alloc(sizeof *cl);
-    int pid;
-    unsigned uid, gid;
+    unsigned gid;
 
     cl->control = c;
     cl->io = (struct loop_io){.fd = fd, .on_ready = on_client};
@@ -386,8 +389,9 @@ static void welcome(struct control *c, int fd)
     list_init(&cl->node);
     c->nclients++;
     touch(cl);
-    if (sock_unix_peer(fd, &pid, &uid, &gid) < 0 || (uid != 0 && uid != geteuid())) {
-        log_debug("control: refused a client of user %u", uid);
+    if (sock_unix_peer(fd, &cl->pid, &cl->uid, &gid) < 0 ||
+        (cl->uid != 0 && cl->uid != geteuid())) {
+        log_debug("control: refused a client of user %u (pid %d)", cl->uid, cl->pid);
         refuse(cl, 4, "only root and the user that the server runs as may use the control socket");
     } else if (c->nclients > CONTROL_CLIENTS) {
         refuse(cl, 1, "too many clients are waiting for answers; try again later");

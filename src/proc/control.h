@@ -25,6 +25,8 @@ struct control_client;
 struct control_call {
     struct list node; /* for whoever keeps it waiting */
     struct control_client *client;
+    int pid; /* who asks; 0 where that cannot be told */
+    unsigned uid;
     struct control *released; /* it counts among those */
     bool kept;
     bool drained; /* reload: the answer waits until old workers have gone */

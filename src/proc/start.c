@@ -13,6 +13,7 @@
 #include "proc/client.h"
 #include "proc/master.h"
 #include "proc/pidfile.h"
+#include "proc/stopping.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,7 @@
 #define PID_AGAIN_MS 5000
 /* Workers of a killed master let go of their addresses within that time, unless a module keeps them busy. */
 #define PATIENCE_MS 5000
+#define STOPPING_MS 3000
 
 enum {
     CODE_FAILED = 1,
@@ -132,6 +134,19 @@ static void leave_terminal(const struct master *m)
 
 /* ---- Is there one already? ---- */
 
+/* One that stops is there for a while yet: it says how long. */
+static void refuse_stopping(struct client *c, const char *path)
+{
+    struct buf text = {0};
+
+    if (stopping_ask(c, STOPPING_MS, &text))
+        fatal(CODE_FAILED,
+              "the server before (pid %d, control socket %s) is stopping, and has not ended yet: "
+              "%.*s. Start this one when it has gone",
+              c->pid, path, (int)text.n, text.p);
+    buf_free(&text);
+}
+
 static _Noreturn void refuse_second(int pid, const char *what, const char *path, const char *key)
 {
     fatal(CODE_FAILED,
@@ -151,6 +166,8 @@ static bool look_for_others(const struct settings *s, const char *prefix, pid_t 
     enum pidfile_state state = PIDFILE_NONE;
     pid_t pid = 0;
 
+    if (rc == 0 && c.pid != but)
+        refuse_stopping(&c, control);
     if (rc == 0 && c.pid != but)
         refuse_second(c.pid, "control socket", control, "control");
     if (pid_file)

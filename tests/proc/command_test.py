@@ -1,13 +1,14 @@
 """-s, -h, -v and friends: words and exit codes (users.md 3.1)."""
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import threading
 
 import pytest
-from lib.server import LIMIT, PROGRAM
+from lib.server import LIMIT, PROGRAM, wait_for
 
 HELLO = """
 [module:hello]
@@ -106,15 +107,62 @@ def test_stop_waits_for_requests(serve, status):
         assert c.response().status == 200
 
 
+SLOW = "[module:slow]\n[route:slow]\nmatch = /slow\nhandler = slow\n"
+SLOWLY = b"GET /slow?ms=60000 HTTP/1.1\r\nHost: x\r\n\r\n"
+WAITS = r"waiting for 1 connection \(1 in a request\), at most [0-9]+ s"
+
+
 def test_stop_that_takes_too_long(serve, status):
-    s = serve("[module:slow]\n[route:slow]\nmatch = /slow\nhandler = slow\n")
+    s = serve(SLOW)
     with s.connect() as c:
-        c.send(b"GET /slow?ms=60000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        c.send(SLOWLY)
         while not status(s)["connections"]:
             pass
         done = s.ctl("stop", "--timeout", "300ms")
         assert done.returncode == 75
+        assert f"the server (pid {s.pid}) has not stopped within 300 ms: it is " in done.stderr
+        assert re.search(WAITS, done.stderr) and "not known" not in done.stderr, done.stderr
         s.stop(signal.SIGINT)
+
+
+@pytest.mark.parametrize("command,limit", [("stop", r", at most [0-9]+ s"), ("quit", ", without a time limit")])
+def test_stop_says_what_it_waits_for(serve, status, command, limit):
+    s = serve(SLOW)
+    with s.connect() as c:
+        c.send(SLOWLY)
+        while not status(s)["connections"]:
+            pass
+        with subprocess.Popen([PROGRAM, "-s", command, "-c", s.conf], stdout=subprocess.PIPE, text=True) as told:
+            line = told.stdout.readline()
+            assert re.fullmatch(r"waiting for 1 connection \(1 in a request\)" + limit + "\n", line), line
+            c.close()
+            s.signal(signal.SIGINT)
+            assert told.stdout.read() == f"the server (pid {s.pid}) has stopped\n"
+        assert told.returncode == 0
+        s.wait()
+
+
+def test_a_start_while_the_other_one_stops(serve, status):
+    s = serve(SLOW)
+    with s.connect() as c:
+        c.send(SLOWLY)
+        while not status(s)["connections"]:
+            pass
+        s.ctl("stop", "--no-wait")
+        wait_for(lambda: status(s)["state"] == "stopping")
+        done = s.run("-c", s.conf)
+        assert done.returncode == 1
+        assert f"pid {s.pid}" in done.stderr and "is stopping" in done.stderr and "running already" not in done.stderr
+        assert re.search(WAITS, done.stderr), done.stderr
+        s.stop(signal.SIGINT)
+
+
+@pytest.mark.parametrize("command", ["stop", "quit", "reload", "reopen", "upgrade"])
+def test_the_log_tells_who_has_asked(serve, command):
+    s = serve(HELLO)
+    with subprocess.Popen([PROGRAM, "-s", command, "-c", s.conf], stdout=subprocess.DEVNULL) as told:
+        pass
+    s.log_has(f"asked to {command} through the control socket by pid {told.pid} of user {os.getuid()}")
 
 
 def test_master_that_does_not_answer(serve):
