@@ -119,6 +119,14 @@ static cs_str modules_folder(struct conf_text *t)
     return scratch.modules;
 }
 
+static struct conf_module_ref ref_of(struct conf_text *t, const struct conf_section *s)
+{
+    const struct conf_entry *file = find_entry(s, "file");
+
+    return (struct conf_module_ref){s->label, text_of(t, s, "file"), s->at,
+                                    file && !file->bad ? file->value_at : s->at};
+}
+
 size_t conf_module_refs(struct conf_text *t, struct conf_module_ref **out, cs_str *folder)
 {
     const struct conf_origin *at = static_at(t);
@@ -131,9 +139,9 @@ size_t conf_module_refs(struct conf_text *t, struct conf_module_ref **out, cs_st
     n = 0;
     for (const struct conf_section *s = t->first; s; s = s->next)
         if (is_kind(s, "module"))
-            refs[n++] = (struct conf_module_ref){s->label, text_of(t, s, "file"), s->at};
+            refs[n++] = ref_of(t, s);
     if (at && !conf_text_find(t, CS_S("module"), CS_S("static")))
-        refs[n++] = (struct conf_module_ref){CS_S("static"), CS_S(""), *at};
+        refs[n++] = (struct conf_module_ref){CS_S("static"), CS_S(""), *at, *at};
     *out = refs;
     *folder = modules_folder(t);
     return n;

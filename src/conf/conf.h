@@ -177,6 +177,7 @@ struct conf_module_ref {
     cs_str name;
     cs_str file; /* value of its `file` key, or "" */
     struct conf_origin at;
+    struct conf_origin file_at; /* of that value, or of the section */
 };
 
 /* Which modules does the text name? [module:x] sections, and static where a root is set without

@@ -27,6 +27,14 @@ static void say(struct settings_crumb *crumb, const char *doing, const char *nam
     crumb->drop(crumb, what);
 }
 
+/* Where the settings say which file it is. */
+static void blame_file(struct settings *s, const struct conf_module_ref *ref, const struct buf *why)
+{
+    cs_str marked = ref->file.n ? ref->file : ref->name;
+
+    report_error(&s->report, &ref->file_at, (int)marked.n, "%.*s", (int)why->n, why->p);
+}
+
 static void copy_module(struct settings *s, size_t i, const char *folder)
 {
     const struct conf_module_ref *ref = &s->refs[i];
@@ -36,7 +44,7 @@ static void copy_module(struct settings *s, size_t i, const char *folder)
 
     if (module_copy(&s->modules[i], name, path, &error) < 0) {
         s->modules[i].fd = -1;
-        report_error(&s->report, &ref->at, (int)ref->name.n, "%.*s", (int)error.n, error.p);
+        blame_file(s, ref, &error);
     }
     buf_free(&error);
     free(path);
@@ -89,7 +97,7 @@ static void load_modules(struct settings *s, struct settings_crumb *crumb)
         if (module_load(&s->modules[i], &error) == 0)
             s->descs[i] = s->modules[i].desc;
         else
-            report_error(&s->report, &ref->at, (int)ref->name.n, "%.*s", (int)error.n, error.p);
+            blame_file(s, ref, &error);
     }
     buf_free(&error);
 }

@@ -148,6 +148,7 @@ static void take_over(struct master *m)
     m->serving = m->announced = true;
     master_release(m, 0);
     log_info("took over from pid %d", (int)t->from);
+    upgrade_arrived(m);
     announce_ready(m);
     tell(t, "done");
     if (m->rollout.again)

@@ -204,7 +204,10 @@ static void roll_back(struct master *m, pid_t pid, int status)
     close_both(m);
     u->state = UPGRADE_IDLE;
     take_back(m);
-    finish(m, u->code, "%s; pid %d goes on with the old program", u->why, (int)getpid());
+    if (m->stop)
+        finish(m, u->code, "%s", u->why);
+    else
+        finish(m, u->code, "%s; pid %d goes on with the old program", u->why, (int)getpid());
     if (m->rollout.again && !m->stop)
         rollout_request(m, NULL);
 }
@@ -621,6 +624,17 @@ void upgrade_cancel(struct master *m, const char *why)
 {
     if (m->upgrade.state == UPGRADE_STARTING || m->upgrade.state == UPGRADE_TAKING)
         give_up(m, CODE_FAILED, "%s", why);
+}
+
+void upgrade_arrived(struct master *m)
+{
+    struct upgrade *u = &m->upgrade;
+
+    u->any = true;
+    u->last_code = 0;
+    u->at_wall_us = clock_wall_us();
+    snprintf(u->message, sizeof u->message, "pid %d (cserver %s) has taken over from pid %d",
+             (int)getpid(), CSERVER_VERSION, (int)m->takeover.from);
 }
 
 void upgrade_put(const struct master *m, struct json *j)

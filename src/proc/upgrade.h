@@ -86,6 +86,8 @@ void upgrade_hangup(struct master *m);
 void upgrade_reopen(struct master *m);
 /* The logs have been opened again. */
 void upgrade_reopened(struct master *m);
+/* We are what another master was upgraded to. */
+void upgrade_arrived(struct master *m);
 /* For a status. */
 void upgrade_put(const struct master *m, struct json *j);
 

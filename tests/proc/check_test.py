@@ -249,3 +249,15 @@ def test_plain_user_and_a_root_that_only_root_may_read(serve, as_root):
                           text=True, capture_output=True, stdin=subprocess.DEVNULL, timeout=LIMIT)
     assert done.returncode == 0, done.stderr
     assert "warning: " in done.stderr and "www" in done.stderr
+
+
+@pytest.mark.parametrize("content", [None, "no program\n"])
+def test_a_module_that_cannot_be_loaded_is_told_at_its_file(serve, content):
+    s = serve(HELLO + "[module:ghost]\n; where it is\nfile = @DIR@/ghost.so\n", start=False)
+    if content:
+        s.write("ghost.so", content)
+    line = s.read("conf/cserver.ini").splitlines().index(f"file = {s.path('ghost.so')}") + 1
+    done = s.run("-c", s.conf, "-t")
+    assert done.returncode == 78
+    assert f"cserver.ini:{line}:8: " in done.stderr, done.stderr
+    assert "^" + "~" * (len(s.path("ghost.so")) - 1) in done.stderr, done.stderr

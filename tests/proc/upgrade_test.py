@@ -631,8 +631,20 @@ def test_stop_meanwhile(serve, program):
     assert s.ctl("stop").returncode == 0
     done = asking.result()
     assert done.returncode == 1 and "the server is stopping" in done.stderr
+    assert "goes on" not in done.stderr
     assert s.wait() == 0
+    assert "goes on" not in s.log()
     assert not s.ours()
+
+
+def test_status_of_the_new_one_tells_of_the_upgrade(serve, status):
+    s = serve(HELLO)
+    old = s.pid
+    upgrade(s)
+    last = status(s)["last_upgrade"]
+    assert last["ok"] is True and last["code"] == 0
+    assert f"pid {s.pid} (cserver " in last["message"] and f"has taken over from pid {old}" in last["message"]
+    assert re.search(rf"^last upgrade: .* ago\), good: pid {s.pid} ", s.ctl("status").stdout, re.M)
 
 
 def test_stop_while_the_new_one_starts(serve):
