@@ -170,6 +170,28 @@ static void count_workers(struct settings *s)
                      s->workers, s->max_workers);
 }
 
+static bool serves_something(const struct conf *c)
+{
+    for (size_t i = 0; i < c->nsites; i++)
+        if (c->sites[i].root.n)
+            return true;
+    return c->nroutes > 0;
+}
+
+/* A file that a full disk or a broken copy has cut off is well-formed up to there. */
+static void look_for_content(struct settings *s)
+{
+    if (!s->text->first)
+        report_error(&s->report, NULL, 1,
+                     "there is nothing in %s, not one section: has it been cut off?",
+                     s->text->path);
+    else if (!s->report.errors && !serves_something(s->conf))
+        report_warning(&s->report, NULL, 1,
+                       "there is no route, and no site with a root: every request is answered with "
+                       "404. Has %s been cut off?",
+                       s->text->path);
+}
+
 bool settings_bind(struct settings *s, struct settings_crumb *crumb)
 {
     if (!s->text)
@@ -177,6 +199,7 @@ bool settings_bind(struct settings *s, struct settings_crumb *crumb)
     load_modules(s, crumb);
     say(crumb, "checking the settings", "");
     s->conf = conf_bind(s->text, s->refs, s->descs, s->nmodules, &s->report);
+    look_for_content(s);
     user_find(s);
     count_workers(s);
     s->bound = s->report.errors == 0;

@@ -2,6 +2,7 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 
@@ -261,3 +262,18 @@ def test_a_module_that_cannot_be_loaded_is_told_at_its_file(serve, content):
     assert done.returncode == 78
     assert f"cserver.ini:{line}:8: " in done.stderr, done.stderr
     assert "^" + "~" * (len(s.path("ghost.so")) - 1) in done.stderr, done.stderr
+
+
+def test_a_file_that_was_cut_off(serve):
+    """What is left of it is well-formed."""
+    s = serve("[module:hello]\n[route:hello]\nmatch = /hello\nhandler = hello\n")
+    whole = s.read("conf/cserver.ini")
+    s.write("conf/cserver.ini", "")
+    done = s.run("-c", s.conf, "-t")
+    assert done.returncode == 78 and "there is nothing in" in done.stderr
+    s.signal(signal.SIGHUP)  # an empty file does not tell -s where the server is
+    s.log_has("reload refused; generation 1 goes on")
+    assert s.get("/hello").status == 200
+    s.write("conf/cserver.ini", whole.split("[module:hello]")[0])
+    done = s.ctl("reload")
+    assert done.returncode == 0 and "no route, and no site with a root" in done.stderr
