@@ -1,7 +1,9 @@
 """metrics: both formats are what their grammars say, all workers' numbers are in them, and no counter goes back."""
+import json
 import os
 import signal
 import threading
+import time
 
 import pytest
 from lib.exposition import OPEN, PLAIN, Exposition
@@ -209,6 +211,24 @@ def test_the_dead_keep_their_counts_and_no_gauges(serve):
             assert after.value("cserver_connections", worker=number) == 0
             assert after.value("cserver_connections_max", worker=number) == 0
     assert len([1 for name, _ in after.samples if name == "cserver_worker_info"]) == 1
+
+
+def test_the_last_reload(serve):
+    def last():
+        seen = scrape(s)
+        return seen.value("cserver_config_last_reload_successful"), seen.value("cserver_config_last_reload_timestamp_seconds")
+
+    began = int(time.time()) - 1
+    s = serve(CONF)
+    good, start = last()
+    assert good == 1 and began <= start <= time.time()
+    s.configure(CONF + "    [nonsense]\n")
+    assert s.ctl("reload").returncode == 78
+    bad, when = last()
+    assert bad == 0 and start <= when == json.loads(s.ctl("status", "--json").stdout)["last_reload"]["at"]
+    s.configure(CONF)
+    assert s.ctl("reload").returncode == 0
+    assert last() == (1, json.loads(s.ctl("status", "--json").stdout)["last_reload"]["at"])
 
 
 def test_a_killed_worker_is_counted(serve):

@@ -236,6 +236,8 @@ struct ipc_header {
     _Atomic uint32_t revision;   /* of its run-time settings; w: master */
     _Atomic uint32_t leaving;    /* 1: the server stops, nobody takes its place; w: master */
     _Atomic uint32_t degraded;   /* 1: workers, or the primary, keep failing to start; w: master */
+    _Atomic uint32_t reload_failed;  /* 1: the last reload was refused or rolled back; w: master */
+    _Atomic uint64_t reload_wall_us; /* when it ended; 0 = there was none; w: master */
     _Atomic uint64_t started_wall_us;
     _Atomic uint64_t reloads, reloads_failed, spawns, crashes; /* w: master */
     _Atomic uint64_t stalls, stall_kills, recycled;            /* w: master */

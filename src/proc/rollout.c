@@ -89,6 +89,8 @@ static void remember(struct master *m, int code, const char *message)
     r->code = code;
     r->at_wall_us = clock_wall_us();
     snprintf(r->message, sizeof r->message, "%s", message);
+    atomic_store(&m->region.header->reload_failed, !r->ok);
+    atomic_store(&m->region.header->reload_wall_us, r->at_wall_us);
     if (r->ok)
         atomic_fetch_add(&m->region.header->reloads, 1);
     else

@@ -39,6 +39,20 @@ static void put_build(struct publisher *p)
                        .value = 1});
 }
 
+/* Settings are read at the start too, and were good. */
+static void put_last_reload(const struct ipc_header *h, struct publisher *p)
+{
+    uint64_t at = load64(&h->reload_wall_us);
+
+    publisher_gauge(p, "cserver_config_last_reload_successful",
+                    "0 when the last reload was refused or rolled back, 1 when it went live or "
+                    "there was none.",
+                    !atomic_load(&h->reload_failed));
+    publisher_gauge(p, "cserver_config_last_reload_timestamp_seconds",
+                    "When the last reload ended, good or not; the start where there was none.",
+                    (int64_t)((at ? at : load64(&h->started_wall_us)) / 1000000));
+}
+
 static void put_server(const struct metrics_source *s, struct publisher *p)
 {
     const struct ipc_header *h = s->region->header;
@@ -50,6 +64,7 @@ static void put_server(const struct metrics_source *s, struct publisher *p)
     publisher_gauge(p, "cserver_config_revision",
                     "Times that run-time settings of this generation have changed.",
                     atomic_load(&h->revision));
+    put_last_reload(h, p);
     publisher_counter(p, "cserver_reloads_total", "Reloads that went live.", load64(&h->reloads));
     publisher_counter(p, "cserver_reloads_failed_total",
                       "Reloads that were refused or rolled back.", load64(&h->reloads_failed));
