@@ -654,6 +654,15 @@ static void expect_complaint(const struct settings *s, const char *label, const 
     buf_free(&text);
 }
 
+/* Of sockets: that these settings serve nothing is true of all of them. */
+static const char *complaint(const struct settings *s)
+{
+    for (const struct report_entry *e = s->report.first; e; e = e->next)
+        if (!strstr(e->message, "there is no route"))
+            return e->message;
+    return NULL;
+}
+
 /* The place of the first passed socket stands for %s. */
 static const struct {
     const char *label, *text;
@@ -704,8 +713,8 @@ static void test_complaints(void **state)
         listen_check(s, &owned);
         if (complaints[i].checked)
             expect_complaint(s, complaints[i].label, complaints[i].checked);
-        else if (s->report.first)
-            fail_msg("row \"%s\": %s", complaints[i].label, s->report.first->message);
+        else if (complaint(s))
+            fail_msg("row \"%s\": %s", complaints[i].label, complaint(s));
         settings_free(s, NULL);
         listen_close(&given, NULL, false);
     }
