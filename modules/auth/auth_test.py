@@ -162,6 +162,7 @@ def test_hashes_that_nothing_has_made(serve, hash, says):
     done = s.run("-c", s.conf, "-t")
     assert done.returncode == 78
     assert "the 2. one (bob) has a hash" in done.stderr and says in done.stderr, done.stderr
+    assert HASH not in done.stderr  # reports go to the log, too
 
 
 @pytest.mark.parametrize("users", ["alice:x, bob:y", f"alice:{HASH}, bob:{MORE.replace('9000', '5000')}",

@@ -251,7 +251,7 @@ void report_print(const struct report *r, struct buf *out)
     for (const struct report_entry *e = r->first; e; e = e->next) {
         print_entry(e, out);
         buf_add_char(out, '\n');
-        if (e->at.text && e->at.col > 0)
+        if (e->at.text && e->at.text[0] && e->at.col > 0)
             print_line(e, out);
     }
 }

@@ -90,11 +90,21 @@ static const char *hint(cs_str text)
     return "";
 }
 
-static void report_value(struct bind *b, const struct conf_entry *e, cs_str text, const char *error)
+/* A report goes to logs and terminals: the line of a secret is named there, not shown. */
+static struct conf_origin shown(struct conf_origin at, const cs_directive *d)
+{
+    if (d->flags & CS_SECRET)
+        at.text = "";
+    return at;
+}
+
+static void report_value(struct bind *b, const struct conf_entry *e, const cs_directive *d,
+                         cs_str text, const char *error)
 {
     cs_str first = e->pieces ? e->pieces->text : e->key;
+    struct conf_origin at = shown(e->value_at, d);
 
-    report_error(b->rep, &e->value_at, (int)first.n, "%s: %s%s", e->key.p, error, hint(text));
+    report_error(b->rep, &at, (int)first.n, "%s: %s%s", e->key.p, error, hint(text));
 }
 
 /* The line of the list that the parser did not like. */
@@ -149,7 +159,7 @@ static void store(struct bind *b, const struct conf_entry *const *entries, size_
                      "%s: all its lines together are longer than %d bytes", entries[0]->key.p,
                      TEXT_VALUE_MAX);
     else if (schema_parse(d, text, b->t->prefix, base, &b->c->arena, &error) < 0)
-        report_value(b, bad_entry(entries, n, d), text, error.p);
+        report_value(b, bad_entry(entries, n, d), d, text, error.p);
     buf_free(&error);
 }
 
@@ -194,7 +204,7 @@ void value_bind(struct bind *b, const struct conf_section *s,
     if (!bad)
         store(b, entries, n, d, base);
     *out = (struct conf_value){
-        .directive = d, .text = formatted(b, d, base), .origin = origin_of(entries, n)};
+        .directive = d, .text = formatted(b, d, base), .origin = shown(origin_of(entries, n), d)};
 }
 
 /* ---- Sections ---- */
