@@ -3,7 +3,7 @@
  * It serves nothing, calls no module function and reads no byte from the network.
  *
  * One struct, and several files that each do one part of it:
- *   start.c       from a settings file to the first fork    rollout.c   a reload, step by step
+ *   start.c       from a settings file to the first fork    rollout.c   a reload, step by step (room.c, retune.c)
  *   master.c      main loop, signals, the end               reopen.c    log rotation
  *   keeper.c      workers that die, and new ones            announce.c  what is said when the server is ready
  *   succession.c  the primary, and who comes after it       patrol.c    connections that nobody accepts

@@ -15,6 +15,7 @@
  * answers are good no connection is accepted. If they are not, the start fails. There is nothing to go back to, but a
  * start that is said to be good must mean the same as a reload that is: supervisors, `-D` and those who deploy rely on
  * one answer. */
+#include "proc/rollout.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -22,8 +23,6 @@
 #include "conf/tune.h"
 #include "os/fd.h"
 #include "proc/compare.h"
-#include "proc/master.h"
-#include "proc/tune.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -34,18 +33,12 @@
 enum {
     CODE_FAILED = 1,
     CODE_ROLLED_BACK = 70,
-    CODE_LATE = 75,
     CODE_REFUSED = 78
 };
 
-#define MOST_DRAINING 1    /* before the live one joins them: two in all */
-#define LAST_GRACE_MS 1000 /* for the oldest, when a third one is to drain */
-#define SETTLE_MS     2000 /* for old workers to hear that they are to drain */
-#define UNDONE_MS     2000 /* for workers that have served nobody */
-#define MOST_LINES    100  /* of a report, in the log */
-#define MOST_CHANGES  20   /* of the settings, in the log */
-#define TUNE_LOOK_MS  50
-#define TUNE_LIMIT_MS 10000 /* for processes to take run-time settings */
+#define SETTLE_MS  2000 /* for old workers to hear that they are to drain */
+#define UNDONE_MS  2000 /* for workers that have served nobody */
+#define MOST_LINES 100  /* of a report, in the log */
 
 static void begin(struct master *m);
 static void commit(struct master *m);
@@ -107,7 +100,7 @@ static void answer(struct master *m, struct control_call *call, int code, const 
 }
 
 /* Everybody who asked gets the answer, and the next one in the queue begins. */
-static void finish(struct master *m, int code, const char *message, cs_str report)
+void rollout_finish(struct master *m, int code, const char *message, cs_str report)
 {
     struct rollout *r = &m->rollout;
     struct list *node;
@@ -156,7 +149,8 @@ static void roll_back(struct master *m, const char *why)
         generation_free(g, &m->live->listens);
     else
         generation_strip(g, &m->live->listens);
-    finish(m, m->stop ? CODE_FAILED : CODE_ROLLED_BACK, message.p, buf_str(&m->rollout.probe.text));
+    rollout_finish(m, m->stop ? CODE_FAILED : CODE_ROLLED_BACK, message.p,
+                   buf_str(&m->rollout.probe.text));
     buf_free(&message);
 }
 
@@ -166,7 +160,7 @@ static void refuse(struct master *m)
 
     report_print(&m->rollout.settings->report, &text);
     report_summary(&m->rollout.settings->report, &line);
-    finish(m, CODE_REFUSED, line.n ? line.p : "the settings are not good", buf_str(&text));
+    rollout_finish(m, CODE_REFUSED, line.n ? line.p : "the settings are not good", buf_str(&text));
     buf_free(&text);
     buf_free(&line);
 }
@@ -331,64 +325,18 @@ void rollout_judged(struct master *m, const char *why)
         start_others(m);
 }
 
-/* Those that were rolled back have nothing to lose, and end soon. */
-static unsigned count_served(const struct master *m, struct generation **oldest)
-{
-    unsigned n = 0;
-
-    *oldest = NULL;
-    LIST_EACH(node, &m->draining)
-    {
-        struct generation *g = CONTAINER_OF(node, struct generation, node);
-
-        if (g->undone)
-            continue;
-        *oldest = *oldest ? *oldest : g;
-        n++;
-    }
-    return n;
-}
-
-static bool has_undone(const struct master *m)
-{
-    LIST_EACH(node, &m->draining)
-    if (CONTAINER_OF(node, struct generation, node)->undone)
-        return true;
-    return false;
-}
-
-/* Its requests get a last moment; what is still there then is cut by the workers themselves. */
-static void hurry(struct master *m, struct generation *g)
-{
-    uint64_t until = clock_ms() + LAST_GRACE_MS;
-
-    if (g->until != 0 && g->until <= until)
-        return;
-    unsigned n = generation_connections(g);
-
-    log_warn("generation %u still drains and has to make room for another: its %u connection%s %d "
-             "ms",
-             (unsigned)g->number, n, n == 1 ? " has" : "s have", LAST_GRACE_MS);
-    m->rollout.hurried += n;
-    generation_drain(g, until);
-}
-
 static void clear_the_way(struct master *m)
 {
-    struct rollout *r = &m->rollout;
-    struct generation *oldest;
-    unsigned n = count_served(m, &oldest);
+    enum room room = room_make(m);
 
-    r->state = ROLLOUT_CLEARING;
-    if (n <= MOST_DRAINING && crew_free_slots(&m->crew) >= r->settings->workers)
+    m->rollout.state = ROLLOUT_CLEARING;
+    if (room == ROOM_MADE)
         start_first(m);
-    else if (list_empty(&m->draining))
-        finish(m, CODE_FAILED,
-               "there is no room for so many more workers; restart with a larger "
-               "max_workers",
-               CS_S(""));
-    else if (oldest && (n > MOST_DRAINING || !has_undone(m)))
-        hurry(m, oldest);
+    else if (room == ROOM_NEVER)
+        rollout_finish(m, CODE_FAILED,
+                       "there is no room for so many more workers; restart with a larger "
+                       "max_workers",
+                       CS_S(""));
 }
 
 bool rollout_died(struct master *m, const struct worker *w, const char *how)
@@ -407,30 +355,19 @@ bool rollout_died(struct master *m, const struct worker *w, const char *how)
     return true;
 }
 
-/* "; 1 change waits for a restart", if there is one. */
-static const char *say_put_off(const struct master *m, char *out, size_t size)
-{
-    unsigned n = m->rollout.put_off;
-
-    out[0] = '\0';
-    if (n > 0)
-        snprintf(out, size, "; %u change%s for a restart", n, n == 1 ? " waits" : "s wait");
-    return out;
-}
-
 static void say_done(struct master *m)
 {
     unsigned n = m->rollout.hurried;
-    char message[480], hurried[96] = "", put_off[64];
+    char message[480], hurried[96] = "", put_off[ROLLOUT_PUT_OFF];
 
     if (n > 0)
         snprintf(hurried, sizeof hurried,
                  "; the oldest that drained had to end, %u connection%s got %d ms", n,
-                 n == 1 ? "" : "s", LAST_GRACE_MS);
+                 n == 1 ? "" : "s", ROOM_LAST_MS);
     snprintf(message, sizeof message, "generation %u is live with %u worker%s%s%s",
              (unsigned)m->live->number, m->live->wanted, m->live->wanted == 1 ? "" : "s", hurried,
-             say_put_off(m, put_off, sizeof put_off));
-    finish(m, 0, message, buf_str(&m->rollout.probe.text));
+             rollout_put_off(m, put_off));
+    rollout_finish(m, 0, message, buf_str(&m->rollout.probe.text));
 }
 
 static bool are_settled(struct master *m)
@@ -473,92 +410,6 @@ void rollout_ready(struct master *m, struct worker *w)
         look_at_ready(m);
 }
 
-/* ---- Run-time settings ---- */
-
-static void say_tuned(struct master *m)
-{
-    char message[480], put_off[64];
-
-    tune_end(m);
-    snprintf(message, sizeof message,
-             "generation %u has its new run-time settings (revision %u), without new workers%s",
-             (unsigned)m->live->number, (unsigned)m->live->revision,
-             say_put_off(m, put_off, sizeof put_off));
-    finish(m, 0, message, buf_str(&m->rollout.probe.text));
-}
-
-static void say_untuned(struct master *m, const char *who, const char *until)
-{
-    char message[480];
-
-    tune_end(m);
-    snprintf(message, sizeof message,
-             "generation %u has its new run-time settings (revision %u), but %s they are not taken "
-             "by %s; who does not answer takes them when it goes on",
-             (unsigned)m->live->number, (unsigned)m->live->revision, until, who);
-    finish(m, CODE_LATE, message, buf_str(&m->rollout.probe.text));
-}
-
-static void look_at_tuning(struct master *m)
-{
-    struct buf who = {0};
-    char until[64];
-
-    if (tune_is_done(m, &who)) {
-        say_tuned(m);
-    } else if (clock_ms() >= m->rollout.tune_until) {
-        snprintf(until, sizeof until, "after %d s", TUNE_LIMIT_MS / 1000);
-        say_untuned(m, who.p, until);
-    } else {
-        timer_set(&m->loop.timers, &m->rollout.limit, TUNE_LOOK_MS);
-    }
-    buf_free(&who);
-}
-
-/* False: new workers are needed. */
-static bool tune(struct master *m, const struct conf_diff *d)
-{
-    struct rollout *r = &m->rollout;
-    const char *obstacle = tune_obstacle(m);
-
-    if (r->anew || !tune_suffices(d))
-        return false;
-    if (obstacle)
-        log_info("reload: new workers take the changes, since %s", obstacle);
-    if (obstacle || !tune_begin(m, r->settings))
-        return false;
-    r->state = ROLLOUT_TUNING;
-    r->tune_until = clock_ms() + TUNE_LIMIT_MS;
-    rollout_say(m, "the settings are good; telling the running workers");
-    timer_set(&m->loop.timers, &r->limit, 0); /* not before the loop has gone round */
-    return true;
-}
-
-static void log_changes(const struct conf_diff *d)
-{
-    struct buf line = {0};
-    unsigned n = 0;
-
-    for (const struct conf_change *c = d->first; c && n < MOST_CHANGES; c = c->next, n++) {
-        buf_clear(&line);
-        conf_diff_say(c, &line);
-        log_info("reload: %s: %s", conf_need_name(c->need), line.p);
-    }
-    if (d->n > n)
-        log_info("reload: and %u changes more", d->n - n);
-    buf_free(&line);
-}
-
-static void say_changes(struct master *m, const struct conf_diff *d)
-{
-    struct buf sum = {0};
-
-    conf_diff_sum(d, &sum);
-    rollout_say(m, sum.p);
-    log_changes(d);
-    buf_free(&sum);
-}
-
 /* ---- Probing ---- */
 
 static void on_pipe(struct loop_io *io, uint32_t events)
@@ -579,7 +430,7 @@ static void on_limit(struct timer *t)
     if (m->rollout.state == ROLLOUT_PROBING) {
         probe_kill(&m->rollout.probe);
     } else if (m->rollout.state == ROLLOUT_TUNING) {
-        look_at_tuning(m);
+        retune_look(m);
     } else if (m->rollout.state == ROLLOUT_CANARY) {
         snprintf(why, sizeof why, "the first of %u new workers was not ready after %d s", g->wanted,
                  GENERATION_START_MS / 1000);
@@ -649,8 +500,8 @@ static void take_over(struct master *m)
     conf_diff_init(&d);
     settings_compare(m->live->settings, s, &d);
     m->rollout.put_off = d.needs[CONF_NEED_RESTART];
-    say_changes(m, &d);
-    if (!tune(m, &d)) {
+    retune_tell(m, &d);
+    if (!retune_begin(m, &d)) {
         conf_tune_keep(s->conf, m->live->settings->conf);
         if (settings_plan(s, &m->region, NULL))
             clear_the_way(m);
@@ -675,8 +526,9 @@ bool rollout_reaped(struct master *m, pid_t pid, int status)
     if (r->probe.good)
         take_over(m);
     else
-        finish(m, CODE_REFUSED, r->probe.summary.n ? r->probe.summary.p : "the settings are bad",
-               buf_str(&r->probe.text));
+        rollout_finish(m, CODE_REFUSED,
+                       r->probe.summary.n ? r->probe.summary.p : "the settings are bad",
+                       buf_str(&r->probe.text));
     return true;
 }
 
@@ -737,7 +589,7 @@ void rollout_cancel(struct master *m, const char *why)
     if (r->state == ROLLOUT_STARTING || r->state == ROLLOUT_CANARY) {
         roll_back(m, why);
     } else if (r->state == ROLLOUT_TUNING) {
-        say_untuned(m, "all", "since the server is stopping");
+        retune_cancel(m);
     } else if (r->state == ROLLOUT_OPENING) {
         debut_cancel(m);
         r->state = ROLLOUT_IDLE;
@@ -748,7 +600,7 @@ void rollout_cancel(struct master *m, const char *why)
             loop_del(&m->loop, &r->io);
         if (r->probe.pid > 0)
             probe_kill(&r->probe);
-        finish(m, CODE_FAILED, why, CS_S(""));
+        rollout_finish(m, CODE_FAILED, why, CS_S(""));
     }
 }
 
