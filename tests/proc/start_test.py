@@ -198,6 +198,7 @@ def test_root_only_when_it_is_written(serve, as_root):
 def test_root_drops_to_the_user_named(serve, as_root):
     s = serve(HELLO, server={"user": "nobody"})
     uid = pwd.getpwnam("nobody").pw_uid
+    s.log_has("ready: 2 workers")
     for p in s.workers():
         with open(f"/proc/{p}/status") as f:
             ids = {line.split()[0]: line.split()[1:] for line in f if line[:4] in ("Uid:", "Gid:", "Grou")}

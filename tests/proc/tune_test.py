@@ -132,7 +132,7 @@ def test_new_workers_when_asked(serve, status, control):
     old = s.workers()
     s.configure(HELLO + limits(max_body=999))
     assert "generation 2 is live" in reload(s, "--new-workers")
-    assert not set(s.workers()) & set(old)
+    wait_for(lambda: not set(s.workers()) & set(old))
     s.configure(HELLO + limits(max_body=1000))
     with contextlib.closing(control(s)) as c:
         assert c.say('reload {"workers":"old"}')["code"] == 2
