@@ -61,6 +61,7 @@ def upgrade(s, *args):
 def refused(s, code, *words):
     """-s upgrade fails with these words, and the old one goes on."""
     pid = s.pid
+    wait_for(lambda: json.loads(s.ctl("status", "--json").stdout)["state"] == "running", what="does not run")
     done = s.ctl("upgrade")
     assert done.returncode == code, (done.returncode, done.stdout, done.stderr, s.log())
     for word in words:

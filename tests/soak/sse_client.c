@@ -1,11 +1,12 @@
 /* sse_client.c - many subscribers of server-sent events in one process, each of which must get the same events without a
  * gap.
  *
- *   sse_client [-n STREAMS] [-m MESSAGES] [-r STREAMS_A_SECOND] [-t TIMEOUT_S] PORT PATH
+ *   sse_client [-n STREAMS] [-m MESSAGES] [-r STREAMS_A_SECOND] [-t TIMEOUT_S] [-a] PORT PATH
  *
  * Prints "open" when all streams have their heads, then waits for MESSAGES events on each of them: "id: N" and "data: N
- * and more", N from 1 on, and nothing else but comments. Prints what it has seen as JSON, and waits for the end of its
- * input before it lets go of the streams. */
+ * and more", N from 1 on, and nothing else but comments. With -a the data may come in any order, each once, as they do
+ * when several workers publish: the mailbox keeps the order of a sender, not of all. Ids are in order in any case.
+ * Prints what it has seen as JSON, and waits for the end of its input before it lets go of the streams. */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -24,7 +25,8 @@
 
 enum {
     LINE = 256,
-    EVENTS = 512
+    EVENTS = 512,
+    MESSAGES = 4096 /* at most */
 };
 
 struct stream {
@@ -33,12 +35,14 @@ struct stream {
     bool ended;
     int events;
     long id; /* of the event that is coming, 0 = not told yet */
+    unsigned char seen[MESSAGES / 8];
     size_t n;
     char line[LINE]; /* what has come of it */
 };
 
 static struct options {
     int streams, messages, rate, timeout_s;
+    bool any_order;
     struct sockaddr_in server;
     const char *path;
 } opt = {.streams = 100, .messages = 10, .rate = 2000, .timeout_s = 120};
@@ -85,12 +89,22 @@ static void begin(struct stream *s)
         die("subscribe");
 }
 
+static void take_data(struct stream *s)
+{
+    long number = strtol(s->line + 6, NULL, 10) - 1;
+    if (number < 0 || number >= opt.messages || (!opt.any_order && number != s->events))
+        blame(s, "another number was due");
+    else if (s->seen[number / 8] & (1U << number % 8))
+        blame(s, "a number came twice");
+    else
+        s->seen[number / 8] |= (unsigned char)(1U << number % 8);
+}
+
 static void take_event(struct stream *s)
 {
-    char *end;
-    long number = strtol(s->line + 6, &end, 10);
-    if (number != s->events + 1 || s->id != number)
-        blame(s, "another number was due");
+    take_data(s);
+    if (s->id != s->events + 1)
+        blame(s, "another id was due");
     s->id = 0;
     s->events++;
     total++;
@@ -196,9 +210,11 @@ static void report(void)
 static void read_options(int argc, char **argv)
 {
     int c;
-    while ((c = getopt(argc, argv, "n:m:r:t:")) != -1) {
+    while ((c = getopt(argc, argv, "an:m:r:t:")) != -1) {
         int v = atoi(optarg ? optarg : "");
-        if (c == 'n')
+        if (c == 'a')
+            opt.any_order = true;
+        else if (c == 'n')
             opt.streams = v;
         else if (c == 'm')
             opt.messages = v;
@@ -209,10 +225,11 @@ static void read_options(int argc, char **argv)
         else
             exit(2);
     }
-    if (argc - optind != 2) {
-        fprintf(
-            stderr,
-            "usage: sse_client [-n STREAMS] [-m MESSAGES] [-r RATE] [-t TIMEOUT_S] PORT PATH\n");
+    if (argc - optind != 2 || opt.messages > MESSAGES) {
+        fprintf(stderr,
+                "usage: sse_client [-n STREAMS] [-m MESSAGES] [-r RATE] [-t TIMEOUT_S] [-a] PORT "
+                "PATH\n(at most %d messages)\n",
+                MESSAGES);
         exit(2);
     }
     opt.server = (struct sockaddr_in){.sin_family = AF_INET,

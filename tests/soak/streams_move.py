@@ -44,7 +44,7 @@ class Subscribers:
 
     def __init__(self, run, server, streams, messages, path="/sse"):
         self.n, self.messages, self.said = streams, messages, 0
-        self.child = run.popen([run.program("sse_client"), "-n", str(streams), "-m", str(messages), "-t", "300",
+        self.child = run.popen([run.program("sse_client"), "-a", "-n", str(streams), "-m", str(messages), "-t", "300",
                                 str(server.port), path], stdin=-1)
         run.check(f"{streams} subscribers", self.child.stdout.readline().split() == ["open", str(streams)])
 
@@ -59,7 +59,7 @@ class Subscribers:
 
     def judge(self, run, what):
         end = json.loads(self.child.stdout.readline())
-        run.check(f"{what}: {end['complete']} of {self.n} had all {self.messages} events in order, none twice, "
+        run.check(f"{what}: {end['complete']} of {self.n} had all {self.messages} events, ids in order, none twice, "
                   f"{end['wrong']} faults, {end['ended']} were disconnected",
                   end["complete"] == self.n and not end["wrong"] and not end["ended"], end)
         return end
