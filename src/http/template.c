@@ -1,0 +1,215 @@
+#include "http/template.h"
+
+#include "base/check.h"
+#include "http/escape.h"
+
+struct variable {
+    const char *name; /* with a dot at its end: a name follows */
+    enum template_var var;
+};
+
+static const struct variable variables[] = {
+    {"capture.", TEMPLATE_CAPTURE},
+    {"client", TEMPLATE_CLIENT},
+    {"cookie.", TEMPLATE_COOKIE},
+    {"header.", TEMPLATE_HEADER},
+    {"host", TEMPLATE_HOST},
+    {"method", TEMPLATE_METHOD},
+    {"path", TEMPLATE_PATH},
+    {"peer", TEMPLATE_PEER},
+    {"query", TEMPLATE_QUERY},
+    {"query.", TEMPLATE_QUERY_NAME},
+    {"request_id", TEMPLATE_REQUEST_ID},
+    {"route", TEMPLATE_ROUTE},
+    {"scheme", TEMPLATE_SCHEME},
+    {"site", TEMPLATE_SITE},
+    {"target", TEMPLATE_TARGET},
+    {"user", TEMPLATE_USER},
+};
+
+#define NAME_SHOWN   60
+#define NEAR         2 /* edits */
+#define MOST_CAPTURE 99
+
+static bool has_name(const struct variable *v)
+{
+    return v->name[strlen(v->name) - 1] == '.';
+}
+
+static const struct variable *find(cs_str inside, cs_str *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
+        const struct variable *v = &variables[i];
+        cs_str known = str_of(v->name);
+        if (has_name(v) ? str_starts(inside, known) && inside.n > known.n : str_eq(inside, known)) {
+            *name = has_name(v) ? (cs_str){inside.p + known.n, inside.n - known.n} : (cs_str){0};
+            return v;
+        }
+    }
+    return NULL;
+}
+
+/* ---- Compiling ---- */
+
+static cs_str head_of(cs_str inside)
+{
+    const char *dot = inside.n ? memchr(inside.p, '.', inside.n) : NULL;
+    return (cs_str){inside.p, dot ? (size_t)(dot + 1 - inside.p) : inside.n};
+}
+
+static void suggest(cs_str inside, struct buf *error)
+{
+    const struct variable *best = NULL;
+    unsigned least = NEAR + 1;
+    for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
+        unsigned d = str_distance(head_of(inside), str_of(variables[i].name), NEAR);
+        if (d < least) {
+            least = d;
+            best = &variables[i];
+        }
+    }
+    if (best)
+        buf_printf(error, "; did you mean ${%s%s}?", best->name, has_name(best) ? "NAME" : "");
+}
+
+static int refuse(cs_str inside, const char *why, struct buf *error)
+{
+    buf_printf(error, "${%.*s%s} %s", inside.n > NAME_SHOWN ? NAME_SHOWN : (int)inside.n, inside.p,
+               inside.n > NAME_SHOWN ? "..." : "", why);
+    return -1;
+}
+
+static bool is_number(cs_str s)
+{
+    return s.n > 0 && s.p[0] >= '0' && s.p[0] <= '9';
+}
+
+/* Only of what stands in fields and queries there can be any bytes; a brace or a control byte is a mistake. */
+static bool is_name(cs_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] <= ' ' || s.p[i] == 0x7f || s.p[i] == '{' || s.p[i] == '$')
+            return false;
+    return true;
+}
+
+static int compile_variable(struct template_part *p, cs_str inside, struct buf *error)
+{
+    uint64_t number = 0;
+    const struct variable *v = find(inside, &p->text);
+    if (!v) {
+        refuse(inside, "is no variable of a request", error);
+        suggest(inside, error);
+        return -1;
+    }
+    p->var = v->var;
+    if (!is_name(p->text))
+        return refuse(inside, "has a name that nothing can have", error);
+    if (v->var == TEMPLATE_CAPTURE && is_number(p->text)) {
+        if (!str_to_u64(p->text, MOST_CAPTURE, &number))
+            return refuse(inside, "is no group of a regex: there are 0 to 99", error);
+        p->text = (cs_str){0};
+    }
+    p->number = (unsigned)number;
+    return 0;
+}
+
+static size_t count_parts(cs_str text)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < text.n; i++)
+        n += text.p[i] == '$' ? 2 : 0;
+    return n;
+}
+
+static void add_text(struct template *t, const char *from, const char *to)
+{
+    if (to > from)
+        t->parts[t->nparts++] =
+            (struct template_part){.var = TEMPLATE_TEXT, .text = {from, (size_t)(to - from)}};
+}
+
+int template_compile(struct template *t, struct arena *a, cs_str text, cs_str *where,
+                     struct buf *error)
+{
+    const char *from = text.p, *end = text.p + text.n;
+    *t = (struct template){.parts = arena_zalloc(a, count_parts(text) * sizeof *t->parts)};
+    for (const char *p = text.p; p < end; p++) {
+        cs_str rest = {p, (size_t)(end - p)};
+        if (str_starts(rest, CS_S("$${"))) {
+            add_text(t, from, p);
+            from = p + 1; /* what follows is text, "${" included */
+            p += 2;
+            continue;
+        }
+        if (!str_starts(rest, CS_S("${")))
+            continue;
+        const char *close = memchr(p, '}', rest.n);
+        *where = (cs_str){p, close ? (size_t)(close + 1 - p) : rest.n};
+        if (!close) {
+            buf_add_z(error, "\"${\" without its \"}\"; a plain \"${\" is written \"$${\"");
+            return -1;
+        }
+        add_text(t, from, p);
+        if (compile_variable(&t->parts[t->nparts], (cs_str){p + 2, where->n - 3}, error) < 0)
+            return -1;
+        t->uses |= 1u << t->parts[t->nparts++].var;
+        p = close;
+        from = close + 1;
+    }
+    add_text(t, from, end);
+    return 0;
+}
+
+/* ---- Rendering ---- */
+
+static void add_field(cs_str v, struct buf *out)
+{
+    for (size_t i = 0; i < v.n; i++)
+        buf_add_char(out, (unsigned char)v.p[i] < ' ' || v.p[i] == 0x7f ? ' ' : v.p[i]);
+}
+
+/* What the client has sent encoded stays encoded: it is a part of a URL already. A host has been checked. */
+static bool is_raw(enum template_var var)
+{
+    return var == TEMPLATE_QUERY || var == TEMPLATE_TARGET || var == TEMPLATE_HOST;
+}
+
+static void add_url(const struct template_part *p, cs_str v, struct buf *out)
+{
+    if (is_raw(p->var)) {
+        add_field(v, out);
+        return;
+    }
+    int where =
+        p->var == TEMPLATE_PATH || p->var == TEMPLATE_CAPTURE ? CS_ESCAPE_PATH : CS_ESCAPE_QUERY;
+    long n = http_escape(where, v, buf_reserve(out, HTTP_ESCAPE_GROWS * v.n + 1));
+    check(n >= 0);
+    buf_added(out, (size_t)n);
+}
+
+void template_render(const struct template *t, enum template_place place, template_lookup *look_up,
+                     void *arg, struct buf *out)
+{
+    for (size_t i = 0; i < t->nparts; i++) {
+        const struct template_part *p = &t->parts[i];
+        if (p->var == TEMPLATE_TEXT) {
+            buf_add_str(out, p->text);
+            continue;
+        }
+        cs_str v = look_up(arg, p);
+        if (place == TEMPLATE_URL)
+            add_url(p, v, out);
+        else if (place == TEMPLATE_FIELD)
+            add_field(v, out);
+        else
+            buf_add_str(out, v);
+    }
+}
+
+void template_names(struct buf *out)
+{
+    for (size_t i = 0; i < ARRAY_LEN(variables); i++)
+        buf_printf(out, "%s%s%s", i ? ", " : "", variables[i].name,
+                   has_name(&variables[i]) ? "NAME" : "");
+}
