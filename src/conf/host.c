@@ -1,6 +1,7 @@
 /* host.c - the names that a site may have. What a browser cannot send, or sends in another form, is
  * refused, since such a site would never be found. */
 #include "conf/bind.h"
+#include "http/uri.h"
 
 #include <arpa/inet.h>
 
@@ -65,7 +66,7 @@ static int check_name(cs_str name, cs_str part, struct buf *error)
 int host_check(cs_str name, struct arena *a, cs_str *out, struct buf *error)
 {
     cs_str part = name;
-    char *lower;
+    char *room;
     int r = 0;
 
     if (str_starts(part, CS_S("*.")))
@@ -76,10 +77,7 @@ int host_check(cs_str name, struct arena *a, cs_str *out, struct buf *error)
         r = check_name(name, part, error);
     if (r < 0)
         return -1;
-    lower = arena_alloc(a, name.n + 1);
-    for (size_t i = 0; i < name.n; i++)
-        lower[i] = str_lower_char(name.p[i]);
-    lower[name.n] = '\0';
-    *out = (cs_str){lower, name.n};
+    room = arena_alloc(a, name.n > HTTP_V6_MAX ? name.n : HTTP_V6_MAX);
+    *out = arena_dup(a, http_host_normalise(name, room));
     return 0;
 }

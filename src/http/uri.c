@@ -176,3 +176,35 @@ bool http_host_split(cs_str authority, cs_str *host, int *port)
     *host = (cs_str){authority.p, n};
     return read_port((cs_str){authority.p + n, authority.n - n}, port);
 }
+
+static cs_str short_v6(cs_str host, char *out)
+{
+    char z[HTTP_V6_MAX];
+    unsigned char address[16];
+    if (host.n < 2 || host.n - 2 >= sizeof z)
+        return host;
+    memcpy(z, host.p + 1, host.n - 2);
+    z[host.n - 2] = 0;
+    if (inet_pton(AF_INET6, z, address) != 1)
+        return host;
+    out[0] = '[';
+    inet_ntop(AF_INET6, address, out + 1, HTTP_V6_MAX - 2);
+    size_t n = strlen(out);
+    out[n] = ']';
+    return (cs_str){out, n + 1};
+}
+
+cs_str http_host_normalise(cs_str host, char *out)
+{
+    if (host.n && host.p[0] == '[')
+        return short_v6(host, out);
+    host.n -= host.n && host.p[host.n - 1] == '.';
+    size_t i = 0;
+    while (i < host.n && str_lower_char(host.p[i]) == host.p[i])
+        i++;
+    if (i == host.n)
+        return host;
+    for (i = 0; i < host.n; i++)
+        out[i] = str_lower_char(host.p[i]);
+    return (cs_str){out, host.n};
+}

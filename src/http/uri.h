@@ -28,4 +28,10 @@ size_t http_path_escape(cs_str path, char *out);
  * section 3.2). */
 bool http_host_split(cs_str authority, cs_str *host, int *port);
 
+/* The host of http_host_split in the one form in which names are compared: lower case, without the dot at the end, an IPv6 address
+ * as inet_ntop writes it. What is in this form already is given back as it is, else it is written to out, which has room for
+ * host.n or HTTP_V6_MAX bytes, whichever is more. */
+#define HTTP_V6_MAX 48
+cs_str http_host_normalise(cs_str host, char *out);
+
 #endif

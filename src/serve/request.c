@@ -57,15 +57,10 @@ cs_str request_id(struct request *r)
 cs_str request_host(struct request *r)
 {
     cs_str h = r->head.host;
-    size_t i = 0;
-    while (i < h.n && str_lower_char(h.p[i]) == h.p[i])
-        i++;
-    if (i == h.n)
-        return h;
-    char *low = arena_alloc(&r->arena, h.n);
-    for (i = 0; i < h.n; i++)
-        low[i] = str_lower_char(h.p[i]);
-    return (cs_str){low, h.n};
+    if (!r->host.p)
+        r->host =
+            http_host_normalise(h, arena_alloc(&r->arena, h.n > HTTP_V6_MAX ? h.n : HTTP_V6_MAX));
+    return r->host;
 }
 
 void request_vlog(struct request *r, int level, const char *who, const char *fmt, va_list ap)
@@ -196,14 +191,21 @@ static bool set_path(struct request *r)
     return true;
 }
 
+/* Before the path is looked at: its site is told of in the log, whatever comes of it. */
+static void find_site(struct request *r)
+{
+    const struct serve_plan *plan = r->serve->plan;
+    const struct router *router = plan->router;
+    cs_str host = router_needs_host(router) ? request_host(r) : r->head.host;
+    struct gate_answer why;
+    r->router_site = router_site(router, plan->listeners[r->conn->listener].conf, host, &why);
+    r->site = &plan->conf->sites[why.index];
+}
+
 static bool find_route(struct request *r)
 {
-    struct serve *s = r->serve;
-    const struct router *router = s->plan->router;
-    const struct conf_listen *listen = s->plan->listeners[r->conn->listener].conf;
-    cs_str host = router_needs_host(router) ? request_host(r) : r->head.host;
     const char *error = "";
-    r->route = router_find(router_site(router, listen, host), r->path, &error);
+    r->route = router_find(r->router_site, r->path, &error);
     if (r->route)
         return true;
     request_log(r, CS_ERR, NULL, "%s", error);
@@ -211,18 +213,24 @@ static bool find_route(struct request *r)
     return false;
 }
 
-void request_begin(struct request *r)
+static bool body_fits(struct request *r)
 {
     int64_t most = r->serve->limits->max_body;
+    if (!most || r->body != REQUEST_BODY_LENGTH || r->body_left <= (uint64_t)most)
+        return true;
+    serve_count_one(r->serve, IPC_LIMIT_BODY);
+    request_log(r, CS_INFO, NULL, "body of %llu bytes refused: [limits] max_body is %lld",
+                (unsigned long long)r->body_left, (long long)most);
+    respond_refuse(r, 413);
+    return false;
+}
+
+void request_begin(struct request *r)
+{
     set_framing(r);
-    if (most && r->body == REQUEST_BODY_LENGTH && r->body_left > (uint64_t)most) {
-        serve_count_one(r->serve, IPC_LIMIT_BODY);
-        request_log(r, CS_INFO, NULL, "body of %llu bytes refused: [limits] max_body is %lld",
-                    (unsigned long long)r->body_left, (long long)most);
-        respond_refuse(r, 413);
-    } else if (!answer_special(r) && set_path(r) && find_route(r)) {
+    find_site(r);
+    if (!answer_special(r) && set_path(r) && find_route(r) && body_fits(r))
         handle_begin(r);
-    }
 }
 
 /* ---- Its end ---- */

@@ -91,6 +91,9 @@ struct request {
     cs_str path;       /* normalised, NUL-terminated */
     cs_req_info *info; /* made when first asked for */
 
+    cs_str host; /* as request_host gives it; p NULL: nobody has asked */
+    const struct router_site *router_site;
+    const struct conf_site *site; /* the same; NULL where the head was refused */
     const struct route *route;
     unsigned hooks; /* those of its route that it meets: enum route_hook */
     unsigned link;  /* position in route->chain: whose access hook or handler it is at */
@@ -184,7 +187,7 @@ void request_free(struct request *r);
 
 /* The id as 16 hex digits, in the request's memory. */
 cs_str request_id(struct request *r);
-cs_str request_host(struct request *r); /* lower case */
+cs_str request_host(struct request *r); /* http_host_normalise */
 
 /* A line in the error log with the request's context. */
 void request_log(struct request *r, int level, const char *who, const char *fmt, ...)

@@ -28,27 +28,14 @@ struct router_site {
     struct prefix exact, prefix;
 };
 
-struct host {
-    cs_str name; /* of a wildcard: ".example.com" */
-    const struct router_site *site;
-};
-
-/* The sites of one [listen:...] section. */
-struct gate {
-    const struct conf_listen *listen;
-    const struct router_site *otherwise;
-    size_t nhosts, nwild;
-    struct host *hosts; /* sorted */
-    struct host *wild;  /* longest first */
-};
-
 struct router {
     struct arena arena;
     pcre2_match_context *limits;
     pcre2_jit_stack *stack;
     size_t nsites, ngates;
     struct router_site *sites;
-    struct gate *gates;
+    const struct conf_listen **listens;
+    struct gate **gates; /* of these */
     bool needs_host;
 };
 
@@ -208,83 +195,16 @@ static void make_site(struct router *ro, const struct conf *conf, const struct s
 
 /* ---- Hosts ---- */
 
-static bool listens_on(const struct conf_site *site, const struct conf_listen *l)
-{
-    for (size_t i = 0; i < site->listen.n; i++)
-        if (str_eq(site->listen.v[i], l->head.label))
-            return true;
-    return site->listen.n == 0;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    const struct host *x = a, *y = b;
-    size_t n = x->name.n < y->name.n ? x->name.n : y->name.n;
-    int d = memcmp(x->name.p, y->name.p, n);
-    return d ? d : (x->name.n > y->name.n) - (x->name.n < y->name.n);
-}
-
-static int longest_first(const void *a, const void *b)
-{
-    const struct host *x = a, *y = b;
-    return (x->name.n < y->name.n) - (x->name.n > y->name.n);
-}
-
-static void add_hosts(struct gate *g, const struct router_site *s)
-{
-    for (size_t i = 0; i < s->conf->host.n; i++) {
-        cs_str h = s->conf->host.v[i];
-        if (str_is(h, "*"))
-            g->otherwise = s;
-        else if (str_starts(h, CS_S("*.")))
-            g->wild[g->nwild++] = (struct host){{h.p + 1, h.n - 1}, s};
-        else
-            g->hosts[g->nhosts++] = (struct host){h, s};
-    }
-}
-
-static void make_gate(struct router *ro, struct gate *g, const struct conf_listen *l)
-{
-    size_t names = 1, sites = 0;
-    for (size_t i = 0; i < ro->nsites; i++)
-        names += ro->sites[i].conf->host.n;
-    g->listen = l;
-    g->hosts = arena_zalloc(&ro->arena, names * sizeof *g->hosts);
-    g->wild = arena_zalloc(&ro->arena, names * sizeof *g->wild);
-    const struct router_site *first = NULL;
-    for (size_t i = 0; i < ro->nsites; i++) {
-        if (!listens_on(ro->sites[i].conf, l))
-            continue;
-        add_hosts(g, &ro->sites[i]);
-        first = first ? first : &ro->sites[i];
-        sites++;
-    }
-    if (!g->otherwise)
-        g->otherwise = first ? first : &ro->sites[0];
-    qsort(g->hosts, g->nhosts, sizeof *g->hosts, by_name);
-    qsort(g->wild, g->nwild, sizeof *g->wild, longest_first);
-    ro->needs_host = ro->needs_host || sites > 1;
-}
-
 const struct router_site *router_site(const struct router *r, const struct conf_listen *listen,
-                                      cs_str host)
+                                      cs_str host, struct gate_answer *why)
 {
-    const struct gate *g = r->gates;
-    while (g->listen != listen)
-        g++;
-    if (!r->needs_host)
-        return g->otherwise;
-    struct host key = {.name = host};
-    const struct host *h =
-        g->nhosts ? bsearch(&key, g->hosts, g->nhosts, sizeof key, by_name) : NULL;
-    if (h)
-        return h->site;
-    for (size_t i = 0; i < g->nwild; i++) {
-        cs_str tail = g->wild[i].name;
-        if (host.n > tail.n && !memcmp(host.p + host.n - tail.n, tail.p, tail.n))
-            return g->wild[i].site;
-    }
-    return g->otherwise;
+    size_t i = 0;
+    while (r->listens[i] != listen)
+        i++;
+    struct gate_answer found = gate_find(r->gates[i], host);
+    if (why)
+        *why = found;
+    return &r->sites[found.index];
 }
 
 /* ---- */
@@ -349,8 +269,12 @@ struct router *router_new(const struct conf *conf, const struct serve_plan *plan
         make_site(ro, conf, plan, &ro->sites[i], &conf->sites[i], rep);
     ro->ngates = conf->nlistens;
     ro->gates = arena_zalloc(&ro->arena, (conf->nlistens + 1) * sizeof *ro->gates);
-    for (size_t i = 0; i < conf->nlistens; i++)
-        make_gate(ro, &ro->gates[i], &conf->listens[i]);
+    ro->listens = arena_zalloc(&ro->arena, (conf->nlistens + 1) * sizeof *ro->listens);
+    for (size_t i = 0; i < conf->nlistens; i++) {
+        ro->listens[i] = &conf->listens[i];
+        ro->gates[i] = gate_new(&ro->arena, conf, &conf->listens[i]);
+        ro->needs_host = ro->needs_host || gate_needs_host(ro->gates[i]);
+    }
     return ro;
 }
 

@@ -8,6 +8,7 @@
 #define SERVE_ROUTE_H
 
 #include "conf/conf.h"
+#include "serve/gate.h"
 
 struct serve_plan;
 
@@ -45,10 +46,10 @@ void router_free(struct router *r);
 /* Only tries the routes' regexes, of settings that are refused for other reasons already. */
 void router_check(const struct conf *conf, struct report *rep);
 
-/* The site that answers for a host (lower case, without port) on a listener section. Never NULL. */
+/* The site that answers for a host (http_host_normalise) on a listener section. Never NULL. *why may be NULL. */
 struct router_site;
 const struct router_site *router_site(const struct router *r, const struct conf_listen *listen,
-                                      cs_str host);
+                                      cs_str host, struct gate_answer *why);
 
 /* The route for a normalised path; never NULL (a site without root and routes has one with an empty
  * chain). NULL with *error set: a regex ran into its limits. path is NUL-terminated UTF-8. */

@@ -156,7 +156,7 @@ static void test_table(void **state)
         const struct row *row = &rows[i];
         const char *error = "";
         const struct router_site *s =
-            router_site(w.plan->router, listener(&w, row->listen), str_of(row->host));
+            router_site(w.plan->router, listener(&w, row->listen), str_of(row->host), NULL);
         const struct route *r = router_find(s, str_of(row->path), &error);
         if (!r || !str_is(r->site->head.label, row->site) || !str_is(r->label, row->route))
             fail_msg("%s: %s", row->label, r ? "another site or route" : error);
@@ -247,7 +247,7 @@ static void test_participants(void **state)
             explain(&w);
         assert_non_null(w.plan);
         const struct route *r = router_find(
-            router_site(w.plan->router, &w.conf->listens[0], CS_S("any")), CS_S("/x"), &error);
+            router_site(w.plan->router, &w.conf->listens[0], CS_S("any"), NULL), CS_S("/x"), &error);
         chain_text(r, chain, sizeof chain);
         if (strcmp(chain, row->chain) != 0 || r->first_handler != row->first_handler ||
             r->hooks != row->hooks)
@@ -270,7 +270,7 @@ static void test_match_limit(void **state)
     path[60] = '!';
     path[61] = '\0';
     const struct router_site *s =
-        router_site(w.plan->router, listener(&w, "main"), CS_S("x.example.com"));
+        router_site(w.plan->router, listener(&w, "main"), CS_S("x.example.com"), NULL);
     assert_null(router_find(s, str_of(path), &error));
     assert_non_null(strstr(error, "match limit"));
     drop(&w);
