@@ -33,6 +33,17 @@ CONF = """
     handler = echo
     remove = X-Content-Type-Options, Cache-Control
 
+    [route:server]
+    match = /a.txt
+    handler = static
+    set = Server: ours, ETag: W/"1"
+    remove = Last-Modified, Accept-Ranges
+
+    [route:secret]
+    match = /b.txt
+    handler = static
+    remove = Server, ETag
+
     [route:none]
     match = = /none
     use = -headers
@@ -44,13 +55,13 @@ SECURITY = {"x-content-type-options": "nosniff", "x-frame-options": "SAMEORIGIN"
 
 @pytest.fixture(scope="module")
 def server():
-    s = Server(CONF, files={"www/a.txt": "text\n"}).start()
+    s = Server(CONF, files={"www/a.txt": "text\n", "www/b.txt": "text\n", "www/c.txt": "text\n"}).start()
     yield s
     faults = s.end()
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize("path, status", [("/hello", 200), ("/a.txt", 200), ("/nowhere", 404)])
+@pytest.mark.parametrize("path, status", [("/hello", 200), ("/c.txt", 200), ("/nowhere", 404)])
 def test_all_answers_of_the_site(server, path, status):
     r = server.get(path)
     assert r.status == status and {n: r[n] for n in SECURITY} == SECURITY
@@ -58,10 +69,10 @@ def test_all_answers_of_the_site(server, path, status):
 
 
 def test_also_without_a_body(server):
-    etag = server.get("/a.txt")["etag"]
-    r = server.get("/a.txt", {"If-None-Match": etag})
+    etag = server.get("/c.txt")["etag"]
+    r = server.get("/c.txt", {"If-None-Match": etag})
     assert (r.status, r["x-frame-options"]) == (304, "SAMEORIGIN")
-    assert server.head("/a.txt")["x-frame-options"] == "SAMEORIGIN"
+    assert server.head("/c.txt")["x-frame-options"] == "SAMEORIGIN"
 
 
 def test_a_route_has_its_own(server):
@@ -76,6 +87,16 @@ def test_a_route_has_its_own(server):
 def test_what_the_handler_has_set_goes_too(server):
     r = server.post("/echo", b"x")
     assert r["cache-control"] is None and r["x-content-type-options"] is None and r["x-frame-options"] == "SAMEORIGIN"
+
+
+def test_what_the_server_makes_itself(server):
+    r = server.get("/a.txt")
+    assert r.all("Server") == ["ours"] and r.all("ETag") == ['W/"1"'] and r.text == "text\n"
+    assert r["last-modified"] is None and r["accept-ranges"] is None
+    r = server.get("/b.txt")
+    assert r["server"] is None and r["etag"] is None and r["last-modified"] and r["accept-ranges"] == "bytes"
+    r = server.get("/c.txt")
+    assert r.all("Server") == ["cserver"] and r["etag"]
 
 
 def test_not_where_it_is_taken_away(server):

@@ -64,6 +64,8 @@ struct request {
     bool pending;    /* it answers later */
     bool proceed;    /* ... or leaves that to the next, from the next step on */
     bool filtered;   /* the header filters have been called */
+    bool no_server;  /* ... and have said what Server is to be, if anything */
+    bool no_ranges;  /* ... the same of Accept-Ranges */
     bool detached;   /* the answer is the head of a stream: no body goes through filters */
     bool keep_alive; /* the connection goes on after it */
     bool no_body;    /* HEAD, 204, 304 ...: body bytes are counted and dropped */

@@ -155,13 +155,14 @@ static char *make_head(struct request *r, const struct shape *s, size_t room, ch
 {
     char *start = arena_alloc(&r->arena, head_size(r, s) + room);
     char *p = put(start, http_status_line(r->status));
-    p = put(p, CS_S("Server: cserver\r\n"));
+    if (!r->no_server)
+        p = put(p, CS_S("Server: cserver\r\n"));
     p = put(p, serve_date(r->serve));
     if (r->type.p)
         p = PUT_FIELD(p, "Content-Type", r->type);
     p = put_length(r, p, s);
     p = put_validators(r, p);
-    if (s->ranges)
+    if (s->ranges && !r->no_ranges)
         p = put(p, CS_S("Accept-Ranges: bytes\r\n"));
     if (s->content_range.p)
         p = PUT_FIELD(p, "Content-Range", s->content_range);
@@ -590,12 +591,27 @@ static bool reserved(cs_str name)
     return false;
 }
 
+/* What a header filter says of a field stands in place of what the server would make of it. */
+static void take_over(struct request *r, cs_str name)
+{
+    if (str_eq_nocase(name, CS_S("Server")))
+        r->no_server = true;
+    else if (str_eq_nocase(name, CS_S("Accept-Ranges")))
+        r->no_ranges = true;
+    else if (str_eq_nocase(name, CS_S("ETag")))
+        r->validators.etag = (cs_str){0};
+    else if (str_eq_nocase(name, CS_S("Last-Modified")))
+        r->validators.mtime = -1;
+}
+
 int respond_set_field(struct request *r, cs_str name, cs_str value, bool add)
 {
     if (r->answered)
         return CS_CLOSED;
     if (!http_is_token(name) || !http_is_field_value(value) || reserved(name))
         return CS_ERROR;
+    if (r->heading)
+        take_over(r, name);
     if (str_eq_nocase(name, CS_S("Content-Type"))) {
         r->type = value.n ? arena_dup(&r->arena, value) : (cs_str){0};
         return CS_OK;
