@@ -1,6 +1,7 @@
 #include "base/cidr.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
 
 #define LONGEST  INET6_ADDRSTRLEN
 #define V4_AT    12
@@ -25,6 +26,23 @@ bool cidr_addr_parse(cs_str text, struct cidr_addr *out)
         return inet_pton(AF_INET6, z, out->byte) == 1;
     memcpy(out->byte, v4_mapped, V4_AT);
     return inet_pton(AF_INET, z, out->byte + V4_AT) == 1;
+}
+
+bool cidr_addr_of(const struct sockaddr *sa, struct cidr_addr *out)
+{
+    struct sockaddr_in in4;
+    struct sockaddr_in6 in6;
+    if (sa->sa_family == AF_INET) {
+        memcpy(&in4, sa, sizeof in4);
+        memcpy(out->byte, v4_mapped, V4_AT);
+        memcpy(out->byte + V4_AT, &in4.sin_addr, sizeof in4.sin_addr);
+        return true;
+    }
+    if (sa->sa_family != AF_INET6)
+        return false;
+    memcpy(&in6, sa, sizeof in6);
+    memcpy(out->byte, &in6.sin6_addr, sizeof out->byte);
+    return true;
 }
 
 static bool bit(const struct cidr_addr *a, unsigned i)

@@ -16,6 +16,9 @@ struct cidr {
 
 /* "192.0.2.1" or "2001:db8::1", nothing around it. */
 bool cidr_addr_parse(cs_str text, struct cidr_addr *out);
+/* Of a socket; false: it has none. */
+struct sockaddr;
+bool cidr_addr_of(const struct sockaddr *sa, struct cidr_addr *out);
 /* A single address, or ADDRESS/LENGTH. Bits set behind the length are an error: such a block was meant otherwise. false
  * with *error a sentence's end, such as "is no address". */
 bool cidr_parse(cs_str text, struct cidr *out, const char **error);

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "conf/bind.h"
+#include "conf/expand.h"
 
 #include <stdlib.h>
 
@@ -101,9 +102,18 @@ static cs_str text_of(struct conf_text *t, const struct conf_section *s, const c
     const struct conf_entry *e = s ? find_entry(s, key) : NULL;
     const struct conf_kind *kind = s ? schema_kind(s->kind) : NULL;
 
+    struct buf plain = {0}, error = {0};
+    cs_str text, where;
+
     if (!e || e->bad)
         return CS_S("");
-    return value_text(&t->arena, &e, 1, schema_find(kind->table, str_of(key)));
+    text = value_text(&t->arena, &e, 1, schema_find(kind->table, str_of(key)));
+    /* What is wrong with it is told when the section is bound. */
+    expand_plain(text, &plain, &where, &error);
+    text = arena_dup(&t->arena, buf_str(&plain));
+    buf_free(&plain);
+    buf_free(&error);
+    return text;
 }
 
 static cs_str modules_folder(struct conf_text *t)

@@ -1,5 +1,5 @@
-/* expand.c - names other than env.* are kept for variables of a request and refused until they
- * exist, so that no file starts to mean something else later. */
+/* expand.c - the environment is read when the text is, before anybody knows whose key a value is: variables of a request stay
+ * as they are until then. */
 #include "conf/expand.h"
 
 #include "conf/line.h"
@@ -24,6 +24,16 @@ static const char *look_up(cs_str name)
     return getenv(z);
 }
 
+/* What comes from outside is never looked through for variables. */
+static void add_literally(cs_str value, struct buf *out)
+{
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.p[i] == '$' && i + 1 < value.n && value.p[i + 1] == '{')
+            buf_add_char(out, '$');
+        buf_add_char(out, value.p[i]);
+    }
+}
+
 /* Replaces env.`what`, which is NAME or NAME:default. */
 static int add_variable(cs_str what, struct buf *out, struct buf *error)
 {
@@ -45,30 +55,27 @@ static int add_variable(cs_str what, struct buf *out, struct buf *error)
         return -1;
     }
     if (!value) {
-        buf_add(out, colon + 1, what.n - name.n - 1);
+        add_literally((cs_str){colon + 1, what.n - name.n - 1}, out);
         return 0;
     }
     if (line_check_text(str_of(value), true, &width, error) != strlen(value)) {
         buf_printf(error, " (in the environment variable %.*s)", CS_F(name));
         return -1;
     }
-    buf_add_z(out, value);
+    add_literally(str_of(value), out);
     return 0;
 }
 
-static int add_braces(cs_str inside, struct buf *out, bool *env, struct buf *error)
+static int add_braces(cs_str braces, struct buf *out, bool *env, struct buf *error)
 {
-    cs_str prefix = CS_S("env.");
+    cs_str prefix = CS_S("${env.");
 
-    if (!str_starts(inside, prefix)) {
-        buf_printf(error,
-                   "${%.*s} is not known; settings take ${env.NAME} and ${env.NAME:default}, and a "
-                   "plain \"${\" is written \"$${\"",
-                   inside.n > NAME_MAX_LEN ? NAME_MAX_LEN : (int)inside.n, inside.p);
-        return -1;
+    if (!str_starts(braces, prefix)) {
+        buf_add_str(out, braces);
+        return 0;
     }
     *env = true;
-    return add_variable((cs_str){inside.p + prefix.n, inside.n - prefix.n}, out, error);
+    return add_variable((cs_str){braces.p + prefix.n, braces.n - prefix.n - 1}, out, error);
 }
 
 int expand_value(cs_str value, struct buf *out, bool *env, cs_str *where, struct buf *error)
@@ -78,7 +85,7 @@ int expand_value(cs_str value, struct buf *out, bool *env, cs_str *where, struct
         const char *close;
 
         if (str_starts(rest, CS_S("$${"))) {
-            buf_add_z(out, "${");
+            buf_add_z(out, "$${");
             i += 2;
             continue;
         }
@@ -92,9 +99,33 @@ int expand_value(cs_str value, struct buf *out, bool *env, cs_str *where, struct
             buf_add_z(error, "\"${\" without its \"}\"; a plain \"${\" is written \"$${\"");
             return -1;
         }
-        if (add_braces((cs_str){rest.p + 2, where->n - 3}, out, env, error) < 0)
+        if (add_braces(*where, out, env, error) < 0)
             return -1;
         i += where->n - 1;
+    }
+    return 0;
+}
+
+int expand_plain(cs_str value, struct buf *out, cs_str *where, struct buf *error)
+{
+    for (size_t i = 0; i < value.n; i++) {
+        cs_str rest = {value.p + i, value.n - i};
+
+        if (str_starts(rest, CS_S("$${"))) {
+            buf_add_z(out, "${");
+            i += 2;
+        } else if (str_starts(rest, CS_S("${"))) {
+            const char *close = memchr(rest.p, '}', rest.n);
+
+            *where = close ? (cs_str){rest.p, (size_t)(close - rest.p) + 1} : rest;
+            buf_printf(error,
+                       "%.*s is not known here: this key takes no variables of a request, only "
+                       "${env.NAME} and ${env.NAME:default}; a plain \"${\" is written \"$${\"",
+                       where->n > NAME_MAX_LEN ? NAME_MAX_LEN : (int)where->n, where->p);
+            return -1;
+        } else {
+            buf_add_char(out, value.p[i]);
+        }
     }
     return 0;
 }

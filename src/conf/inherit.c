@@ -266,7 +266,10 @@ static void bind_key(const struct level *l, const struct conf_entry **entries, s
             same[found++] = entries[i];
             owners[i].d = NULL;
         }
-    value_bind(l->b, l->s, same, found, o.d, own_copy(l, o.module), v);
+    void *conf = own_copy(l, o.module);
+    value_bind(l->b, l->s, same, found, o.d, conf, v);
+    if (o.d->flags & CS_ADDS)
+        schema_prepend(o.d, l->above[o.module], conf, &l->b->c->arena);
     v->module = module_at(l, o.module);
     free(same);
 }

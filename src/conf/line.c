@@ -484,7 +484,7 @@ static bool needs_quotes(cs_str v)
     return false;
 }
 
-void line_write_value(cs_str value, bool always, struct buf *out)
+void line_write_value(cs_str value, bool always, bool variables, struct buf *out)
 {
     bool quotes = always || needs_quotes(value);
 
@@ -495,7 +495,7 @@ void line_write_value(cs_str value, bool always, struct buf *out)
 
         if (quotes && (c == '"' || c == '\\'))
             buf_add_char(out, '\\');
-        if (c == '$' && i + 1 < value.n && value.p[i + 1] == '{')
+        if (!variables && c == '$' && i + 1 < value.n && value.p[i + 1] == '{')
             buf_add_char(out, '$');
         buf_add_char(out, c);
     }

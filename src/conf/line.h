@@ -44,7 +44,8 @@ size_t line_check_text(cs_str s, bool quoted, size_t *width, struct buf *error);
 
 /* Replaces \" and \\ of a quoted value. */
 void line_unquote(cs_str raw, struct buf *out);
-/* Writes a value so that line_read gives it back: in quotes where it needs them, or always. */
-void line_write_value(cs_str value, bool always, struct buf *out);
+/* Writes a value so that line_read gives it back: in quotes where it needs them, or always. variables: "${" and "$${" in it
+ * are meant as such, otherwise "${" is a text. */
+void line_write_value(cs_str value, bool always, bool variables, struct buf *out);
 
 #endif

@@ -41,7 +41,7 @@ static void print_elements(struct printer *p, const struct conf_value *v, const 
 {
     for (size_t i = 0; i < l->n; i++) {
         buf_add_z(p->out, i ? "    " : " ");
-        line_write_value(l->v[i], true, p->out);
+        line_write_value(l->v[i], true, schema_is_template(v->directive), p->out);
         add_origin(p, &v->origin);
     }
 }
@@ -54,7 +54,7 @@ static void print_list(struct printer *p, const struct conf_value *v)
 
     arena_init(&scratch, NULL);
     schema_split(v->text, &scratch, &l, &error);
-    line_write_value(v->text, false, &text);
+    line_write_value(v->text, false, schema_is_template(v->directive), &text);
     if (!l.n) {
         add_origin(p, &v->origin);
     } else if (text.n <= ONE_LINE && !memchr(text.p, '"', text.n)) {
@@ -83,12 +83,12 @@ static void print_value(struct printer *p, const struct conf_head *head, const s
     if (v->directive->flags & CS_SECRET) {
         buf_add_z(p->out, v->text.n ? " ***" : "");
         add_origin(p, &v->origin);
-    } else if (v->directive->type == CS_T_LIST) {
+    } else if (schema_is_list(v->directive)) {
         print_list(p, v);
     } else {
         if (v->text.n)
             buf_add_char(p->out, ' ');
-        line_write_value(v->text, false, p->out);
+        line_write_value(v->text, false, schema_is_template(v->directive), p->out);
         add_origin(p, &v->origin);
     }
 }

@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "conf/expand.h"
 #include "conf/line.h"
 #include "conf/schema.h"
 #include "conf/text.h"
@@ -130,10 +131,15 @@ static void include(struct source *s, cs_str name, const struct conf_origin *at)
 
 static void include_piece(struct source *s, const struct conf_piece *p)
 {
-    struct buf error = {0};
-    cs_list names = {1, &p->text};
+    struct buf error = {0}, plain = {0};
+    cs_str where = {NULL, 0}, text = {NULL, 0};
+    cs_list names = {1, &text};
+    bool ok = expand_plain(p->text, &plain, &where, &error) == 0;
 
-    if (!p->quoted && schema_split(p->text, &s->r->text->arena, &names, &error) < 0) {
+    text = arena_dup(&s->r->text->arena, buf_str(&plain));
+    if (ok && !p->quoted)
+        ok = schema_split(text, &s->r->text->arena, &names, &error) == 0;
+    if (!ok) {
         report_error(s->r->rep, &p->at, 1, "include: %s", error.p);
         names.n = 0;
     }
@@ -142,6 +148,7 @@ static void include_piece(struct source *s, const struct conf_piece *p)
 
         include(s, names.v[i], &at);
     }
+    buf_free(&plain);
     buf_free(&error);
 }
 

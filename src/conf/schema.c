@@ -1,8 +1,10 @@
 /* schema.c - one function a type, three ways: from text, to text, and what it takes in words. */
 #include "conf/schema.h"
 
+#include "base/blocks.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "http/template.h"
 
 #include <stdlib.h>
 
@@ -38,6 +40,14 @@ static int64_t number_at(const cs_directive *d, const void *base)
 static cs_str str_at(const cs_directive *d, const void *base)
 {
     cs_str v;
+
+    memcpy(&v, (const char *)base + d->off, sizeof v);
+    return v;
+}
+
+static const void *pointer_at(const cs_directive *d, const void *base)
+{
+    const void *v;
 
     memcpy(&v, (const char *)base + d->off, sizeof v);
     return v;
@@ -123,6 +133,29 @@ static void format_list(const cs_directive *d, const void *base, struct buf *out
     }
 }
 
+static void format_templates(const cs_directive *d, const void *base, struct buf *out)
+{
+    cs_templates l;
+
+    memcpy(&l, (const char *)base + d->off, sizeof l);
+    for (size_t i = 0; i < l.n; i++) {
+        if (i)
+            buf_add_z(out, ", ");
+        format_element(l.v[i]->text, out);
+    }
+}
+
+static void format_blocks(const cs_directive *d, const void *base, struct buf *out)
+{
+    const struct cs_blocks *b = pointer_at(d, base);
+
+    for (size_t i = 0; i < b->words.n; i++) {
+        if (i)
+            buf_add_z(out, ", ");
+        format_element(b->words.v[i], out);
+    }
+}
+
 void schema_format(const cs_directive *d, const void *base, struct buf *out)
 {
     const char *const *words = d->aux;
@@ -152,6 +185,15 @@ void schema_format(const cs_directive *d, const void *base, struct buf *out)
         break;
     case CS_T_LIST:
         format_list(d, base, out);
+        break;
+    case CS_T_TEMPLATE:
+        buf_add_str(out, ((const cs_template *)pointer_at(d, base))->text);
+        break;
+    case CS_T_TEMPLATES:
+        format_templates(d, base, out);
+        break;
+    case CS_T_BLOCKS:
+        format_blocks(d, base, out);
         break;
     default:
         check(false);
@@ -232,6 +274,16 @@ void schema_accepts(const cs_directive *d, struct buf *out)
         break;
     case CS_T_LIST:
         accepts_length(d, "a list", "elements", out);
+        break;
+    case CS_T_TEMPLATE:
+        accepts_length(d, "text with variables such as ${host}", "bytes", out);
+        break;
+    case CS_T_TEMPLATES:
+        accepts_length(d, "a list with variables such as ${host}", "elements", out);
+        break;
+    case CS_T_BLOCKS:
+        accepts_length(d, "a list of addresses, blocks such as 10.0.0.0/8, all and unix",
+                       "elements", out);
         break;
     default:
         check(false);
@@ -501,6 +553,64 @@ static int parse_list(const cs_directive *d, cs_str text, cs_list *out, struct a
     return in_length(d, text, out->n, error);
 }
 
+/* ---- Templates and blocks ---- */
+
+static const cs_template *compile(cs_str text, struct arena *a, struct buf *error)
+{
+    cs_str where;
+    const struct template *t = template_compile(a, text, &where, error);
+
+    return t ? &t->pub : NULL;
+}
+
+static int parse_template(const cs_directive *d, cs_str text, const cs_template **out,
+                          struct arena *a, struct buf *error)
+{
+    const cs_template *t = in_length(d, text, text.n, error) < 0 ? NULL : compile(text, a, error);
+
+    if (t)
+        *out = t;
+    return t ? 0 : -1;
+}
+
+static int parse_templates(const cs_directive *d, cs_str text, cs_templates *out, struct arena *a,
+                           struct buf *error)
+{
+    cs_list l;
+    const cs_template **v;
+
+    if (schema_split(text, a, &l, error) < 0 || in_length(d, text, l.n, error) < 0)
+        return -1;
+    v = arena_alloc(a, (l.n + 1) * sizeof *v);
+    for (size_t i = 0; i < l.n; i++) {
+        v[i] = compile(l.v[i], a, error);
+        if (!v[i])
+            return -1;
+    }
+    *out = (cs_templates){l.n, v};
+    return 0;
+}
+
+static int parse_blocks(const cs_directive *d, cs_str text, const struct cs_blocks **out,
+                        struct arena *a, struct buf *error)
+{
+    cs_list l;
+    size_t bad = 0;
+    const char *why = NULL;
+    const struct cs_blocks *b;
+
+    if (schema_split(text, a, &l, error) < 0 || in_length(d, text, l.n, error) < 0)
+        return -1;
+    b = blocks_parse(l, a, &bad, &why);
+    if (!b) {
+        buf_printf(error, "\"%.*s\" %s", l.v[bad].n > SHOWN ? SHOWN : (int)l.v[bad].n, l.v[bad].p,
+                   why);
+        return -1;
+    }
+    *out = b;
+    return 0;
+}
+
 int schema_parse(const cs_directive *d, cs_str text, const char *prefix, void *base,
                  struct arena *a, struct buf *error)
 {
@@ -522,10 +632,61 @@ int schema_parse(const cs_directive *d, cs_str text, const char *prefix, void *b
         return parse_path(d, text, prefix, to, a, error);
     case CS_T_LIST:
         return parse_list(d, text, to, a, error);
+    case CS_T_TEMPLATE:
+        return parse_template(d, text, to, a, error);
+    case CS_T_TEMPLATES:
+        return parse_templates(d, text, to, a, error);
+    case CS_T_BLOCKS:
+        return parse_blocks(d, text, to, a, error);
     default:
         check(false);
         return -1;
     }
+}
+
+static void set_pointer(const cs_directive *d, void *base, const void *v)
+{
+    memcpy(member(d, base), &v, sizeof v);
+}
+
+/* ---- Lists that add up ---- */
+
+static void *joined(const void *x, size_t nx, const void *y, size_t ny, size_t size,
+                    struct arena *a)
+{
+    char *v = arena_alloc(a, (nx + ny + 1) * size);
+
+    if (nx)
+        memcpy(v, x, nx * size);
+    if (ny)
+        memcpy(v + nx * size, y, ny * size);
+    return v;
+}
+
+void schema_prepend(const cs_directive *d, const void *outer, void *base, struct arena *a)
+{
+    cs_list x, y;
+
+    /* A list of templates has the same form: a number, and where its elements are. */
+    if (d->type == CS_T_BLOCKS) {
+        const struct cs_blocks *bx = pointer_at(d, outer), *by = pointer_at(d, base);
+        struct cs_blocks *b = arena_zalloc(a, sizeof *b);
+
+        b->words =
+            (cs_list){bx->words.n + by->words.n, joined(bx->words.v, bx->words.n, by->words.v,
+                                                        by->words.n, sizeof *b->words.v, a)};
+        b->n = bx->n + by->n;
+        b->v = joined(bx->v, bx->n, by->v, by->n, sizeof *b->v, a);
+        b->unix_peers = bx->unix_peers || by->unix_peers;
+        set_pointer(d, base, b);
+        return;
+    }
+    memcpy(&x, (const char *)outer + d->off, sizeof x);
+    memcpy(&y, member(d, base), sizeof y);
+    y.v = joined(x.v, x.n, y.v, y.n, d->type == CS_T_LIST ? sizeof(cs_str) : sizeof(cs_template *),
+                 a);
+    y.n += x.n;
+    memcpy(member(d, base), &y, sizeof y);
 }
 
 /* ---- Defaults ---- */
@@ -533,13 +694,19 @@ int schema_parse(const cs_directive *d, cs_str text, const char *prefix, void *b
 static void zero(const cs_directive *d, void *base)
 {
     static const cs_list empty;
+    static const struct template no_text = {.pub = {.text = {"", 0}, .constant = 1}};
+    static const struct cs_blocks no_blocks;
 
     if (d->type == CS_T_BOOL)
         *(bool *)member(d, base) = false;
     else if (d->type == CS_T_STR || d->type == CS_T_PATH)
         *(cs_str *)member(d, base) = CS_S("");
-    else if (d->type == CS_T_LIST)
-        *(cs_list *)member(d, base) = empty;
+    else if (d->type == CS_T_LIST || d->type == CS_T_TEMPLATES)
+        memcpy(member(d, base), &empty, sizeof empty);
+    else if (d->type == CS_T_TEMPLATE)
+        set_pointer(d, base, &no_text.pub);
+    else if (d->type == CS_T_BLOCKS)
+        set_pointer(d, base, &no_blocks);
     else
         *(int64_t *)member(d, base) = 0;
 }

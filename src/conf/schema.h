@@ -50,6 +50,19 @@ void schema_accepts(const cs_directive *d, struct buf *out);
 /* The value at base + d->off as text that schema_parse turns into the same value. */
 void schema_format(const cs_directive *d, const void *base, struct buf *out);
 
+/* Is it a list of elements, whose lines come one behind the other? */
+static inline bool schema_is_list(const cs_directive *d)
+{
+    return d->type == CS_T_LIST || d->type == CS_T_TEMPLATES || d->type == CS_T_BLOCKS;
+}
+/* Do variables of a request stand in it? Then "${" and "$${" come to schema_parse as they are. */
+static inline bool schema_is_template(const cs_directive *d)
+{
+    return d->type == CS_T_TEMPLATE || d->type == CS_T_TEMPLATES;
+}
+/* A list with CS_ADDS: puts the elements of `outer` before those that are at base. */
+void schema_prepend(const cs_directive *d, const void *outer, void *base, struct arena *a);
+
 /* Cuts the text of a list into its elements, unquoted, in arena memory. 0, or -1 with *error. */
 int schema_split(cs_str text, struct arena *a, cs_list *out, struct buf *error);
 

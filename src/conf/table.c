@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define KEYS_MAX 256
-#define FLAGS    (CS_REQUIRED | CS_PER_ROUTE | CS_SECRET)
+#define FLAGS    (CS_REQUIRED | CS_PER_ROUTE | CS_SECRET | CS_ADDS)
 
 static size_t size_of(unsigned type)
 {
@@ -24,7 +24,11 @@ static size_t size_of(unsigned type)
     case CS_T_PATH:
         return sizeof(cs_str);
     case CS_T_LIST:
+    case CS_T_TEMPLATES:
         return sizeof(cs_list);
+    case CS_T_TEMPLATE:
+    case CS_T_BLOCKS:
+        return sizeof(void *);
     default:
         return 0;
     }
@@ -57,6 +61,8 @@ static const char *wrong(const cs_directive *d, size_t conf_size)
         return "lies outside the struct of conf_size bytes";
     if (d->type != CS_T_BOOL && d->off % sizeof(int64_t))
         return "is not aligned in its struct";
+    if (d->flags & CS_ADDS && !schema_is_list(d))
+        return "is no list, so nothing can be added to it";
     if (d->type == CS_T_ENUM && (!words || !words[0]))
         return "has no words";
     if (d->min > d->max && d->max != 0)

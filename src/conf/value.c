@@ -3,7 +3,9 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "conf/bind.h"
+#include "conf/expand.h"
 #include "conf/text.h"
+#include "http/template.h"
 
 #include <stdlib.h>
 
@@ -37,7 +39,7 @@ static void add_piece(const struct conf_piece *p, const cs_directive *d, struct 
 {
     bool blank = d->type != CS_T_PATH && !(d->flags & CONF_TIGHT);
 
-    if (d->type == CS_T_LIST) {
+    if (schema_is_list(d)) {
         add_list_line(p, out);
         return;
     }
@@ -148,11 +150,67 @@ static size_t total(const struct conf_entry *const *entries, size_t n)
     return sum;
 }
 
+static struct conf_origin place_of(const struct conf_entry *const *entries, size_t n, cs_str what)
+{
+    for (size_t i = 0; i < n; i++)
+        for (const struct conf_piece *p = entries[i]->pieces; p; p = p->next)
+            if (what.n && memmem(p->text.p, p->text.n, what.p, what.n))
+                return report_point(&p->at, what);
+    return entries[0]->value_at;
+}
+
+static void report_variable(struct bind *b, const struct conf_entry *const *entries, size_t n,
+                            const cs_directive *d, cs_str where, const char *error)
+{
+    struct conf_origin at = place_of(entries, n, where);
+
+    at = shown(at, d);
+    report_error(b->rep, &at, (int)where.n, "%s: %s", entries[0]->key.p, error);
+}
+
+/* What is no template has its variables from the environment already, and "$${" stands for "${". */
+static bool without_variables(struct bind *b, const struct conf_entry *const *entries, size_t n,
+                              const cs_directive *d, cs_str *text)
+{
+    struct buf plain = {0}, error = {0};
+    cs_str where = {NULL, 0};
+    bool ok = expand_plain(*text, &plain, &where, &error) == 0;
+
+    if (ok)
+        *text = arena_dup(&b->c->arena, buf_str(&plain));
+    else
+        report_variable(b, entries, n, d, where, error.p);
+    buf_free(&plain);
+    buf_free(&error);
+    return ok;
+}
+
+static bool with_variables(struct bind *b, const struct conf_entry *const *entries, size_t n,
+                           const cs_directive *d, cs_str text)
+{
+    struct buf error = {0};
+    cs_str where = {NULL, 0};
+    struct arena scratch;
+    bool ok;
+
+    arena_init(&scratch, NULL);
+    ok = template_compile(&scratch, text, &where, &error) != NULL;
+    if (!ok)
+        report_variable(b, entries, n, d, where, error.p);
+    arena_drop(&scratch);
+    buf_free(&error);
+    return ok;
+}
+
 static void store(struct bind *b, const struct conf_entry *const *entries, size_t n,
                   const cs_directive *d, void *base)
 {
     struct buf error = {0};
     cs_str text = value_text(&b->c->arena, entries, n, d);
+
+    if (schema_is_template(d) ? !with_variables(b, entries, n, d, text)
+                              : !without_variables(b, entries, n, d, &text))
+        return;
 
     if (total(entries, n) > TEXT_VALUE_MAX)
         report_error(b->rep, &entries[0]->at, (int)entries[0]->key.n,
@@ -195,9 +253,9 @@ void value_bind(struct bind *b, const struct conf_section *s,
         entries += override;
         n = 1;
     }
-    for (size_t i = 1; i < n && d->type != CS_T_LIST; i++)
+    for (size_t i = 1; i < n && !schema_is_list(d); i++)
         set_twice(b, s, entries[0], entries[i]);
-    if (d->type != CS_T_LIST)
+    if (!schema_is_list(d))
         n = 1;
     for (size_t i = 0; i < n; i++)
         bad = bad || entries[i]->bad;

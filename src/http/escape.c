@@ -84,6 +84,12 @@ static void put_json(struct sink *s, cs_str text)
     }
 }
 
+static void put_field(struct sink *s, cs_str text)
+{
+    for (size_t i = 0; i < text.n; i++)
+        put(s, (unsigned char)text.p[i] < ' ' || text.p[i] == 0x7f ? " " : text.p + i, 1);
+}
+
 long http_escape(int where, cs_str text, char *out)
 {
     struct sink s = {.out = out};
@@ -99,6 +105,12 @@ long http_escape(int where, cs_str text, char *out)
         break;
     case CS_ESCAPE_JSON:
         put_json(&s, text);
+        break;
+    case CS_ESCAPE_NONE:
+        put(&s, text.p, text.n);
+        break;
+    case CS_ESCAPE_FIELD:
+        put_field(&s, text);
         break;
     default:
         return -1;

@@ -129,11 +129,10 @@ static void add_text(struct template *t, const char *from, const char *to)
             (struct template_part){.var = TEMPLATE_TEXT, .text = {from, (size_t)(to - from)}};
 }
 
-int template_compile(struct template *t, struct arena *a, cs_str text, cs_str *where,
-                     struct buf *error)
+/* 0 or -1. */
+static int compile(struct template *t, cs_str text, cs_str *where, struct buf *error)
 {
     const char *from = text.p, *end = text.p + text.n;
-    *t = (struct template){.parts = arena_zalloc(a, count_parts(text) * sizeof *t->parts)};
     for (const char *p = text.p; p < end; p++) {
         cs_str rest = {p, (size_t)(end - p)};
         if (str_starts(rest, CS_S("$${"))) {
@@ -161,13 +160,28 @@ int template_compile(struct template *t, struct arena *a, cs_str text, cs_str *w
     return 0;
 }
 
-/* ---- Rendering ---- */
-
-static void add_field(cs_str v, struct buf *out)
+const struct template *template_compile(struct arena *a, cs_str text, cs_str *where,
+                                        struct buf *error)
 {
-    for (size_t i = 0; i < v.n; i++)
-        buf_add_char(out, (unsigned char)v.p[i] < ' ' || v.p[i] == 0x7f ? ' ' : v.p[i]);
+    struct template *t = arena_zalloc(a, sizeof *t);
+    t->pub.text = arena_dup(a, text);
+    t->parts = arena_zalloc(a, count_parts(text) * sizeof *t->parts);
+    if (compile(t, t->pub.text, where, error) < 0) {
+        where->p = text.p + (where->p - t->pub.text.p);
+        return NULL;
+    }
+    t->pub.constant = !t->uses;
+    return t;
 }
+
+cs_str template_plain(const struct template *t)
+{
+    if (!t->nparts)
+        return CS_S("");
+    return t->nparts == 1 && t->pub.constant ? t->parts[0].text : (cs_str){0};
+}
+
+/* ---- Rendering ---- */
 
 /* What the client has sent encoded stays encoded: it is a part of a URL already. A host has been checked. */
 static bool is_raw(enum template_var var)
@@ -175,35 +189,31 @@ static bool is_raw(enum template_var var)
     return var == TEMPLATE_QUERY || var == TEMPLATE_TARGET || var == TEMPLATE_HOST;
 }
 
-static void add_url(const struct template_part *p, cs_str v, struct buf *out)
+static void add_escaped(int where, cs_str v, struct buf *out)
 {
-    if (is_raw(p->var)) {
-        add_field(v, out);
-        return;
-    }
-    int where =
-        p->var == TEMPLATE_PATH || p->var == TEMPLATE_CAPTURE ? CS_ESCAPE_PATH : CS_ESCAPE_QUERY;
     long n = http_escape(where, v, buf_reserve(out, HTTP_ESCAPE_GROWS * v.n + 1));
     check(n >= 0);
     buf_added(out, (size_t)n);
 }
 
-void template_render(const struct template *t, enum template_place place, template_lookup *look_up,
-                     void *arg, struct buf *out)
+/* What of it is escaped in an address. */
+static int place_in_url(enum template_var var)
+{
+    if (is_raw(var))
+        return CS_ESCAPE_FIELD;
+    return var == TEMPLATE_PATH || var == TEMPLATE_CAPTURE ? CS_ESCAPE_PATH : CS_ESCAPE_QUERY;
+}
+
+void template_render(const struct template *t, int place, template_lookup *look_up, void *arg,
+                     struct buf *out)
 {
     for (size_t i = 0; i < t->nparts; i++) {
         const struct template_part *p = &t->parts[i];
-        if (p->var == TEMPLATE_TEXT) {
+        if (p->var == TEMPLATE_TEXT)
             buf_add_str(out, p->text);
-            continue;
-        }
-        cs_str v = look_up(arg, p);
-        if (place == TEMPLATE_URL)
-            add_url(p, v, out);
-        else if (place == TEMPLATE_FIELD)
-            add_field(v, out);
         else
-            buf_add_str(out, v);
+            add_escaped(place == CS_ESCAPE_URL ? place_in_url(p->var) : place, look_up(arg, p),
+                        out);
     }
 }
 

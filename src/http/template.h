@@ -41,28 +41,29 @@ struct template_part {
 
 struct template
 {
+    cs_template pub; /* first: what modules have is a pointer to this */
     size_t nparts;
     struct template_part *parts;
     uint32_t uses; /* bit enum template_var: what has to be known */
 };
 
-/* Where the result is going to stand, which tells what of a variable is escaped there. The template's own text is the
- * operator's, and stays as it is. */
-enum template_place {
-    TEMPLATE_FIELD, /* of a header: control bytes become blanks */
-    TEMPLATE_URL, /* everything but unreserved characters, "/" and sub-delims is %-encoded; "?" of ${query} and ${target} stays */
-    TEMPLATE_BODY /* nothing */
-};
+static inline const struct template *template_of(const cs_template *t)
+{
+    return (const struct template *)(const void *)t;
+}
 
-/* 0; or -1 with a sentence in *error, and in *where what of `text` is wrong. Everything lies in the arena; `text` is borrowed. */
-int template_compile(struct template *t, struct arena *a, cs_str text, cs_str *where,
-                     struct buf *error);
+/* In the arena, `text` copied; NULL with a sentence in *error, and in *where what of `text` is wrong. */
+const struct template *template_compile(struct arena *a, cs_str text, cs_str *where,
+                                        struct buf *error);
 
 /* Value of a variable; empty where there is none. */
 typedef cs_str template_lookup(void *arg, const struct template_part *part);
-/* Appends it to out. Never a CR, LF or NUL that comes from a variable, in FIELD and URL. */
-void template_render(const struct template *t, enum template_place place, template_lookup *look_up,
-                     void *arg, struct buf *out);
+/* Appends it to out. `place`: a CS_ESCAPE_... of cserver.h. Never a CR, LF or NUL that comes from a variable, but in
+ * CS_ESCAPE_NONE. */
+void template_render(const struct template *t, int place, template_lookup *look_up, void *arg,
+                     struct buf *out);
+/* Its whole text, where there is no variable and nothing escaped in it; p NULL: it has to be rendered. */
+cs_str template_plain(const struct template *t);
 
 /* "capture.NAME, client, ..." for the reference. */
 void template_names(struct buf *out);

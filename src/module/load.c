@@ -393,6 +393,16 @@ static int open_copy(struct module *m, struct buf *error)
     return rc;
 }
 
+/* One that was built for an older minor version has no hook that is newer. */
+static void grow(struct module *m)
+{
+    if (m->desc->size == sizeof *m->desc)
+        return;
+    m->grown = mem_alloc(sizeof *m->grown);
+    memcpy(m->grown, m->desc, m->desc->size);
+    m->desc = m->grown;
+}
+
 int module_load(struct module *m, struct buf *error)
 {
     check(m->fd >= 0 && !m->handle);
@@ -401,6 +411,7 @@ int module_load(struct module *m, struct buf *error)
         m->desc = NULL;
         return -1;
     }
+    grow(m);
     return 0;
 }
 
@@ -416,5 +427,6 @@ void module_free(struct module *m)
     fd_close(&m->fd);
     free(m->name);
     free(m->path);
+    free(m->grown);
     *m = (struct module){.fd = -1};
 }

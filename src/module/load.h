@@ -11,6 +11,7 @@ struct module {
     int fd;       /* the copy, a memfd: kept open as long as the module */
     void *handle; /* NULL while only copied */
     const cs_module *desc;
+    cs_module *grown; /* what desc is, where the module was built for an older minor version */
 };
 
 /* Where is the module's file? `file` as in the settings ("" = NAME.so); a name without "/" lies in `folder`, others

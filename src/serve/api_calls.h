@@ -33,6 +33,10 @@ cs_token api_token(cs_req *pub);
 int api_req_timer(cs_req *pub, int64_t ms, cs_req_cb cb, void *arg);
 int api_proceed(cs_req *pub);
 int api_root_open(cs_req *pub, cs_str path);
+cs_str api_expand(cs_req *pub, const cs_template *t, int where);
+int api_client_in(cs_req *pub, const cs_blocks *b);
+void api_say(cs_req *pub, const void *mod, const char *key, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* ---- api_response.c ---- */
 

@@ -1,6 +1,7 @@
 /* Every pointer that comes back from a module is checked for what it should be. */
 #include "serve/api_calls.h"
 
+#include "base/blocks.h"
 #include "http/escape.h"
 #include "http/query.h"
 #include "module/host.h"
@@ -8,6 +9,7 @@
 #include "serve/body.h"
 #include "serve/request.h"
 #include "serve/respond.h"
+#include "serve/variable.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -29,6 +31,7 @@ const cs_req_info *api_info(cs_req *pub)
                        .query = r->head.target_query,
                        .host = request_host(r),
                        .client = conn_client(r->conn),
+                       .peer = conn_client(r->conn),
                        .id = request_id(r),
                        .site = r->route->site->head.label,
                        .route = r->route->label,
@@ -296,4 +299,25 @@ int api_root_open(cs_req *pub, cs_str path)
         request_log(r, CS_WARN, NULL, "the workers' user may not read \"%.*s\" in %s: %s",
                     CS_F(path), root->path, strerror(-fd));
     return fd;
+}
+
+/* ---- Since 1.1 ---- */
+
+cs_str api_expand(cs_req *pub, const cs_template *t, int where)
+{
+    return variable_expand(request_of(pub), t, where);
+}
+
+int api_client_in(cs_req *pub, const cs_blocks *b)
+{
+    struct cidr_addr addr;
+    return (int)blocks_find(b, request_client_addr(request_of(pub), &addr) ? &addr : NULL);
+}
+
+void api_say(cs_req *pub, const void *mod, const char *key, const char *fmt, ...)
+{
+    request_of(pub);
+    (void)mod;
+    (void)key;
+    (void)fmt;
 }

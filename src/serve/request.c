@@ -63,6 +63,12 @@ cs_str request_host(struct request *r)
     return r->host;
 }
 
+bool request_client_addr(const struct request *r, struct cidr_addr *out)
+{
+    const struct conn *c = r->conn;
+    return c->peer_len >= sizeof c->peer.sa.sa_family && cidr_addr_of(&c->peer.sa, out);
+}
+
 void request_vlog(struct request *r, int level, const char *who, const char *fmt, va_list ap)
 {
     if (!log_enabled((enum log_level)level))

@@ -5,6 +5,7 @@
 #define SERVE_REQUEST_H
 
 #include "base/arena.h"
+#include "base/cidr.h"
 #include "http/body.h"
 #include "http/cond.h"
 #include "http/head.h"
@@ -190,6 +191,8 @@ void request_free(struct request *r);
 /* The id as 16 hex digits, in the request's memory. */
 cs_str request_id(struct request *r);
 cs_str request_host(struct request *r); /* http_host_normalise */
+/* The client's address; false: it came by a unix socket. */
+bool request_client_addr(const struct request *r, struct cidr_addr *out);
 
 /* A line in the error log with the request's context. */
 void request_log(struct request *r, int level, const char *who, const char *fmt, ...)

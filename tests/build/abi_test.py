@@ -222,10 +222,10 @@ def test_the_guard_sees(folder, header, before, pattern, replacement, sentence):
 
 
 APPENDED = [
-    ("a call", r"(    void \(\*group_end\)\(cs_group \*g\);)", r"\1\n    int (*fetch)(cs_req *r, const char *url);"),
-    ("a hook", r"(    int \(\*on_adopt\)\(cs_stream \*s, cs_str saved\);)", r"\1\n    int (*rewrite)(cs_req *r);"),
+    ("a call", r"(    void \(\*say\)[^;]*;)", r"\1\n    int (*fetch)(cs_req *r, const char *url);"),
+    ("a hook", r"(    int \(\*explain\)\(cs_req \*r, int hook\);)", r"\1\n    int (*rewrite)(cs_req *r);"),
     ("a value", r"    CS_LOOP = -8", "    CS_REFUSED = -9,\n    CS_LOOP = -8"),
-    ("a member", r"(    int64_t body_len;)", r"\1\n    int64_t arrived;"),
+    ("a member", r"(    cs_str peer;)", r"\1\n    int64_t arrived;"),
 ]
 
 
@@ -242,7 +242,7 @@ def test_what_is_appended_needs_a_new_minor_and_nothing_else(folder, header, bef
 
 def test_a_member_in_what_was_padding_is_refused(folder, header):
     """A struct that ends with 4 bytes has 4 more behind them, which old modules count as theirs."""
-    text = changed(header, r"(    int64_t body_len;)", r"\1\n    uint32_t more;")
+    text = changed(header, r"(    cs_str peer;)", r"\1\n    uint32_t more;")
     wider = changed(text, r"(    uint32_t more;)", r"\1\n    uint32_t still_more;")
     found = interface.broken(described(folder, text), described(folder, wider))
     assert found and "cs_req_info.still_more lies at" in found[0], found

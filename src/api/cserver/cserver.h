@@ -35,7 +35,7 @@ extern "C" {
 #endif
 
 #define CS_ABI_MAJOR 1           /* another one: modules have to be built again */
-#define CS_ABI_MINOR 0           /* grows when something is appended: what is there already loads and works */
+#define CS_ABI_MINOR 1           /* grows when something is appended: what is there already loads and works */
 #define CS_MAGIC     0x43534d31u /* "CSM1" */
 
 /* ---- Values ------------------------------------------------------------------------------- */
@@ -51,6 +51,17 @@ typedef struct cs_list {
     size_t n;
     const cs_str *v;
 } cs_list;
+
+/* A text with variables of a request, such as "https://${host}${path}", as a CS_TEMPLATE directive yields it: only the server
+ * makes one. cs_expand puts the values in. */
+typedef struct cs_template {
+    cs_str text;  /* as the operator wrote it */
+    int constant; /* 1: there is no variable in it */
+} cs_template;
+typedef struct cs_templates {
+    size_t n;
+    const cs_template *const *v;
+} cs_templates;
 
 #ifdef __cplusplus
 #define CS_S(lit) (cs_str{("" lit), sizeof(lit) - 1})
@@ -149,6 +160,7 @@ typedef struct cs_group cs_group;     /* streams that get the same */
 typedef struct cs_topic cs_topic;     /* a kind of message, known by name in all processes */
 typedef struct cs_zone cs_zone;       /* memory that all processes share, by name */
 typedef uint64_t cs_token;            /* a weak reference to a request */
+typedef struct cs_blocks cs_blocks;   /* addresses, as a CS_BLOCKS directive yields them: cs_client_in asks it */
 
 /* What a request is. Strings live as long as the request. */
 typedef struct cs_req_info {
@@ -160,11 +172,12 @@ typedef struct cs_req_info {
     cs_str path;     /* decoded and normalised, e.g. "/a b"; starts with "/" */
     cs_str query;    /* as sent, without "?"; empty when there is none */
     cs_str host;     /* lower case, without port */
-    cs_str client;   /* address of the peer as text, "unix:" for a unix socket */
+    cs_str client;   /* address of the client as text, "unix:" for a unix socket; told by a proxy where it is trusted */
     cs_str id;       /* request id, as in both logs */
     cs_str site;     /* label of the site, "" when no section made it */
     cs_str route;    /* label of the route, "" when the site's root serves it */
     int64_t body_len; /* length of the body as announced, -1 = chunked, 0 = none */
+    cs_str peer;     /* address of the other end of the connection: a proxy's, where one stands before the client (1.1) */
 } cs_req_info;
 
 /* The events of a watch. */
@@ -175,12 +188,16 @@ enum {
                    * only send no more is told where CS_READ is asked for. */
 };
 
-/* Where a text of cs_escape is going to stand. */
+/* Where a text of cs_escape, or a variable of cs_expand, is going to stand. */
 enum {
     CS_ESCAPE_PATH,  /* of a URL: "/" stays */
     CS_ESCAPE_QUERY, /* a name or value in a query or a form: "/", "&", "=" do not */
     CS_ESCAPE_HTML,  /* text and quoted attributes */
-    CS_ESCAPE_JSON   /* between the quotes of a string; what is no UTF-8 becomes U+FFFD */
+    CS_ESCAPE_JSON,  /* between the quotes of a string; what is no UTF-8 becomes U+FFFD */
+    CS_ESCAPE_NONE,  /* anywhere: it stays as it is (1.1) */
+    CS_ESCAPE_FIELD, /* a header field: control bytes become blanks (1.1) */
+    CS_ESCAPE_URL    /* cs_expand only: an address. ${path} and captures are escaped as paths; ${query}, ${target} and ${host}
+                      * are parts of one already and stay; all others are escaped as in a query (1.1) */
 };
 
 /* Which streams a group takes, and what happens to those that are too slow. */
@@ -242,13 +259,18 @@ enum cs_type {
     CS_T_ENUM, /* int64_t: index into aux, a NULL-terminated const char *const[] */
     CS_T_STR,  /* cs_str:  min..max bytes, NUL-terminated */
     CS_T_PATH, /* cs_str:  relative paths are taken below the prefix, NUL-terminated */
-    CS_T_LIST  /* cs_list: values separated by commas; elements NUL-terminated */
+    CS_T_LIST, /* cs_list: values separated by commas; elements NUL-terminated */
+    CS_T_TEMPLATE,  /* const cs_template *, never NULL: text with variables; min..max bytes as written (1.1) */
+    CS_T_TEMPLATES, /* cs_templates: a list of them (1.1) */
+    CS_T_BLOCKS     /* const cs_blocks *, never NULL: a list of addresses, CIDR blocks, "all" and "unix" (1.1) */
 };
 
 enum {
     CS_REQUIRED = 1,  /* must be set in [module:...] (or where the module is used) */
     CS_PER_ROUTE = 2, /* may also be set in [site:...] and [route:...] */
-    CS_SECRET = 8     /* -T prints "***" */
+    CS_SECRET = 8,    /* -T prints "***" */
+    CS_ADDS = 16      /* a list: what [site:...] and [route:...] say comes behind what the scopes around them say, instead of
+                       * in its place (1.1) */
 };
 
 typedef struct cs_directive {
@@ -285,6 +307,10 @@ template <class A> struct cs_type_of_member<A, A> { char fits; };
 #define CS_STRING(S, f, def, lo, hi, fl, help) {#f, CS_T_STR, fl, CS__OFF(S, f, cs_str), def, lo, hi, 0, help}
 #define CS_PATH(S, f, def, fl, help)          {#f, CS_T_PATH, fl, CS__OFF(S, f, cs_str), def, 0, 4096, 0, help}
 #define CS_LIST(S, f, def, lo, hi, fl, help)  {#f, CS_T_LIST, fl, CS__OFF(S, f, cs_list), def, lo, hi, 0, help}
+#define CS_TEMPLATE(S, f, def, lo, hi, fl, help)                                                   \
+    {#f, CS_T_TEMPLATE, fl, CS__OFF(S, f, const cs_template *), def, lo, hi, 0, help}
+#define CS_TEMPLATES(S, f, def, lo, hi, fl, help) {#f, CS_T_TEMPLATES, fl, CS__OFF(S, f, cs_templates), def, lo, hi, 0, help}
+#define CS_BLOCKS(S, f, def, lo, hi, fl, help) {#f, CS_T_BLOCKS, fl, CS__OFF(S, f, const cs_blocks *), def, lo, hi, 0, help}
 /* The end of a table of directives. */
 #define CS_END                                {0, CS_T_END, 0, 0, 0, 0, 0, 0, 0}
 
@@ -627,6 +653,19 @@ typedef struct cs_api {
     /* Closes its streams behind what has been sent; the group is gone. */
     void (*group_end)(cs_group *g);
 
+    /* Since 1.1, about the request. */
+
+    /* The template's text with the variables' values in place of them, each made fit for where it is going to stand
+     * (CS_ESCAPE_NONE, _FIELD, _URL, _PATH, _QUERY, _HTML, _JSON); the operator's own text stays as it is. A variable that is
+     * not there is empty. p is NULL when there is no memory. */
+    cs_str (*expand)(cs_req *r, const cs_template *t, int where);
+    /* Is the client in one of these blocks? 0: no; else 1 + the length of the longest that has it, in bits of an IPv6
+     * address (an IPv4 block /8 is one of 104), so that of two lists the more exact one can decide. */
+    int (*client_in)(cs_req *r, const cs_blocks *b);
+    /* In .explain: one more fact for `cserver explain`. key: a word such as "file"; the text is copied. Elsewhere nothing. */
+    void (*say)(cs_req *r, const void *mod, const char *key, const char *fmt, ...)
+        __attribute__((format(printf, 4, 5)));
+
     /* Calls of later minor versions are appended here: CS_HAS(name) says whether this server has one. */
 } cs_api;
 
@@ -634,6 +673,13 @@ typedef struct cs_api {
 
 enum {
     CS_BODY_STREAM = 1 /* call the handler before the body has arrived; read it with body_stream */
+};
+
+/* Which hook .explain speaks for. */
+enum {
+    CS_HOOK_ACCESS = 1,
+    CS_HOOK_HANDLER = 2,
+    CS_HOOK_HEADER_FILTER = 4
 };
 
 typedef struct cs_module {
@@ -712,6 +758,13 @@ typedef struct cs_module {
      * that are left are closed one by one, evenly over the time to drain. */
     int (*on_save)(cs_stream *s, void *to, size_t room);
     int (*on_adopt)(cs_stream *s, cs_str saved);
+
+    /* For `cserver explain`: what would this module do with such a request, as its access hook, handler or header filter
+     * (`hook`: CS_HOOK_ACCESS, CS_HOOK_HANDLER, CS_HOOK_HEADER_FILTER)? It tells by cs_say, and changes nothing anywhere: there is no
+     * client, and no worker. The results mean what they mean there: CS_DECLINED (it lets the request pass, or leaves it to
+     * the next), a status that it would answer with, CS_PENDING (that cannot be known without asking others); the fields it
+     * would set are set with cs_set_header. (1.1) */
+    int (*explain)(cs_req *r, int hook);
 } cs_module;
 
 #define CS__CAT(a, b) a##b
@@ -815,6 +868,9 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 #define cs_req_after(r, ms, cb, arg)     cs_api_->req_timer(r, ms, cb, arg)
 #define cs_offload(r, work, done, arg)   cs_api_->offload(r, work, done, arg)
 #define cs_proceed(r)                    cs_api_->proceed(r)
+#define cs_expand(r, t, where)           cs_api_->expand(r, t, where)
+#define cs_client_in(r, blocks)          cs_api_->client_in(r, blocks)
+#define cs_say(r, key, ...)              cs_api_->say(r, &cs_api_, key, __VA_ARGS__)
 #define cs_root_open(r, ...)             cs_api_->root_open(r, CS_STR(__VA_ARGS__))
 #define cs_mime(...)                     cs_api_->mime(CS_STR(__VA_ARGS__))
 

@@ -74,6 +74,19 @@ struct stamp {
 static const cs_directive stamp_keys[] = {
     CS_STRING(struct stamp, ink, "blue", 1, 100, CS_PER_ROUTE, "Colour."), CS_END};
 
+/* view: texts with variables, and lists that add up from scope to scope. */
+struct view {
+    const cs_template *text;
+    cs_templates fields;
+    const cs_blocks *from;
+    cs_list words;
+};
+static const cs_directive view_keys[] = {
+    CS_TEMPLATE(struct view, text, "Hello ${host}", 0, 200, CS_PER_ROUTE, "Text."),
+    CS_TEMPLATES(struct view, fields, NULL, 0, 4, CS_PER_ROUTE | CS_ADDS, "Fields."),
+    CS_BLOCKS(struct view, from, NULL, 0, 8, CS_PER_ROUTE | CS_ADDS, "Clients."),
+    CS_LIST(struct view, words, NULL, 0, 8, CS_PER_ROUTE | CS_ADDS, "Words."), CS_END};
+
 static const cs_module fakes[] = {
     {.name = "hello",
      .directives = hello_keys,
@@ -101,6 +114,10 @@ static const cs_module fakes[] = {
      .directives = stamp_keys,
      .conf_size = sizeof(struct stamp),
      .header_filter = fake_handler},
+    {.name = "view",
+     .directives = view_keys,
+     .conf_size = sizeof(struct view),
+     .handler = fake_handler},
     {.name = "both", .handler = fake_handler, .on_log = fake_log},
 };
 

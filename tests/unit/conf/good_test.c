@@ -4,6 +4,8 @@
 
 #include "fake.h"
 
+#include "base/blocks.h"
+
 #include <stdlib.h>
 
 #define N10  "aaaaaaaaaa"
@@ -80,6 +82,21 @@ static const struct {
     {"plain braces", "[module:hello]\ngreeting = $${host} $$ $x {y}\n",
      "greeting = $${host} $$ $x {y}"},
     {"dollar before braces", "[module:hello]\ngreeting = $$${host}\n", "greeting = $$${host}"},
+
+    {"template", "[module:view]\ntext = a ${path}, ${query.x}\n", "text = a ${path}, ${query.x}"},
+    {"default of a template", "[module:view]\n", "text = Hello ${host}"},
+    {"template and the environment", "[module:view]\ntext = ${env.CS_TEST_USER} ${host}\n",
+     "text = me ${host}"},
+    {"the environment is no template", "[module:view]\ntext = ${env.CS_TEST_ODD}\n",
+     "text = \" a ; \\\"b\\\\$${x} \""},
+    {"nor is a default", "[module:view]\ntext = ${env.CS_TEST_NOT_SET:${x}\n", "text = $${x"},
+    {"plain braces in a template", "[module:view]\ntext = $${host} ${host}\n",
+     "text = $${host} ${host}"},
+    {"list of templates", "[module:view]\nfields = A: ${host}, \"B: 1, ${path}\"\n  C: $${x}\n",
+     "fields = \"A: ${host}\"\n    \"B: 1, ${path}\"\n    \"C: $${x}\""},
+    {"blocks", "[module:view]\nfrom = 10.0.0.0/8, ::1, unix, all\n",
+     "from = 10.0.0.0/8, ::1, unix, all"},
+    {"no blocks", "[module:view]\nfrom =\n", "from ="},
 
     {"list in one line", "[site:a]\nhost = a, b,c\n", "host = a, b, c"},
     {"list over lines", "[site:a]\nhost =\n  a\n  b, c,\n  d\n", "host = a, b, c, d"},
@@ -253,6 +270,47 @@ static void test_good_files(void **state)
     printf("rows: %zu\n", ARRAY_LEN(rows));
 }
 
+static cs_str words_of(const struct view *v, struct buf *out)
+{
+    buf_clear(out);
+    for (size_t i = 0; i < v->words.n; i++)
+        buf_printf(out, "%.*s ", CS_F(v->words.v[i]));
+    for (size_t i = 0; i < v->fields.n; i++)
+        buf_printf(out, "%.*s ", CS_F(v->fields.v[i]->text));
+    for (size_t i = 0; i < v->from->words.n; i++)
+        buf_printf(out, "%.*s ", CS_F(v->from->words.v[i]));
+    return buf_str(out);
+}
+
+/* From the module to the site to the route, and -T shows what each of them says itself. */
+static void test_adds_up(void **state)
+{
+    (void)state;
+    struct fake f;
+    struct buf text = {0}, plain = {0};
+
+    fake_read(&f,
+              "[module:view]\nwords = a\nfields = m${host}\nfrom = 10.0.0.0/8\n"
+              "[site:s]\nwords = b, c\nfrom = unix\n"
+              "[route:r]\nmatch = /\nhandler = view\nwords = d\nfields = r\n"
+              "[route:q]\nmatch = /q\nhandler = view\n",
+              NULL, 0);
+    assert_int_equal(f.rep.errors, 0);
+    assert_true(str_is(words_of(f.conf->modules[0].conf, &text), "a m${host} 10.0.0.0/8 "));
+    assert_true(str_is(words_of(f.conf->sites[0].module_conf[0], &text),
+                       "a b c m${host} 10.0.0.0/8 unix "));
+    assert_true(str_is(words_of(f.conf->routes[0].module_conf[0], &text),
+                       "a b c d m${host} r 10.0.0.0/8 unix "));
+    assert_ptr_equal(f.conf->routes[1].module_conf[0], f.conf->sites[0].module_conf[0]);
+    conf_print_plain(f.conf, &plain);
+    buf_add_char(&plain, '\0');
+    assert_non_null(strstr(plain.p, "view.words = b, c\n"));
+    assert_non_null(strstr(plain.p, "view.words = d\n"));
+    buf_free(&text);
+    buf_free(&plain);
+    fake_free(&f);
+}
+
 /* Each line of -T says where its value comes from. */
 static void test_origins(void **state)
 {
@@ -406,9 +464,10 @@ static void test_reference(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_files),   cmocka_unit_test(test_origins),
-        cmocka_unit_test(test_line_lengths), cmocka_unit_test(test_largest_values),
-        cmocka_unit_test(test_secret),       cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_good_files),     cmocka_unit_test(test_adds_up),
+        cmocka_unit_test(test_origins),        cmocka_unit_test(test_line_lengths),
+        cmocka_unit_test(test_largest_values), cmocka_unit_test(test_secret),
+        cmocka_unit_test(test_reference),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,7 +65,7 @@ static void check_value(cs_str value, bool always)
     struct line l;
 
     buf_add_z(&text, "k = ");
-    line_write_value(value, always, &text);
+    line_write_value(value, always, false, &text);
     buf_add_z(&text, " ; c");
     line_read(buf_str(&text), &l, &error);
     if (l.kind != LINE_KEY || l.hash_col)

@@ -64,7 +64,7 @@ static void test_unknown_place(void **state)
 {
     (void)state;
     assert_int_equal(http_escape(-1, CS_S("a"), NULL), -1);
-    assert_int_equal(http_escape(CS_ESCAPE_JSON + 1, CS_S("a"), NULL), -1);
+    assert_int_equal(http_escape(CS_ESCAPE_URL, CS_S("a"), NULL), -1);
 }
 
 int main(void)
