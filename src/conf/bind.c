@@ -160,6 +160,23 @@ static void check_policy(struct bind *b, const struct conf_section *s, const str
     }
 }
 
+/* Keys that do nothing without another one, and one that lets everybody be whom he likes. */
+static void check_proxies(struct bind *b, const struct conf_listen *l)
+{
+    bool blind = l->client_from == CONF_CLIENT_OFF && !l->proxy_protocol;
+    bool any = l->trusted->words.n > 0;
+
+    if (any && blind)
+        report_warning(b->rep, conf_origin_of(&l->head, "trusted"), 7,
+                       "trusted: it means nothing here, since client_from is off and there is no "
+                       "proxy_protocol");
+    if (!any && (l->client_from == CONF_CLIENT_XFF || l->client_from == CONF_CLIENT_FORWARDED))
+        report_warning(
+            b->rep, conf_origin_of(&l->head, "client_from"), 11,
+            "client_from: it means nothing here, since nobody is `trusted`; add trusted = "
+            "with the addresses of your proxies");
+}
+
 static void bind_listens(struct bind *b)
 {
     size_t n = count(b->t, "listen"), i = 0;
@@ -172,6 +189,7 @@ static void bind_listens(struct bind *b)
         value_section(b, schema_kind(s->kind), s, l, &l->head);
         core_keys_only(b, s);
         check_policy(b, s, l);
+        check_proxies(b, l);
     }
     if (!n)
         implicit_listen(b);

@@ -103,13 +103,24 @@ struct conf_reload {
     struct conf_trial *trials; /* of probe */
 };
 
+/* The field in which trusted proxies say who the client is. */
+enum conf_client_from {
+    CONF_CLIENT_AUTO, /* X-Forwarded-For where there is `trusted`, unless that is for PROXY headers */
+    CONF_CLIENT_XFF,
+    CONF_CLIENT_FORWARDED,
+    CONF_CLIENT_OFF
+};
+
 struct conf_listen {
     struct conf_head head;
     cs_list address; /* each as sock_addr_parse reads it */
     int64_t backlog;
     _Bool deferred;
-    int64_t mode;   /* of a unix socket; written in octal */
-    int64_t policy; /* enum conf_policy */
+    _Bool proxy_protocol; /* connections begin with a PROXY header */
+    const cs_blocks *trusted;
+    int64_t client_from; /* enum conf_client_from */
+    int64_t mode;        /* of a unix socket; written in octal */
+    int64_t policy;      /* enum conf_policy */
 };
 
 struct conf_module {

@@ -13,6 +13,7 @@ static const char *const error_logs[] = {"stderr", NULL};
 static const char *const access_logs[] = {"off", "stdout", NULL};
 static const char *const policies[] = {"turn", "exclusive", "reuseport", NULL};
 static const char *const listen_policies[] = {"turn", "exclusive", "reuseport", "default", NULL};
+static const char *const client_from[] = {"auto", "X-Forwarded-For", "Forwarded", "off", NULL};
 static const char *const picks[] = {"ring", "least", NULL};
 
 /* CS_PATH with a least length, or with words that are no paths. */
@@ -164,6 +165,23 @@ static const cs_directive listen_table[] = {
            "Connections that the kernel keeps waiting."),
     CS_BOOL(struct conf_listen, deferred, "on", 0,
             "Wake a worker only when a new connection's first bytes are there."),
+    CS_BOOL(
+        struct conf_listen, proxy_protocol, "off", 0,
+        "Connections begin with a PROXY header (version 1 or 2), in which a balancer says whom "
+        "it has them from; "
+        "that address counts as the client's then. A connection without one is closed, and so is "
+        "one from an address that is not in `trusted`, where that is set."),
+    CS_BLOCKS(
+        struct conf_listen, trusted, NULL, 0, 1024, 0,
+        "Addresses and blocks of the proxies in front of this listener, such as 10.0.0.7, "
+        "10.1.0.0/24, unix: what they say of the client is believed. Name them, and not a whole "
+        "network in which clients are, too."),
+    CS_ENUM(
+        struct conf_listen, client_from, "auto", client_from, 0,
+        "The request's field from which the client's address is taken where a proxy of `trusted` "
+        "sends it: the last address in it that is no proxy's. auto is X-Forwarded-For, and off "
+        "with "
+        "proxy_protocol."),
     CS_INT(struct conf_listen, mode, "0666", 0, 0777, CONF_OCTAL, "Permissions of a unix socket."),
     CS_ENUM(struct conf_listen, policy, "default", listen_policies, 0,
             "Who accepts here; default is what [accept] says. reuseport is for TCP only: under an "

@@ -1,14 +1,10 @@
 #include "http/forwarded.h"
 
-bool http_xff_last(cs_str *rest, cs_str *element)
+bool http_xff_next(cs_str *rest, cs_str *element)
 {
-    if (!rest->p)
+    if (!str_split(rest, ',', element))
         return false;
-    size_t n = rest->n;
-    while (n > 0 && rest->p[n - 1] != ',')
-        n--;
-    *element = str_trim((cs_str){rest->p + n, rest->n - n});
-    *rest = n > 0 ? (cs_str){rest->p, n - 1} : (cs_str){0};
+    *element = str_trim(*element);
     return true;
 }
 
@@ -36,30 +32,17 @@ bool http_xff_addr(cs_str e, struct cidr_addr *out)
     return cidr_addr_parse((cs_str){e.p, one ? before : e.n}, out);
 }
 
-/* Where the last element begins: behind the last comma that is in no quoted string. SIZE_MAX: a quoted string does not end. */
-static size_t last_start(cs_str list)
-{
-    size_t start = 0;
-    bool quoted = false;
-    for (size_t i = 0; i < list.n; i++)
-        if (quoted && list.p[i] == '\\')
-            i++;
-        else if (list.p[i] == '"')
-            quoted = !quoted;
-        else if (list.p[i] == ',' && !quoted)
-            start = i + 1;
-    return quoted ? SIZE_MAX : start;
-}
-
-static size_t pair_end(cs_str text)
+/* Where the first `sep` is that stands in no quoted string, or the end. *whole: all quoted strings end. */
+static size_t part_end(cs_str text, char sep, bool *whole)
 {
     bool quoted = false;
     size_t i = 0;
-    for (; i < text.n && (quoted || text.p[i] != ';'); i++)
+    for (; i < text.n && (quoted || text.p[i] != sep); i++)
         if (quoted && text.p[i] == '\\')
             i++;
         else if (text.p[i] == '"')
             quoted = !quoted;
+    *whole = !quoted;
     return i < text.n ? i : text.n;
 }
 
@@ -72,7 +55,8 @@ static cs_str unquoted(cs_str v)
 static cs_str find_for(cs_str element)
 {
     while (element.n) {
-        size_t end = pair_end(element);
+        bool whole;
+        size_t end = part_end(element, ';', &whole);
         cs_str value = {element.p, end}, name;
         if (str_split(&value, '=', &name) && str_eq_nocase(str_trim(name), CS_S("for")) && value.p)
             return unquoted(value);
@@ -82,16 +66,13 @@ static cs_str find_for(cs_str element)
     return (cs_str){0};
 }
 
-bool http_forwarded_last(cs_str *rest, cs_str *element)
+bool http_forwarded_next(cs_str *rest, cs_str *element)
 {
     if (!rest->p)
         return false;
-    size_t at = last_start(*rest);
-    if (at == SIZE_MAX) {
-        *rest = (cs_str){0};
-        return false;
-    }
-    *element = find_for((cs_str){rest->p + at, rest->n - at});
-    *rest = at > 0 ? (cs_str){rest->p, at - 1} : (cs_str){0};
+    bool whole;
+    size_t end = part_end(*rest, ',', &whole);
+    *element = whole ? find_for((cs_str){rest->p, end}) : (cs_str){0};
+    *rest = end < rest->n ? (cs_str){rest->p + end + 1, rest->n - end - 1} : (cs_str){0};
     return true;
 }

@@ -94,6 +94,9 @@ static const struct board_counter counters[IPC_COUNTERS] = {
     [IPC_STREAMS_CLOSED] =
         {.name = "cserver_streams_closed_total",
          .help = "Streams ended because their worker drained and they could not move."},
+    [IPC_BAD_PROXY] =
+        {.name = "cserver_bad_proxy_total",
+         .help = "Connections closed because they did not begin with a good PROXY header."},
 };
 
 const struct board_counter *board_counter(enum ipc_counter c)

@@ -104,7 +104,7 @@ static const char *local_time(struct access_log *l)
 static void add_combined(struct access_log *l, struct request *r)
 {
     struct buf *b = &l->lines;
-    buf_add_str(b, conn_client(r->conn));
+    buf_add_str(b, request_client(r));
     buf_add_z(b, " - ");
     add_escaped(b, r->user);
     buf_add_z(b, " [");
@@ -141,7 +141,7 @@ static void add_json(struct access_log *l, struct request *r)
     json_object(&j, NULL);
     json_str(&j, "ts", timestamp(ts, sizeof ts));
     json_str(&j, "request_id", request_id(r));
-    json_str(&j, "client", conn_client(r->conn));
+    json_str(&j, "client", request_client(r));
     json_str(&j, "user", r->user);
     json_str(&j, "method", known ? h->method_text : (cs_str){0});
     json_str(&j, "host", known ? request_host(r) : (cs_str){0});

@@ -5,6 +5,7 @@
 #include "os/sock.h"
 #include "serve/accept.h"
 #include "serve/body.h"
+#include "serve/client.h"
 #include "serve/feed.h"
 #include "serve/giver.h"
 #include "serve/handle.h"
@@ -70,7 +71,9 @@ struct conn *conn_new(struct serve *s, int fd, unsigned listener, const struct s
                       socklen_t peer_len)
 {
     serve_count_one(s, IPC_CONNECTIONS);
-    return make(s, fd, listener, peer, peer_len);
+    struct conn *c = make(s, fd, listener, peer, peer_len);
+    c->preamble = s->plan->listeners[listener].conf->proxy_protocol;
+    return c;
 }
 
 struct conn *conn_moved(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer,
@@ -91,17 +94,17 @@ static void set_idle(struct conn *c, bool idle)
     atomic_store_explicit(&s->slot->idle, s->nidle, memory_order_relaxed);
 }
 
-cs_str conn_client(struct conn *c)
+cs_str conn_peer(struct conn *c)
 {
     char text[SOCK_TEXT_MAX] = "unix:";
-    if (!c->nclient) {
+    if (!c->npeer) {
         size_t n = 5;
         if (c->peer_len >= sizeof c->peer.sa.sa_family && c->peer.sa.sa_family != AF_UNIX)
             n = sock_peer_text(&c->peer.sa, c->peer_len, text);
-        c->nclient = (uint8_t)(n < sizeof c->client ? n : sizeof c->client);
-        memcpy(c->client, text, c->nclient);
+        c->npeer = (uint8_t)(n < sizeof c->peer_text ? n : sizeof c->peer_text);
+        memcpy(c->peer_text, text, c->npeer);
     }
-    return (cs_str){c->client, c->nclient};
+    return (cs_str){c->peer_text, c->npeer};
 }
 
 bool conn_is_idle(const struct conn *c)
@@ -343,6 +346,19 @@ static void linger(struct conn *c)
         conn_close(c);
 }
 
+/* The balancer's word, once, before all heads. True when the connection has moved on. */
+static bool read_preamble(struct conn *c)
+{
+    long n = client_read_proxy(c);
+    if (n < 0)
+        c->broken = true;
+    if (n <= 0)
+        return false;
+    c->in_off += (size_t)n;
+    c->preamble = false;
+    return true;
+}
+
 /* Parses the head at in_off. True when the connection has moved on. */
 static bool read_head(struct conn *c)
 {
@@ -386,9 +402,9 @@ static bool step(struct conn *c)
 {
     struct request *r = c->current;
     if (!r || r->reading) {
-        if (c->last_one || c->in_off == c->in_len || c->queue > QUEUE_MAX)
+        if (c->last_one || c->broken || c->in_off == c->in_len || c->queue > QUEUE_MAX)
             return false;
-        return read_head(c);
+        return c->preamble ? read_preamble(c) : read_head(c);
     }
     if (r->proceed) {
         handle_proceed(r);
@@ -474,6 +490,8 @@ static void await(struct conn *c)
         c->progress = false;
     } else if (c->feed) {
         c->wait = CONN_WAIT_NONE;
+    } else if (!r && c->preamble && c->in_off < c->in_len) {
+        return; /* conn_begin has set the limit, which is for the head, too */
     } else if (!r) {
         go_idle(c);
     } else if (r->reading) {

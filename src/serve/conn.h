@@ -11,6 +11,7 @@
 #ifndef SERVE_CONN_H
 #define SERVE_CONN_H
 
+#include "base/cidr.h"
 #include "net/stream.h"
 #include "serve/ctx.h"
 #include "serve/inbuf.h"
@@ -81,6 +82,7 @@ struct conn {
     bool lingering;
     bool closed;
     bool idle;      /* is in serve->idle */
+    bool preamble;  /* a PROXY header has to come first */
     bool shared;    /* another worker may have the socket too: closing it here does not end it */
     uint8_t giving; /* enum conn_giving */
     uint8_t deaths; /* heirs that have died when this one was the next to be answered */
@@ -92,8 +94,10 @@ struct conn {
         struct sockaddr_in6 in6;
     } peer;
     socklen_t peer_len;
-    uint8_t nclient; /* length of `client`; 0: not made yet */
-    char client[47]; /* the peer's address as text */
+    uint8_t npeer; /* length of the next; 0: not made yet */
+    char peer_text[47];
+    bool told; /* a PROXY header has named the client: */
+    struct cidr_addr client;
 };
 
 /* A new connection on fd (taken over). The first read happens in conn_run. */
@@ -120,7 +124,8 @@ void conn_push(struct conn *c);
 /* Ends the connection at the end of this turn, without sending what waits. */
 void conn_break(struct conn *c);
 
-#define CONN_LEAVE_MS 1000 /* so long who has nothing under way is waited for when the server stops */
+#define CONN_LEAVE_MS                                                                              \
+    1000 /* so long who has nothing under way is waited for when the server stops */
 /* It is idle, and the server stops: it has a moment yet for a request that is on its way. */
 void conn_hurry(struct conn *c);
 
@@ -143,7 +148,7 @@ static inline bool conn_must_wait(const struct conn *c)
 void conn_freeze(struct conn *c);
 void conn_thaw(struct conn *c);
 
-/* The peer's address as text; lives as long as the connection. */
-cs_str conn_client(struct conn *c);
+/* The address of the other end as text; lives as long as the connection. It may be a proxy's: see client.h. */
+cs_str conn_peer(struct conn *c);
 
 #endif

@@ -175,7 +175,7 @@ static void suspect(struct giver *g, struct conn *c)
         return;
     }
     log_warn("%u workers have died when they took over a stream of %.*s: it stays here", c->deaths,
-             CS_F(conn_client(c)));
+             CS_F(conn_peer(c)));
     put(&g->staying, c, CONN_STAYS);
 }
 

@@ -63,12 +63,6 @@ cs_str request_host(struct request *r)
     return r->host;
 }
 
-bool request_client_addr(const struct request *r, struct cidr_addr *out)
-{
-    const struct conn *c = r->conn;
-    return c->peer_len >= sizeof c->peer.sa.sa_family && cidr_addr_of(&c->peer.sa, out);
-}
-
 void request_vlog(struct request *r, int level, const char *who, const char *fmt, va_list ap)
 {
     if (!log_enabled((enum log_level)level))
@@ -79,7 +73,7 @@ void request_vlog(struct request *r, int level, const char *who, const char *fmt
     snprintf(id, sizeof id, "%016llx", (unsigned long long)r->id);
     if (who)
         pairs[n++] = (struct log_pair){"module", str_of(who)};
-    pairs[n++] = (struct log_pair){"client", conn_client(r->conn)};
+    pairs[n++] = (struct log_pair){"client", request_client(r)};
     pairs[n++] = (struct log_pair){"request_id", str_of(id)};
     if (r->head.method_text.n && !r->refused && !r->reading) {
         pairs[n++] = (struct log_pair){"method", r->head.method_text};

@@ -94,6 +94,11 @@ struct request {
     cs_str path;       /* normalised, NUL-terminated */
     cs_req_info *info; /* made when first asked for */
 
+    struct {
+        bool known, by_ip;
+        struct cidr_addr addr;
+        cs_str text;
+    } client;    /* request_client finds it out */
     cs_str host; /* as request_host gives it; p NULL: nobody has asked */
     const struct router_site *router_site;
     const struct conf_site *site; /* the same; NULL where the head was refused */
@@ -191,8 +196,11 @@ void request_free(struct request *r);
 /* The id as 16 hex digits, in the request's memory. */
 cs_str request_id(struct request *r);
 cs_str request_host(struct request *r); /* http_host_normalise */
+/* Who the client is, and who the connection is from: client.h. */
+cs_str request_client(struct request *r);
+cs_str request_peer(struct request *r);
 /* The client's address; false: it came by a unix socket. */
-bool request_client_addr(const struct request *r, struct cidr_addr *out);
+bool request_client_addr(struct request *r, struct cidr_addr *out);
 
 /* A line in the error log with the request's context. */
 void request_log(struct request *r, int level, const char *who, const char *fmt, ...)

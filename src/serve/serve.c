@@ -242,7 +242,9 @@ void serve_adopt(struct serve *s, int fd)
     const struct sockaddr nobody = {.sa_family = AF_UNIX};
 
     check(!s->turn.have && s->plan->nlisteners > 0);
-    conn_begin(conn_new(s, fd, 0, &nobody, sizeof nobody.sa_family));
+    struct conn *c = conn_new(s, fd, 0, &nobody, sizeof nobody.sa_family);
+    c->preamble = false; /* it has come past all balancers */
+    conn_begin(c);
 }
 
 void serve_reopen_access_log(struct serve *s, int fd)
