@@ -2,6 +2,7 @@
  * each other. */
 #include "conf/bind.h"
 
+#include "base/blocks.h"
 #include "base/mem.h"
 #include "conf/cpu.h"
 

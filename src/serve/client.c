@@ -125,18 +125,18 @@ static cs_str text_of(struct request *r, const struct cidr_addr *a)
     return arena_dup(&r->arena, (cs_str){text, n});
 }
 
-/* A head that is not whole, or was refused, has nothing to say. */
+/* A head that is not whole, or was refused, has nothing to say. A job may need the text when the connection has gone. */
 static void find(struct request *r)
 {
     const struct conn *c = r->conn;
     const struct conf_listen *l = listener_of(c);
-    struct cidr_addr addr;
+    struct cidr_addr addr = {{0}};
     bool by_ip = conn_addr(c, &addr), told = c->told;
     if (!r->reading && !r->refused && trusts(l, by_ip ? &addr : NULL) && read_fields(r, l, &addr))
         by_ip = told = true;
     r->client.by_ip = by_ip;
     r->client.addr = addr;
-    r->client.text = told ? text_of(r, &addr) : conn_peer(r->conn);
+    r->client.text = told ? text_of(r, &addr) : arena_dup(&r->arena, conn_peer(r->conn));
     r->client.known = !r->reading;
 }
 

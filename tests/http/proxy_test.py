@@ -1,9 +1,7 @@
 """Listeners behind a balancer that speaks the PROXY protocol."""
-import socket
-import struct
-
 import pytest
 
+from lib.balancer import SIGNATURE, v2, v4, v6
 from lib.server import wait_for
 
 CONF = """
@@ -21,22 +19,6 @@ CONF = """
     match = = /metrics
     handler = metrics
 """
-SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
-
-
-def v2(command, family, body):
-    return SIGNATURE + bytes([0x20 | command, family]) + struct.pack("!H", len(body)) + body
-
-
-def v4(client, server="10.0.0.9", ports=(50000, 80)):
-    return socket.inet_aton(client) + socket.inet_aton(server) + struct.pack("!HH", *ports)
-
-
-def v6(client, server="::9", ports=(50000, 80)):
-    return socket.inet_pton(socket.AF_INET6, client) + socket.inet_pton(socket.AF_INET6, server) + struct.pack(
-        "!HH", *ports)
-
-
 GOOD = [
     ("v1, IPv4", b"PROXY TCP4 192.0.2.7 10.0.0.9 50000 80\r\n", "192.0.2.7"),
     ("v1, IPv6", b"PROXY TCP6 2001:DB8::7 ::9 50000 80\r\n", "2001:db8::7"),

@@ -201,6 +201,10 @@ static const struct row rows[] = {
      "too large|0 to 0777"},
 
     /* Listeners. */
+    {"no proxy's address", "[listen:a]\naddress = :1\ntrusted = 10.0.0.0/8, proxy.example\n",
+     "t.ini:3:11", "\"proxy.example\" is no IP address"},
+    {"field that names no client", "[listen:a]\naddress = :1\nclient_from = X-Real-IP\n",
+     "t.ini:3:15", "\"X-Real-IP\" is not known|X-Forwarded-For, Forwarded or off"},
     {"no address", "[listen:main]\nbacklog = 5\n", "t.ini:1:1", "[listen:main] has no \"address\""},
     {"address is a name", "[listen:a]\naddress = localhost:80\n", "t.ini:2:11",
      "address: \"localhost:80\""},
@@ -483,6 +487,10 @@ struct warning_row {
 };
 
 static const struct warning_row warnings[] = {
+    {"trusted for nothing", "[listen:a]\naddress = :1\ntrusted = 10.0.0.1\nclient_from = off\n",
+     "t.ini:3:11", "trusted: it means nothing here"},
+    {"a field that nobody may send", "[listen:a]\naddress = :1\nclient_from = X-Forwarded-For\n",
+     "t.ini:3:15", "client_from: it means nothing here"},
     {"hash behind a value", "[module:hello]\ngreeting = Hi # there\n", "t.ini:2:15",
      "does not start a comment"},
     {"encoded match", SITE "[route:a]\nmatch = /a%20b\n", "t.ini:4:9", "matched decoded"},
