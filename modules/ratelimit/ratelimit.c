@@ -1,79 +1,220 @@
-/* ratelimit.c - at most so many requests of one client in a time, counted in one place for all workers. A worker that is
- * killed takes no count with it. */
-#include "bucket.h"
+/* ratelimit.c - so many requests with one key in a time, and so many under way at once, counted in one place for all
+ * workers. A worker that is killed takes no count with it. */
+#include "held.h"
+#include "siphash.h"
 
 #include <arpa/inet.h>
 #include <cserver/cserver.h>
 
 struct conf {
-    int64_t requests, per, burst;
+    int64_t requests, per, burst, connections;
+    cs_str limit;
+    _Bool fields;
+};
+
+struct limits {
+    struct table table;
+    struct held held;
+};
+
+/* What is to become of a request. */
+struct verdict {
+    int64_t wait; /* ms until there is a token */
+    _Bool busy;   /* too many are under way */
+    _Bool forgotten, uncounted;
+    int64_t left, full_at;
+    int number; /* of its record in held; -1: it has none */
 };
 
 static cs_zone *zone;
-static cs_counter *refused;
+static cs_counter *refused, *busy, *forgotten, *uncounted;
 
-/* IPv4 addresses, and the networks of IPv6: each host of such a /64 could take any address in it. */
-static struct bucket bucket_of(cs_req *r)
+static struct rate rate_of(const struct conf *c)
+{
+    return (struct rate){c->requests, c->per, c->burst ? c->burst : c->requests};
+}
+
+static void add_text(struct siphash *s, cs_str text)
+{
+    siphash_add(s, &text.n, sizeof text.n);
+    siphash_add(s, text.p, text.n);
+}
+
+/* Of an address what one client can hardly change: of IPv6 the network, since each host of a /64 could take any address in it.
+ * Other keys as they are. */
+static void add_key(struct siphash *s, cs_str key)
+{
+    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
+    char text[INET6_ADDRSTRLEN] = "";
+    unsigned char a[16];
+    memcpy(text, key.p, key.n < sizeof text ? key.n : 0);
+    if (inet_pton(AF_INET, text, a + 12) == 1)
+        add_text(s, (cs_str){(char *)a + 12, 4});
+    else if (inet_pton(AF_INET6, text, a) == 1)
+        add_text(s,
+                 memcmp(a, mapped, 12) == 0 ? (cs_str){(char *)a + 12, 4} : (cs_str){(char *)a, 8});
+    else
+        add_text(s, key);
+}
+
+/* Whose bucket it is. Counts with other rates are not to be compared, so they are others. */
+static void identify(cs_req *r, const struct conf *c, const uint64_t seed[2], uint64_t id[2])
 {
     const cs_req_info *q = cs_info(r);
-    char text[INET6_ADDRSTRLEN] = "";
-    unsigned char address[16] = {0};
-    struct bucket b = {.at = cs_now_ms()};
-    memcpy(text, q->client.p, q->client.n < sizeof text ? q->client.n : 0);
-    _Bool six = inet_pton(AF_INET, text, address) != 1 && inet_pton(AF_INET6, text, address) == 1;
-    memcpy(&b.client, address, sizeof b.client);
-    b.place = bucket_hash(bucket_hash(1 + six, q->site.p, q->site.n), q->route.p, q->route.n) | 1;
-    return b;
+    const int64_t rate[2] = {c->requests, c->per};
+    struct siphash s;
+    siphash_begin(&s, seed);
+    siphash_add(&s, rate, sizeof rate);
+    add_text(&s, c->limit);
+    add_text(&s, c->limit.n ? CS_S("") : q->site);
+    add_text(&s, c->limit.n ? CS_S("") : q->route);
+    add_key(&s, q->client);
+    siphash_end(&s, id);
+}
+
+/* The dead are buried before anything is refused for their sake. */
+static struct bucket *find(struct limits *all, const uint64_t id[2], struct verdict *v)
+{
+    struct bucket *b = table_find(&all->table, id, cs_now_ms(), &v->forgotten);
+    if (b)
+        return b;
+    held_bury(&all->held, &all->table);
+    return table_find(&all->table, id, cs_now_ms(), &v->forgotten);
+}
+
+static _Bool is_busy(struct limits *all, const struct bucket *b, int64_t most)
+{
+    if (most && b->held >= most)
+        held_bury(&all->held, &all->table);
+    return most && b->held >= most;
+}
+
+static void judge(struct limits *all, struct bucket *b, const struct conf *c, struct verdict *v)
+{
+    const struct rate rate = rate_of(c);
+    v->wait = bucket_wait(b, rate, cs_now_ms());
+    v->busy = is_busy(all, b, c->connections);
+    if (!v->wait && !v->busy) {
+        bucket_take(b, rate);
+        if (c->connections)
+            v->number = held_take(&all->held, &all->table, b, (unsigned)cs_self()->slot);
+        v->uncounted = c->connections && v->number < 0;
+    }
+    v->left = rate.requests ? b->credit / rate.per : 0;
+    v->full_at = b->full_at;
+}
+
+static int refuse(cs_req *r, const struct verdict *v)
+{
+    cs_counter_add(v->wait ? refused : busy, 1);
+    const long long seconds = v->wait ? (long long)(v->wait + 999) / 1000 : 1;
+    cs_set_header(r, "Retry-After", cs_format(r, "%lld", seconds));
+    return cs_text(r, 429, v->wait ? "Too many requests.\n" : "Too many requests at once.\n");
+}
+
+static void tell(cs_req *r, const struct conf *c, const struct verdict *v)
+{
+    if (!c->fields || !c->requests)
+        return;
+    const int64_t until = v->full_at > cs_now_ms() ? v->full_at - cs_now_ms() : 0;
+    cs_set_header(r, "RateLimit-Limit", cs_format(r, "%lld", (long long)rate_of(c).burst));
+    cs_set_header(r, "RateLimit-Remaining", cs_format(r, "%lld", (long long)v->left));
+    cs_set_header(r, "RateLimit-Reset", cs_format(r, "%lld", (long long)(until + 999) / 1000));
+}
+
+static void give_back(void *arg)
+{
+    const int *number = arg;
+    struct limits *all = cs_zone_of(zone);
+    if (cs_zone_lock(zone) != CS_OK)
+        return;
+    held_give(&all->held, &all->table, *number);
+    cs_zone_unlock(zone);
+}
+
+/* Until the request ends, however it ends. */
+static int keep(cs_req *r, int number)
+{
+    int *kept = cs_alloc(r, sizeof *kept);
+    if (kept)
+        *kept = number;
+    if (kept && cs_on_close(r, give_back, kept) == CS_OK)
+        return CS_DECLINED;
+    give_back(&number);
+    return CS_NOMEM;
 }
 
 static int may_pass(cs_req *r)
 {
     const struct conf *c = cs_conf(r);
-    const struct bucket own = bucket_of(r);
-    struct buckets *all = cs_zone_of(zone);
+    struct limits *all = cs_zone_of(zone);
+    struct verdict v = {.number = -1};
+    uint64_t id[2];
+    if (!c->requests && !c->connections)
+        return CS_DECLINED;
+    identify(r, c, all->table.seed, id);
     if (cs_zone_lock(zone) != CS_OK)
         return CS_DECLINED; /* broken beyond repair: rather no limit than no service */
-    int64_t wait = bucket_take(
-        all, own, (struct rate){c->requests, c->per, c->burst ? c->burst : c->requests});
+    struct bucket *b = find(all, id, &v);
+    if (b)
+        judge(all, b, c, &v);
     cs_zone_unlock(zone);
-    if (!wait)
-        return CS_DECLINED;
-    cs_counter_add(refused, 1);
-    cs_set_header(r, "Retry-After", cs_format(r, "%lld", (long long)(wait + 999) / 1000));
-    return cs_text(r, 429, "Too many requests.\n");
+    if (v.forgotten)
+        cs_counter_add(forgotten, 1);
+    if (v.uncounted || !b)
+        cs_counter_add(uncounted, 1);
+    if (b)
+        tell(r, c, &v);
+    if (v.wait || v.busy)
+        return refuse(r, &v);
+    return v.number >= 0 ? keep(r, v.number) : CS_DECLINED;
 }
 
 static void init(void *p, size_t size)
 {
+    struct limits *all = p;
     (void)size;
-    bucket_init(p);
+    table_init(&all->table);
+    held_init(&all->held);
 }
 
-/* A worker was killed with the lock: what it has left is fine. */
 static int recover(void *p, size_t size)
 {
-    (void)p;
+    struct limits *all = p;
     (void)size;
+    held_recover(&all->held, &all->table);
     return CS_OK;
 }
 
 static const cs_zone_def zones[] = {
-    {&zone, "buckets", sizeof(struct buckets), init, recover},
+    {&zone, "limits", sizeof(struct limits), init, recover},
     {0},
 };
 
-static const cs_counter_def counters[] = {{&refused, "refused_total", "Requests refused."}, {0}};
+static const cs_counter_def counters[] = {
+    {&refused, "refused_total", "Requests refused: too many in the time."},
+    {&busy, "busy_total", "Requests refused: too many under way at once."},
+    {&forgotten, "forgotten_total",
+     "Keys that gave way to others, with less than all of their credit."},
+    {&uncounted, "uncounted_total", "Requests that passed since there was no room to count them."},
+    {0}};
 
 static const cs_directive directives[] = {
-    CS_INT(struct conf, requests, "60", 1, 1000000, CS_PER_ROUTE,
-           "Requests of one client in the time `per`."),
+    CS_INTW(struct conf, requests, "60", 1, 1000000, "off", CS_PER_ROUTE,
+            "Requests with one key in the time `per`; `off`: as many as it likes."),
     CS_MSEC(struct conf, per, "1m", 1, 86400000, CS_PER_ROUTE, "The time in which it has so many."),
     CS_INTW(struct conf, burst, "same", 1, 1000000, "same", CS_PER_ROUTE,
             "How many at once after a rest; `same` as requests."),
+    CS_INTW(struct conf, connections, "off", 1, 1000000, "off", CS_PER_ROUTE,
+            "Requests with one key that may be under way at once; `off`: as many as it likes."),
+    CS_STRING(struct conf, limit, NULL, 0, 64, CS_PER_ROUTE,
+              "A name: routes with the same one count together. Empty: each route for itself."),
+    CS_BOOL(struct conf, fields, "off", CS_PER_ROUTE,
+            "Tells clients what they have left, in RateLimit-Limit, -Remaining and -Reset."),
     CS_END,
 };
 
-CS_MODULE(.name = "ratelimit", .version = "1.0",
-          .help = "So many requests of one client in a time.", .directives = directives,
+CS_MODULE(.name = "ratelimit", .version = "1.1",
+          .help = "So many requests with one key in a time, or at once.", .directives = directives,
           .conf_size = sizeof(struct conf), .counters = counters, .zones = zones,
           .access = may_pass);
