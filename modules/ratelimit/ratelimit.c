@@ -8,6 +8,7 @@
 
 struct conf {
     int64_t requests, per, burst, connections;
+    const cs_template *key;
     cs_str limit;
     _Bool fields;
 };
@@ -58,9 +59,10 @@ static void add_key(struct siphash *s, cs_str key)
 }
 
 /* Whose bucket it is. Counts with other rates are not to be compared, so they are others. */
-static void identify(cs_req *r, const struct conf *c, const uint64_t seed[2], uint64_t id[2])
+static int identify(cs_req *r, const struct conf *c, const uint64_t seed[2], uint64_t id[2])
 {
     const cs_req_info *q = cs_info(r);
+    const cs_str key = cs_expand(r, c->key, CS_ESCAPE_NONE);
     const int64_t rate[2] = {c->requests, c->per};
     struct siphash s;
     siphash_begin(&s, seed);
@@ -68,8 +70,9 @@ static void identify(cs_req *r, const struct conf *c, const uint64_t seed[2], ui
     add_text(&s, c->limit);
     add_text(&s, c->limit.n ? CS_S("") : q->site);
     add_text(&s, c->limit.n ? CS_S("") : q->route);
-    add_key(&s, q->client);
+    add_key(&s, key);
     siphash_end(&s, id);
+    return key.p ? CS_OK : CS_NOMEM;
 }
 
 /* The dead are buried before anything is refused for their sake. */
@@ -152,7 +155,8 @@ static int may_pass(cs_req *r)
     uint64_t id[2];
     if (!c->requests && !c->connections)
         return CS_DECLINED;
-    identify(r, c, all->table.seed, id);
+    if (identify(r, c, all->table.seed, id) != CS_OK)
+        return CS_NOMEM;
     if (cs_zone_lock(zone) != CS_OK)
         return CS_DECLINED; /* broken beyond repair: rather no limit than no service */
     struct bucket *b = find(all, id, &v);
@@ -168,6 +172,26 @@ static int may_pass(cs_req *r)
     if (v.wait || v.busy)
         return refuse(r, &v);
     return v.number >= 0 ? keep(r, v.number) : CS_DECLINED;
+}
+
+/* It says what holds, not what is left: that is known where the requests are. */
+static int explain(cs_req *r, int hook)
+{
+    const struct conf *c = cs_conf(r);
+    if (hook != CS_HOOK_ACCESS)
+        return CS_DECLINED;
+    if (c->requests)
+        cs_say(r, "rate", "%lld requests in %lld ms, %lld at once", (long long)c->requests,
+               (long long)c->per, (long long)rate_of(c).burst);
+    if (c->connections)
+        cs_say(r, "connections", "%lld under way at once", (long long)c->connections);
+    if (c->limit.n)
+        cs_say(r, "limit", "%.*s", CS_F(c->limit));
+    if (c->requests || c->connections) {
+        const cs_str key = cs_expand(r, c->key, CS_ESCAPE_NONE);
+        cs_say(r, "key", "%.*s", CS_F(key));
+    }
+    return CS_DECLINED;
 }
 
 static void init(void *p, size_t size)
@@ -207,6 +231,9 @@ static const cs_directive directives[] = {
             "How many at once after a rest; `same` as requests."),
     CS_INTW(struct conf, connections, "off", 1, 1000000, "off", CS_PER_ROUTE,
             "Requests with one key that may be under way at once; `off`: as many as it likes."),
+    CS_TEMPLATE(
+        struct conf, key, "${client}", 1, 4096, CS_PER_ROUTE,
+        "What is counted: requests for which this text is the same. Of an IPv6 address its /64."),
     CS_STRING(struct conf, limit, NULL, 0, 64, CS_PER_ROUTE,
               "A name: routes with the same one count together. Empty: each route for itself."),
     CS_BOOL(struct conf, fields, "off", CS_PER_ROUTE,
@@ -217,4 +244,4 @@ static const cs_directive directives[] = {
 CS_MODULE(.name = "ratelimit", .version = "1.1",
           .help = "So many requests with one key in a time, or at once.", .directives = directives,
           .conf_size = sizeof(struct conf), .counters = counters, .zones = zones,
-          .access = may_pass);
+          .access = may_pass, .explain = explain);

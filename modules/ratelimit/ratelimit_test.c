@@ -142,7 +142,8 @@ static void test_the_dead(void)
     const int mine = held_take(&all->held, &all->table, b, 3);
     for (int i = 0; i < 3; i++)
         take_and_die(b, 100);
-    assert(mine >= 0 && b->held == 101); /* who comes takes the place of a dead one, and buries him */
+    assert(mine >= 0 &&
+           b->held == 101); /* who comes takes the place of a dead one, and buries him */
     held_bury(&all->held, &all->table);
     assert(b->held == 1 && all->held.used == 101);
     take_and_die(b, 50);
@@ -298,8 +299,38 @@ static void test_names(void)
     cst_close(t);
 }
 
+/* Texts by which requests are told apart. */
+static void test_keys(void)
+{
+    struct cst *t = cst_open("./ratelimit.so", "requests = 1\nkey = ${header.k}\n");
+    static const struct {
+        const char *header;
+        int status;
+    } rows[] = {
+        {"K: a\n", 200},
+        {"K: a\n", 429},
+        {"K: A\n", 200},
+        {"", 200},
+        {"X: y\n", 429},
+        {"K:\n", 429},
+        {"K: 1.2.3.4\n", 200},
+        {"K: ::ffff:1.2.3.4\n", 429},
+        {"K: 1.2.3.5\n", 200},
+        {"K: 2001:db8::1\n", 200},
+        {"K: 2001:db8:0::2\n", 429},
+        {"K: 2001:db8:0:0:ffff::\n", 429},
+        {"K: 2001:db8:0:1::1\n", 200},
+        {"K: 2001:db8:: 1\n", 200},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        cst_expect(cst_request(t, "GET", "/", rows[i].header, ""), rows[i].status, NULL);
+    cst_close(t);
+    assert(strstr(cst_check("./ratelimit.so", "key = ${clent}\n"), "did you mean ${client}?"));
+}
+
 int main(void)
 {
+    test_keys();
     test_siphash();
     test_full();
     test_who_goes();

@@ -1,6 +1,7 @@
-"""ratelimit: the number that pass is exact, whatever the number of workers, and whoever is killed. Where `per` is a day,
-nothing is refilled while a test runs."""
+"""ratelimit: the number that pass, and the number that are under way, is exact, whatever the number of workers, and
+whoever is killed. Where `per` is a day, nothing is refilled while a test runs."""
 import os
+import select
 import signal
 import socket
 import time
@@ -131,8 +132,141 @@ def test_clients_are_counted_apart(serve, address):
         assert [c.response().status for _ in range(6)] == [200] * 5 + [429]
 
 
-@pytest.mark.parametrize("line", ["requests = 0", "per = 0", "burst = 0", "requests = 1000001"])
-def test_settings_that_are_refused(serve, line):
+# ---- Requests under way ------------------------------------------------------------------------
+
+HELD = """
+    [module:hello]
+    [module:metrics]
+    [module:ratelimit]
+    requests = off
+    connections = 20
+    [route:held]
+    match = = /held
+    use = ratelimit
+    handler = hello
+    [route:metrics]
+    match = = /metrics
+    handler = metrics
+"""
+
+
+class Held:
+    """Requests whose bodies do not come: they are under way until finish()."""
+
+    def __init__(self, server):
+        self.server, self.open = server, []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for c in self.open:
+            c.close()
+
+    def begin(self, n, refused):
+        """n more, of which so many are refused: waits for these, and the others wait."""
+        new = []
+        for _ in range(n):
+            c = self.server.connect()
+            c.send(b"POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+            new.append(c)
+        answers = [c.response() for c in new]  # 100 where the handler waits for the body
+        assert sorted(r.status for r in answers) == [100] * (n - refused) + [429] * refused
+        for c, r in zip(new, answers):
+            if r.status == 100:
+                self.open.append(c)
+            else:
+                assert r["retry-after"] == "1" and r.text == "Too many requests at once.\n"
+                c.close()
+
+    def finish(self, n):
+        for _ in range(n):
+            c = self.open.pop()
+            c.send(b"ab")
+            assert c.response().status == 200
+            c.close()
+
+    def drop_broken(self):
+        """The number of those whose worker has gone."""
+        broken = [c for c in self.open if is_readable(c)]
+        self.open = [c for c in self.open if c not in broken]
+        for c in broken:
+            c.close()
+        return len(broken)
+
+
+def is_readable(connection):
+    return bool(select.select([connection.sock], [], [], 0)[0])
+
+
+def test_held_in_all_workers_together(serve):
+    s = serve(HELD, server={"workers": 8})
+    with Held(s) as h:
+        h.begin(60, 40)
+        h.finish(7)
+        h.begin(10, 3)
+        assert s.ctl("reload").returncode == 0
+        h.begin(5, 5)
+        h.finish(20)
+        h.begin(25, 5)
+    wait_for(lambda: s.get("/held").status == 200)  # their clients have gone
+    busy = Exposition(s.get("/metrics")).sum("ratelimit_busy_total")
+    assert busy >= 53
+
+
+def test_the_dead_hold_nothing(serve):
+    """As many as its worker had can come in place of them, at once and no more."""
+    s = serve(HELD, server={"workers": 4})
+    with Held(s) as h:
+        h.begin(25, 5)
+        for _ in range(6):
+            pid = s.workers()[0]
+            os.kill(pid, signal.SIGKILL)
+            wait_for(lambda pid=pid: pid not in s.workers() and len(s.workers()) == 4)
+            h.begin(h.drop_broken() + 3, 3)
+        h.finish(20)
+        h.begin(21, 1)
+
+
+def test_all_die_at_once(serve):
+    s = serve(HELD, server={"workers": 4})
+    with Held(s) as h:
+        h.begin(20, 0)
+        old = s.workers()
+        for pid in old:
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: (h.drop_broken(), not h.open)[1])
+        wait_for(lambda: len(s.workers()) == 4 and not set(old) & set(s.workers()))
+        h.begin(23, 3)
+
+
+def test_kills_under_load_leave_nothing(serve):
+    s = serve(HELD, server={"workers": 4})
+    kills = 0
+    with Clients(s, "/held", connections=12, depth=4) as c:
+        while kills < 12:
+            os.kill(s.workers()[0], signal.SIGKILL)
+            kills += 1
+            before = c.answered
+            wait_for(lambda before=before: c.answered > before + 100)
+    assert all(r.status == 429 for r in c.wrong)
+    with Held(s) as h:
+        h.begin(22, 2)
+
+
+@pytest.mark.parametrize("lines, status", [("key = ${header.k}", [200, 200, 429, 429]), ("key = ${path}", [200, 429, 429, 429])])
+def test_what_is_counted(serve, lines, status):
+    s = serve(CONF.replace("requests = 60", "requests = 1\n    " + lines))
+    asked = [s.get("/hello", {"K": k} if k else {}).status for k in ("a", "b", "a", "b")]
+    assert asked == status
+
+
+@pytest.mark.parametrize("line, says", [
+    ("requests = 0", "requests"), ("per = 0", "per"), ("burst = 0", "burst"), ("requests = 1000001", "requests"),
+    ("connections = 0", "connections"), ("connections = many", "connections"), ("key = ${clent}", "did you mean ${client}?"),
+    ("key = ${capture.x", "key"), ("limit = " + "x" * 65, "limit"), ("fields = 2", "fields"),
+])
+def test_settings_that_are_refused(serve, line, says):
     s = serve(CONF.replace("requests = 60", line), start=False)
     done = s.run("-c", s.conf, "-t")
-    assert done.returncode == 78 and line.split()[0] in done.stderr
+    assert done.returncode == 78 and says in done.stderr, done.stderr
