@@ -324,6 +324,7 @@ static void bind_route(struct bind *b, struct conf_route *r, const struct conf_s
     r->handler_at = *conf_origin_of(&r->head, "handler");
     r->root_at = *conf_origin_of(&r->head, "root");
     match_bind(b, r, s);
+    condition_bind(b, r, s);
     participants_route(b, r, s);
     inherit_route(b, r, s);
 }

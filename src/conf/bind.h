@@ -79,6 +79,13 @@ void conflict_routes(struct bind *b);
 /* Cuts route->match into kind and argument. */
 void match_bind(struct bind *b, struct conf_route *route, const struct conf_section *s);
 
+/* ---- condition.c: what a route asks of a request besides its path ---- */
+
+/* Cuts the elements of `headers` and `query`, and looks at `methods`. */
+void condition_bind(struct bind *b, struct conf_route *route, const struct conf_section *s);
+/* Are they written the same way? */
+bool condition_same(const struct conf_route *x, const struct conf_route *y);
+
 /* ---- host.c ---- */
 
 /* Checks the name of a site and writes it in lower case into the arena. 0, or -1 with *error. */

@@ -149,15 +149,33 @@ enum conf_match {
     CONF_MATCH_REGEX
 };
 
+/* One element of a route's `headers` or `query`. */
+enum conf_test {
+    CONF_TEST_THERE,
+    CONF_TEST_MISSING,
+    CONF_TEST_IS,
+    CONF_TEST_REGEX
+};
+
+struct conf_condition {
+    enum conf_test test;
+    cs_str name, value;
+    struct conf_origin at;
+};
+
 struct conf_route {
     struct conf_head head;
     cs_str site_label; /* of the site below, also where the file does not say it */
     const struct conf_site *site;
     cs_str match; /* as written */
     enum conf_match match_kind;
-    cs_str match_arg; /* path of "= /x", "/x" and "/x/", pattern of "~ ..." */
-    cs_list handler;  /* names of modules, in order */
-    cs_str root;      /* absolute; "" = the site's */
+    cs_str match_arg;                /* path of "= /x", "/x" and "/x/", pattern of "~ ..." */
+    cs_list methods, headers, query; /* conditions as written */
+    const cs_blocks *clients;
+    size_t nheader_tests, nquery_tests;
+    struct conf_condition *header_tests, *query_tests; /* of the latter two */
+    cs_list handler;                                   /* names of modules, in order */
+    cs_str root;                                       /* absolute; "" = the site's */
     size_t nhandlers;
     const struct conf_module **handlers;
     cs_list use; /* names as written: the site's come first, "-NAME" takes one of them away */
@@ -167,6 +185,9 @@ struct conf_route {
     const void **module_conf; /* [index in conf.modules]: settings that hold on this route */
     struct conf_origin match_at, handler_at, root_at; /* for errors found later (a bad regex) */
 };
+
+/* Has it conditions? */
+bool conf_route_asks(const struct conf_route *route);
 
 struct conf {
     struct arena arena;

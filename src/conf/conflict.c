@@ -192,27 +192,74 @@ void conflict_hosts(struct bind *b)
 
 /* ---- Routes ---- */
 
+/* Routes of one site with one match, in file order. */
+static int by_match(const void *left, const void *right)
+{
+    const struct conf_route *a = *(const struct conf_route *const *)left,
+                            *b = *(const struct conf_route *const *)right;
+    size_t n = a->match_arg.n < b->match_arg.n ? a->match_arg.n : b->match_arg.n;
+    int r = n ? memcmp(a->match_arg.p, b->match_arg.p, n) : 0;
+
+    if (r == 0 && a->match_arg.n != b->match_arg.n)
+        r = a->match_arg.n < b->match_arg.n ? -1 : 1;
+    if (r == 0 && a->match_kind != b->match_kind)
+        r = a->match_kind < b->match_kind ? -1 : 1;
+    if (r == 0 && a->site != b->site)
+        r = a->site < b->site ? -1 : 1;
+    if (r == 0 && a != b)
+        r = a < b ? -1 : 1;
+    return r;
+}
+
 static bool same_match(const struct conf_route *x, const struct conf_route *y)
 {
-    return x->site == y->site && x->match_arg.n && x->match_kind == y->match_kind &&
+    return x->site == y->site && x->match_kind == y->match_kind &&
            str_eq(x->match_arg, y->match_arg);
+}
+
+/* Can no request that y would take get past x? Only what can be seen without thinking is seen. */
+static bool hides(const struct conf_route *x, const struct conf_route *y)
+{
+    return !conf_route_asks(x) || condition_same(x, y);
+}
+
+static void check_route(struct bind *b, const struct conf_route *x, const struct conf_route *y)
+{
+    cs_str both = arena_printf(
+        &b->c->arena, "match: \"%.*s\" is on two routes of [site:%s], [route:%s] and [route:%s]",
+        CS_F(y->match), y->site->head.label.p, x->head.label.p, y->head.label.p);
+    const char *tail = !conf_route_asks(y)  ? ""
+                       : conf_route_asks(x) ? ", with the same conditions"
+                                            : ", and the first has no conditions, so it takes all "
+                                              "requests; put it behind the other";
+
+    report_again(b, &y->match_at, (int)y->match.n, &x->match_at,
+                 arena_printf(&b->c->arena, "%.*s%s", CS_F(both), tail).p);
+}
+
+static void check_routes(struct bind *b, const struct conf_route *const *run, size_t n)
+{
+    for (size_t k = 1; k < n; k++)
+        for (size_t i = 0; i < k; i++)
+            if (hides(run[i], run[k])) {
+                check_route(b, run[i], run[k]);
+                break;
+            }
 }
 
 void conflict_routes(struct bind *b)
 {
-    for (size_t k = 1; k < b->c->nroutes; k++)
-        for (size_t i = 0; i < k; i++) {
-            const struct conf_route *x = &b->c->routes[i], *y = &b->c->routes[k];
-            const char *what;
+    const struct conf_route **all = mem_alloc((b->c->nroutes + 1) * sizeof *all);
+    size_t n = 0, to;
 
-            if (!same_match(x, y))
-                continue;
-            what = arena_printf(
-                       &b->c->arena,
-                       "match: \"%.*s\" is on two routes of [site:%s], [route:%s] and [route:%s]",
-                       CS_F(y->match), y->site->head.label.p, x->head.label.p, y->head.label.p)
-                       .p;
-            report_again(b, &y->match_at, (int)y->match.n, &x->match_at, what);
-            break;
-        }
+    for (size_t i = 0; i < b->c->nroutes; i++)
+        if (b->c->routes[i].match_arg.n)
+            all[n++] = &b->c->routes[i];
+    qsort(all, n, sizeof *all, by_match);
+    for (size_t from = 0; from < n; from = to) {
+        for (to = from + 1; to < n && same_match(all[to], all[from]);)
+            to++;
+        check_routes(b, all + from, to - from);
+    }
+    free(all);
 }

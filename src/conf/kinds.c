@@ -215,6 +215,23 @@ static const cs_directive route[] = {
               "is a regular expression (PCRE2). Exact ones come first, then the expressions in the "
               "order of the "
               "file, then the longest start."),
+    CS_LIST(struct conf_route, methods, NULL, 0, 32, 0,
+            "Condition: the request has one of these methods; GET is HEAD too. A route whose "
+            "conditions do not hold is passed over. Where nothing but this stands against a route, "
+            "the answer is 405."),
+    CS_LIST(
+        struct conf_route, headers, NULL, 0, 32, 0,
+        "Condition: all of these hold. \"X-A\": the request has the field, \"!X-A\": it has not, "
+        "\"X-A: v\": it has this value, \"X-A: ~ ^v\": a value that the regular expression "
+        "matches."),
+    CS_LIST(
+        struct conf_route, query, NULL, 0, 32, 0,
+        "Condition: all of these hold. \"x\": the query has the parameter x, \"!x\": it has not, "
+        "\"x = 1\": the first one is this, decoded, \"x = ~ ^[0-9]+$\": the regular expression "
+        "matches it."),
+    CS_BLOCKS(struct conf_route, clients, NULL, 0, 4096, 0,
+              "Condition: the client's address is one of these or in one of these blocks, such as "
+              "10.0.0.0/8; \"unix\" is who comes by a unix socket."),
     CS_LIST(struct conf_route, handler, NULL, 0, 16, 0,
             "Modules that answer, in order: one that declines passes the request to the next, the "
             "last one to the "

@@ -72,6 +72,9 @@ static const struct board_counter counters[IPC_COUNTERS] = {
                          .help = "Clients that went away before their answer was complete."},
     [IPC_HANDLER_ERRORS] = {.name = "cserver_handler_errors_total",
                             .help = "Errors that handlers reported."},
+    [IPC_REGEX_LIMIT] =
+        {.name = "cserver_regex_limit_total",
+         .help = "Requests answered with 500 because a regex of a route ran into its limits."},
     [IPC_LOG_LINES] = {.name = "cserver_log_lines_total",
                        .help = "Lines written to the access log."},
     [IPC_LOG_BLOCKED] = {.name = "cserver_log_blocked_total",

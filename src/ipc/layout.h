@@ -89,6 +89,7 @@ enum ipc_counter {
     IPC_TIMEOUT_HANDLER,
     IPC_CLIENT_GONE, /* client went away before its answer was complete */
     IPC_HANDLER_ERRORS,
+    IPC_REGEX_LIMIT, /* 500 */
     IPC_LOG_LINES,
     IPC_LOG_BLOCKED,     /* writes of the access log that took over 10 ms */
     IPC_LOG_DROPPED,     /* lines lost because the log could not be written */

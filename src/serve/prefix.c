@@ -49,37 +49,37 @@ const void *prefix_exact(const struct prefix *p, cs_str path)
     return find(p, hash_on(HASH_START, path.p, path.n), path)->value;
 }
 
-struct border {
-    uint64_t hash;
-    size_t len;
-};
-
 /* Lengths at which a key may end: before and behind each "/", and at the end. Shortest first. */
-static size_t find_borders(const struct prefix *p, cs_str path, struct border *out)
+static size_t find_borders(const struct prefix *p, cs_str path, struct prefix_border *out)
 {
     uint64_t hash = HASH_START;
     size_t n = 0, i = 0;
     for (; i < path.n && i <= p->longest && n < 2 * PREFIX_DEPTH; i++) {
-        if (path.p[i] == '/' && i)
-            out[n++] = (struct border){hash, i};
+        if (path.p[i] == '/' && i && out[n - 1].len != i)
+            out[n++] = (struct prefix_border){hash, i};
         hash = hash_on(hash, path.p + i, 1);
         if (path.p[i] == '/')
-            out[n++] = (struct border){hash, i + 1};
+            out[n++] = (struct prefix_border){hash, i + 1};
     }
     if (i == path.n && path.n && path.p[path.n - 1] != '/')
-        out[n++] = (struct border){hash, path.n};
+        out[n++] = (struct prefix_border){hash, path.n};
     return n;
 }
 
-const void *prefix_longest(const struct prefix *p, cs_str path)
+void prefix_start(struct prefix_walk *w, const struct prefix *p, cs_str path)
 {
-    struct border borders[2 * PREFIX_DEPTH + 2];
-    if (!p->used)
-        return NULL;
-    for (size_t n = find_borders(p, path, borders); n--;) {
-        const struct prefix_slot *slot = find(p, borders[n].hash, (cs_str){path.p, borders[n].len});
-        if (slot->value)
-            return slot->value;
+    w->table = p;
+    w->path = path;
+    w->left = p->used ? find_borders(p, path, w->borders) : 0;
+}
+
+const void *prefix_next(struct prefix_walk *w)
+{
+    while (w->left) {
+        const struct prefix_border *b = &w->borders[--w->left];
+        const void *value = find(w->table, b->hash, (cs_str){w->path.p, b->len})->value;
+        if (value)
+            return value;
     }
     return NULL;
 }

@@ -24,7 +24,22 @@ void prefix_init(struct prefix *p, struct arena *a, size_t n);
 /* The key's bytes are borrowed. The first of two equal keys wins. */
 void prefix_add(struct prefix *p, cs_str key, const void *value);
 const void *prefix_exact(const struct prefix *p, cs_str path);
-/* Key "/x" fits /x and /x/..., key "/x/" fits /x/ and /x/..., the longer key wins. */
-const void *prefix_longest(const struct prefix *p, cs_str path);
+
+struct prefix_border {
+    uint64_t hash;
+    size_t len;
+};
+
+/* All keys that fit a path, the longest first: key "/x" fits /x and /x/..., key "/x/" fits /x/ and /x/... */
+struct prefix_walk {
+    const struct prefix *table;
+    cs_str path;
+    size_t left;
+    struct prefix_border borders[2 * PREFIX_DEPTH + 2];
+};
+
+void prefix_start(struct prefix_walk *w, const struct prefix *p, cs_str path);
+/* The next one's value; NULL: no more. */
+const void *prefix_next(struct prefix_walk *w);
 
 #endif

@@ -202,15 +202,51 @@ static void find_site(struct request *r)
     r->site = &plan->conf->sites[why.index];
 }
 
+static bool client_of(void *arg, struct cidr_addr *out)
+{
+    return request_client_addr(arg, out);
+}
+
+static void refuse_method(struct request *r)
+{
+    struct buf allow = {0};
+    router_allow(r->serve->plan->router, r->found.allowed, &allow);
+    respond_set_field(r, CS_S("Allow"), arena_dup(&r->arena, buf_str(&allow)), false);
+    respond_page(r, 405, NULL);
+    buf_free(&allow);
+}
+
+static void refuse_regex(struct request *r)
+{
+    struct buf where = {0};
+    report_origin(r->found.at, &where);
+    serve_count_one(r->serve, IPC_REGEX_LIMIT);
+    request_log(r, CS_ERR, NULL,
+                "a regex of the route gave up: it ran into its limits, since it backtracks too "
+                "much for this "
+                "request; see %s",
+                where.p);
+    buf_free(&where);
+    respond_page(r, 500, NULL);
+}
+
 static bool find_route(struct request *r)
 {
-    const char *error = "";
-    r->route = router_find(r->router_site, r->path, &error);
-    if (r->route)
-        return true;
-    request_log(r, CS_ERR, NULL, "%s", error);
-    respond_page(r, 500, NULL);
-    return false;
+    const struct route_ask ask = {.path = r->path,
+                                  .method = r->head.method,
+                                  .method_text = r->head.method_text,
+                                  .query = r->head.target_query,
+                                  .head = &r->head,
+                                  .arena = &r->arena,
+                                  .client = client_of,
+                                  .client_arg = r};
+    enum lookup_result result = router_find(r->router_site, &ask, &r->found);
+    r->route = result == LOOKUP_METHOD ? router_root(r->router_site) : r->found.route;
+    if (result == LOOKUP_METHOD)
+        refuse_method(r);
+    else if (result == LOOKUP_GAVE_UP)
+        refuse_regex(r);
+    return result == LOOKUP_FOUND;
 }
 
 static bool body_fits(struct request *r)

@@ -103,8 +103,9 @@ struct request {
     const struct router_site *router_site;
     const struct conf_site *site; /* the same; NULL where the head was refused */
     const struct route *route;
-    unsigned hooks; /* those of its route that it meets: enum route_hook */
-    unsigned link;  /* position in route->chain: whose access hook or handler it is at */
+    struct route_found found; /* for ${capture...} */
+    unsigned hooks;           /* those of its route that it meets: enum route_hook */
+    unsigned link;            /* position in route->chain: whose access hook or handler it is at */
     void **ctx; /* the participants' own pointers, in the order of the chain; NULL until one asks */
     cs_str user; /* who the client has proved to be */
 

@@ -1,37 +1,20 @@
 #include "serve/route.h"
 
 #include "serve/plan.h"
-#include "serve/prefix.h"
-
-#define PCRE2_CODE_UNIT_WIDTH 8
-#include <pcre2.h>
-#include <stdlib.h>
-
-/* A pattern that needs more than this for one path is a mistake, or an attack on it. */
-#define MATCH_LIMIT 100000
-#define HEAP_KIB    1024
-#define JIT_STACK   (512 * 1024)
-
-struct pattern {
-    pcre2_code *code;
-    pcre2_match_data *data;
-    const struct route *route;
-};
 
 struct router_site {
     const struct conf_site *conf;
     const struct router *router;
     struct route root; /* where no route fits */
-    size_t nroutes, npatterns;
+    size_t nroutes;
     struct route *routes;
-    struct pattern *patterns;
-    struct prefix exact, prefix;
+    struct lookup *lookup;
 };
 
 struct router {
     struct arena arena;
-    pcre2_match_context *limits;
-    pcre2_jit_stack *stack;
+    struct pattern_pool *paths, *values; /* regexes of matches, and of conditions */
+    struct demand_methods methods;
     size_t nsites, ngates;
     struct router_site *sites;
     const struct conf_listen **listens;
@@ -105,56 +88,30 @@ static void make_route(struct router *ro, const struct conf *conf, const struct 
 
 /* ---- Patterns ---- */
 
-static pcre2_code *compile(const struct conf_route *c, struct report *rep)
+static const struct pattern *compile(struct pattern_pool *pool, const struct conf_route *c,
+                                     struct report *rep)
 {
-    int error;
-    PCRE2_SIZE at;
-    PCRE2_UCHAR why[160];
-    cs_str text = c->match_arg;
-    pcre2_code *code = pcre2_compile((PCRE2_SPTR)text.p, text.n, PCRE2_UTF, &error, &at, NULL);
-    if (code)
-        return code;
-    pcre2_get_error_message(error, why, sizeof why);
-    report_error(rep, &c->match_at, (int)c->match.n,
-                 "match: bad regex \"%.*s\": %s at character %zu", CS_F(text), (const char *)why,
-                 at + 1);
-    return NULL;
-}
-
-static void add_pattern(struct router_site *s, const struct route *r, struct report *rep)
-{
-    pcre2_code *code = compile(r->conf, rep);
-    if (!code)
-        return;
-    pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);
-    s->patterns[s->npatterns++] = (struct pattern){
-        .code = code, .data = pcre2_match_data_create_from_pattern(code, NULL), .route = r};
+    struct buf error = {0};
+    const struct pattern *p = pattern_new(pool, c->match_arg, &error);
+    if (!p)
+        report_error(rep, &c->match_at, (int)c->match.n, "match: bad regex \"%.*s\": %s",
+                     CS_F(c->match_arg), error.p);
+    buf_free(&error);
+    return p;
 }
 
 void router_check(const struct conf *conf, struct report *rep)
 {
+    struct router ro = {.paths = pattern_pool_new()};
+    arena_init(&ro.arena, NULL);
     for (size_t i = 0; i < conf->nroutes; i++) {
         const struct conf_route *c = &conf->routes[i];
         if (c->match_kind == CONF_MATCH_REGEX && c->match_arg.n)
-            pcre2_code_free(compile(c, rep));
+            compile(ro.paths, c, rep);
+        demand_new(&ro.arena, ro.paths, &ro.methods, c, rep);
     }
-}
-
-static const struct route *match_patterns(const struct router_site *s, cs_str path,
-                                          const char **error)
-{
-    for (size_t i = 0; i < s->npatterns; i++) {
-        const struct pattern *p = &s->patterns[i];
-        int rc = pcre2_match(p->code, (PCRE2_SPTR)path.p, path.n, 0, PCRE2_NO_UTF_CHECK, p->data,
-                             s->router->limits);
-        if (rc >= 0)
-            return p->route;
-        if (rc != PCRE2_ERROR_NOMATCH) {
-            *error = "a route's regex gave up on this path: it ran into its match limit";
-            return NULL;
-        }
-    }
-    return &s->root;
+    pattern_pool_free(ro.paths);
+    arena_drop(&ro.arena);
 }
 
 /* ---- Sites ---- */
@@ -174,9 +131,6 @@ static void make_site(struct router *ro, const struct conf *conf, const struct s
     s->conf = site;
     s->router = ro;
     s->routes = arena_zalloc(&ro->arena, (n + 1) * sizeof *s->routes);
-    s->patterns = arena_zalloc(&ro->arena, (n + 1) * sizeof *s->patterns);
-    prefix_init(&s->exact, &ro->arena, n);
-    prefix_init(&s->prefix, &ro->arena, n);
     make_route(ro, conf, plan, &s->root, site, NULL);
     for (size_t i = 0; i < conf->nroutes; i++) {
         const struct conf_route *c = &conf->routes[i];
@@ -184,13 +138,11 @@ static void make_site(struct router *ro, const struct conf *conf, const struct s
             continue;
         struct route *r = &s->routes[s->nroutes++];
         make_route(ro, conf, plan, r, site, c);
-        if (c->match_kind == CONF_MATCH_EXACT)
-            prefix_add(&s->exact, c->match_arg, r);
-        else if (c->match_kind == CONF_MATCH_PREFIX)
-            prefix_add(&s->prefix, c->match_arg, r);
-        else
-            add_pattern(s, r, rep);
+        if (c->match_kind == CONF_MATCH_REGEX)
+            r->pattern = compile(ro->paths, c, rep);
+        r->demand = demand_new(&ro->arena, ro->values, &ro->methods, c, rep);
     }
+    s->lookup = lookup_new(&ro->arena, &ro->methods, s->routes, n);
 }
 
 /* ---- Hosts ---- */
@@ -209,19 +161,72 @@ const struct router_site *router_site(const struct router *r, const struct conf_
 
 /* ---- */
 
-const struct route *router_find(const struct router_site *s, cs_str path, const char **error)
+enum lookup_result router_find(const struct router_site *s, const struct route_ask *ask,
+                               struct route_found *found)
 {
-    const struct route *r = NULL;
-    if (!s->nroutes)
-        return &s->root;
-    r = prefix_exact(&s->exact, path);
-    if (r)
-        return r;
-    r = match_patterns(s, path, error);
-    if (r != &s->root)
-        return r;
-    r = prefix_longest(&s->prefix, path);
-    return r ? r : &s->root;
+    enum lookup_result result = lookup_find(s->lookup, ask, found);
+    if (result != LOOKUP_NONE)
+        return result;
+    found->route = &s->root;
+    return LOOKUP_FOUND;
+}
+
+const struct route *router_root(const struct router_site *s)
+{
+    return &s->root;
+}
+
+void router_allow(const struct router *r, uint64_t allowed, struct buf *out)
+{
+    demand_allow(&r->methods, allowed, out);
+}
+
+/* Of groups with the same name it is the one that took part. */
+static cs_str named_group(const struct route_found *f, cs_str name)
+{
+    cs_str known;
+    size_t group;
+    for (size_t i = 0; pattern_name(f->route->pattern, i, &known, &group); i++)
+        if (str_eq(known, name) && f->groups[group].p)
+            return f->groups[group];
+    return CS_S("");
+}
+
+/* Names begin with no digit. */
+static bool is_number(cs_str name, size_t *out)
+{
+    uint64_t n = 0;
+    bool is = str_to_u64(name, UINT16_MAX, &n);
+    *out = (size_t)n;
+    return is;
+}
+
+cs_str route_capture(const struct route_found *f, cs_str name)
+{
+    const struct conf_route *c = f->route ? f->route->conf : NULL;
+    size_t i;
+    if (f->ngroups) {
+        if (!is_number(name, &i))
+            return named_group(f, name);
+        return i < f->ngroups && f->groups[i].p ? f->groups[i] : CS_S("");
+    }
+    if (c && c->match_kind == CONF_MATCH_PREFIX && str_is(name, "rest"))
+        return (cs_str){f->path.p + c->match_arg.n, f->path.n - c->match_arg.n};
+    return CS_S("");
+}
+
+bool route_has_capture(const struct route *r, cs_str name)
+{
+    cs_str known;
+    size_t i, group;
+    if (!r->pattern)
+        return r->conf && r->conf->match_kind == CONF_MATCH_PREFIX && str_is(name, "rest");
+    if (is_number(name, &i))
+        return i < pattern_ngroups(r->pattern);
+    for (i = 0; pattern_name(r->pattern, i, &known, &group); i++)
+        if (str_eq(known, name))
+            return true;
+    return false;
 }
 
 const struct route *router_route(const struct router *r, cs_str site, cs_str label)
@@ -257,11 +262,8 @@ struct router *router_new(const struct conf *conf, const struct serve_plan *plan
     struct arena a;
     arena_init(&a, NULL);
     struct router *ro = arena_zalloc(&a, sizeof *ro);
-    ro->limits = pcre2_match_context_create(NULL);
-    pcre2_set_match_limit(ro->limits, MATCH_LIMIT);
-    pcre2_set_heap_limit(ro->limits, HEAP_KIB);
-    ro->stack = pcre2_jit_stack_create(32 * 1024, JIT_STACK, NULL);
-    pcre2_jit_stack_assign(ro->limits, NULL, ro->stack);
+    ro->paths = pattern_pool_new();
+    ro->values = pattern_pool_new();
     ro->arena = a;
     ro->nsites = conf->nsites;
     ro->sites = arena_zalloc(&ro->arena, (conf->nsites + 1) * sizeof *ro->sites);
@@ -282,14 +284,8 @@ void router_free(struct router *r)
 {
     if (!r)
         return;
-    for (size_t i = 0; i < r->nsites; i++) {
-        for (size_t k = 0; k < r->sites[i].npatterns; k++) {
-            pcre2_match_data_free(r->sites[i].patterns[k].data);
-            pcre2_code_free(r->sites[i].patterns[k].code);
-        }
-    }
-    pcre2_match_context_free(r->limits);
-    pcre2_jit_stack_free(r->stack);
+    pattern_pool_free(r->paths);
+    pattern_pool_free(r->values);
     struct arena a = r->arena;
     arena_drop(&a);
 }

@@ -9,6 +9,7 @@
 
 #include "conf/conf.h"
 #include "serve/gate.h"
+#include "serve/lookup.h"
 
 struct serve_plan;
 
@@ -31,9 +32,12 @@ struct route {
     const struct conf_route *conf; /* NULL: the site's root without a route */
     cs_str label;                  /* "" without a section */
     size_t nlinks, first_handler;
-    struct route_link *chain; /* those in use, and from first_handler on the handlers */
-    unsigned hooks;           /* enum route_hook: those that any of them has */
-    unsigned root;            /* index in plan->roots + 1, 0 = none */
+    struct route_link *chain;      /* those in use, and from first_handler on the handlers */
+    unsigned hooks;                /* enum route_hook: those that any of them has */
+    unsigned root;                 /* index in plan->roots + 1, 0 = none */
+    const struct pattern *pattern; /* of a regex, else NULL */
+    const struct demand *demand;   /* NULL: none */
+    struct route *same, *last; /* the next one with the same match; of the first one: the last */
 };
 
 struct router;
@@ -51,9 +55,19 @@ struct router_site;
 const struct router_site *router_site(const struct router *r, const struct conf_listen *listen,
                                       cs_str host, struct gate_answer *why);
 
-/* The route for a normalised path; never NULL (a site without root and routes has one with an empty
- * chain). NULL with *error set: a regex ran into its limits. path is NUL-terminated UTF-8. */
-const struct route *router_find(const struct router_site *site, cs_str path, const char **error);
+/* The route for a normalised path: LOOKUP_FOUND, also with the site's root (which has an empty chain where there is nothing), or
+ * METHOD or GAVE_UP. */
+enum lookup_result router_find(const struct router_site *site, const struct route_ask *ask,
+                               struct route_found *found);
+/* What answers where no route does. */
+const struct route *router_root(const struct router_site *site);
+/* "GET, HEAD", of route_found.allowed. */
+void router_allow(const struct router *r, uint64_t allowed, struct buf *out);
+/* Value of ${capture.NAME} of what was found, where NAME may be a number: a part of its path, empty where there is none. What is
+ * behind a prefix is "rest". */
+cs_str route_capture(const struct route_found *found, cs_str name);
+/* Can it have that capture? */
+bool route_has_capture(const struct route *r, cs_str name);
 /* By the labels of its site and its own ("": the site's root); NULL: there is none. */
 const struct route *router_route(const struct router *r, cs_str site, cs_str label);
 /* The place of a module in it; NULL: it does not take part. */

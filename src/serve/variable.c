@@ -20,6 +20,8 @@ cs_str variable_value(struct request *r, const struct template_part *part)
 {
     cs_req *pub = request_public(r);
     switch (part->var) {
+    case TEMPLATE_CAPTURE:
+        return route_capture(&r->found, part->text);
     case TEMPLATE_CLIENT:
         return api_info(pub)->client;
     case TEMPLATE_COOKIE:

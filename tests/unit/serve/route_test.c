@@ -89,6 +89,7 @@ static const struct row rows[] = {
 };
 
 struct world {
+    struct arena arena; /* what is found */
     struct report report;
     struct conf_text *text;
     struct conf *conf;
@@ -105,6 +106,7 @@ static const cs_module *desc_of(cs_str name)
 
 static void make(struct world *w, const char *text)
 {
+    arena_init(&w->arena, NULL);
     report_init(&w->report);
     struct conf_read_opts opts = {.prefix = "/tmp"};
     w->text = conf_read_bytes("test.ini", str_of(text), &opts, &w->report);
@@ -125,6 +127,23 @@ static void drop(struct world *w)
     conf_free(w->conf);
     conf_text_free(w->text);
     report_free(&w->report);
+    arena_drop(&w->arena);
+}
+
+static enum lookup_result search(struct world *w, const struct router_site *s, const char *path,
+                                 struct route_found *found)
+{
+    static const struct http_head none;
+    const struct route_ask ask = {
+        .path = str_of(path), .method_text = CS_S("GET"), .head = &none, .arena = &w->arena};
+    return router_find(s, &ask, found);
+}
+
+static struct route_found find(struct world *w, const struct router_site *s, const char *path)
+{
+    struct route_found found;
+    assert_int_equal(search(w, s, path, &found), LOOKUP_FOUND);
+    return found;
 }
 
 static const struct conf_listen *listener(const struct world *w, const char *label)
@@ -154,12 +173,12 @@ static void test_table(void **state)
     assert_true(router_needs_host(w.plan->router));
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         const struct row *row = &rows[i];
-        const char *error = "";
         const struct router_site *s =
             router_site(w.plan->router, listener(&w, row->listen), str_of(row->host), NULL);
-        const struct route *r = router_find(s, str_of(row->path), &error);
-        if (!r || !str_is(r->site->head.label, row->site) || !str_is(r->label, row->route))
-            fail_msg("%s: %s", row->label, r ? "another site or route" : error);
+        struct route_found found = find(&w, s, row->path);
+        const struct route *r = found.route;
+        if (!str_is(r->site->head.label, row->site) || !str_is(r->label, row->route))
+            fail_msg("%s: [site:%s] [route:%s]", row->label, r->site->head.label.p, r->label.p);
     }
     drop(&w);
     printf("rows: %zu\n", ARRAY_LEN(rows));
@@ -237,7 +256,6 @@ static void test_participants(void **state)
         const struct part_row *row = &part_rows[i];
         struct world w;
         char text[400], chain[100];
-        const char *error = "";
         snprintf(text, sizeof text,
                  "[module:hello]\n[module:auth]\n[module:zip]\n[module:both]\n[site:s]\n%s%s%s",
                  row->site, row->route ? "[route:x]\nmatch = /x\n" : "",
@@ -246,8 +264,10 @@ static void test_participants(void **state)
         if (!w.plan)
             explain(&w);
         assert_non_null(w.plan);
-        const struct route *r = router_find(
-            router_site(w.plan->router, &w.conf->listens[0], CS_S("any"), NULL), CS_S("/x"), &error);
+        const struct router_site *s =
+            router_site(w.plan->router, &w.conf->listens[0], CS_S("any"), NULL);
+        struct route_found found = find(&w, s, "/x");
+        const struct route *r = found.route;
         chain_text(r, chain, sizeof chain);
         if (strcmp(chain, row->chain) != 0 || r->first_handler != row->first_handler ||
             r->hooks != row->hooks)
@@ -263,7 +283,7 @@ static void test_match_limit(void **state)
     (void)state;
     struct world w;
     char path[64];
-    const char *error = "";
+    struct route_found found;
     make(&w, settings);
     memset(path, 'a', sizeof path);
     path[0] = '/';
@@ -271,8 +291,9 @@ static void test_match_limit(void **state)
     path[61] = '\0';
     const struct router_site *s =
         router_site(w.plan->router, listener(&w, "main"), CS_S("x.example.com"), NULL);
-    assert_null(router_find(s, str_of(path), &error));
-    assert_non_null(strstr(error, "match limit"));
+    assert_int_equal(search(&w, s, path, &found), LOOKUP_GAVE_UP);
+    assert_true(str_is(found.route->label, "hungry"));
+    assert_int_equal(found.at->line, found.route->conf->match_at.line);
     drop(&w);
 }
 

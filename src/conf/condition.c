@@ -1,0 +1,160 @@
+/* condition.c - "!X-A" is a field that is not there, "X-A: v" one with a value, "X-A: ~ ^v" one that an expression matches; of
+ * the query the same with "=". A name that no request can have is told, since such a route would never be taken. */
+#include "conf/bind.h"
+
+#include "base/blocks.h"
+
+/* One key of a route whose elements are looked at. */
+struct tests {
+    struct bind *b;
+    const struct conf_section *s;
+    const char *key;
+    const cs_list *list;
+    char sign; /* between name and value */
+};
+
+__attribute__((format(printf, 3, 4))) static void refuse(const struct tests *t, size_t i,
+                                                         const char *fmt, ...)
+{
+    cs_str element = t->list->v[i];
+    struct conf_origin at = value_place(t->b, t->s, t->key, i, element);
+    struct buf text = {0};
+    va_list ap;
+
+    va_start(ap, fmt);
+    buf_vprintf(&text, fmt, ap);
+    va_end(ap);
+    report_error(t->b->rep, &at, element.n ? (int)element.n : 1, "%s: %s", t->key, text.p);
+    buf_free(&text);
+}
+
+static bool is_token(cs_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (!s.p[i] ||
+            !strchr("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
+                    s.p[i]))
+            return false;
+    return s.n > 0;
+}
+
+/* ---- methods ---- */
+
+static bool is_upper(cs_str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] >= 'a' && s.p[i] <= 'z')
+            return false;
+    return true;
+}
+
+static const char *wrong_method(cs_str m)
+{
+    if (!is_token(m))
+        return "is no method, such as GET or POST";
+    if (str_is(m, "CONNECT") || str_is(m, "TRACE"))
+        return "meets no route: the server itself refuses such requests";
+    if (!is_upper(m))
+        return "has small letters; case matters in methods, and theirs are capital";
+    return NULL;
+}
+
+static void check_methods(const struct tests *t)
+{
+    for (size_t i = 0; i < t->list->n; i++) {
+        cs_str m = t->list->v[i];
+        const char *why = wrong_method(m);
+
+        for (size_t k = 0; k < i && !why; k++)
+            why = str_eq(t->list->v[k], m) ? "is named twice" : NULL;
+        if (why)
+            refuse(t, i, "\"%.*s\" %s", CS_F(m), why);
+    }
+}
+
+/* ---- headers, query ---- */
+
+static struct conf_condition cut(cs_str text, char sign)
+{
+    struct conf_condition c = {.test = CONF_TEST_THERE, .name = text};
+    const char *at = text.n ? memchr(text.p, sign, text.n) : NULL;
+
+    if (at) {
+        c.test = CONF_TEST_IS;
+        c.name = str_trim((cs_str){text.p, (size_t)(at - text.p)});
+        c.value = str_trim((cs_str){at + 1, (size_t)(text.p + text.n - at) - 1});
+    } else if (text.n && text.p[0] == '!') {
+        c.test = CONF_TEST_MISSING;
+        c.name = str_trim((cs_str){text.p + 1, text.n - 1});
+    }
+    if (c.value.n && c.value.p[0] == '~') {
+        c.test = CONF_TEST_REGEX;
+        c.value = str_trim((cs_str){c.value.p + 1, c.value.n - 1});
+    }
+    return c;
+}
+
+static const char *wrong_test(const struct conf_condition *c, char sign)
+{
+    if (!c->name.n)
+        return "has no name";
+    if (c->test == CONF_TEST_REGEX && !c->value.n)
+        return "has no expression behind the \"~\"";
+    if (c->name.p[0] == '!' && c->test != CONF_TEST_THERE)
+        return "has a \"!\" and a value; what it is not is said by an expression, such as "
+               "\"~ ^(?!v$)\"";
+    if (sign == ':' && !is_token(c->name))
+        return "has no good name of a field, such as \"X-Beta: yes\"";
+    if (sign == '=' && memchr(c->name.p, '&', c->name.n))
+        return "has a \"&\" in its name; write one element for each parameter";
+    return NULL;
+}
+
+static struct conf_condition *cut_all(const struct tests *t)
+{
+    struct conf_condition *all = arena_zalloc(&t->b->c->arena, (t->list->n + 1) * sizeof *all);
+
+    for (size_t i = 0; i < t->list->n; i++) {
+        cs_str text = t->list->v[i];
+        const char *why;
+
+        all[i] = cut(text, t->sign);
+        all[i].at = value_place(t->b, t->s, t->key, i, text);
+        why = wrong_test(&all[i], t->sign);
+        if (why)
+            refuse(t, i, "\"%.*s\" %s", CS_F(text), why);
+    }
+    return all;
+}
+
+void condition_bind(struct bind *b, struct conf_route *r, const struct conf_section *s)
+{
+    const struct tests methods = {b, s, "methods", &r->methods, 0},
+                       headers = {b, s, "headers", &r->headers, ':'},
+                       query = {b, s, "query", &r->query, '='};
+
+    check_methods(&methods);
+    r->header_tests = cut_all(&headers);
+    r->nheader_tests = r->headers.n;
+    r->query_tests = cut_all(&query);
+    r->nquery_tests = r->query.n;
+}
+
+bool conf_route_asks(const struct conf_route *r)
+{
+    return r->methods.n || r->headers.n || r->query.n || r->clients->words.n;
+}
+
+static bool same_list(const cs_list *x, const cs_list *y)
+{
+    for (size_t i = 0; i < x->n && x->n == y->n; i++)
+        if (!str_eq(x->v[i], y->v[i]))
+            return false;
+    return x->n == y->n;
+}
+
+bool condition_same(const struct conf_route *x, const struct conf_route *y)
+{
+    return same_list(&x->methods, &y->methods) && same_list(&x->headers, &y->headers) &&
+           same_list(&x->query, &y->query) && same_list(&x->clients->words, &y->clients->words);
+}
