@@ -2,31 +2,83 @@
 
 #define ALL_BITS 128
 
-const struct cs_blocks *blocks_parse(cs_list words, struct arena *a, size_t *bad,
-                                     const char **error)
+static const struct blocks *own(const cs_blocks *pub)
 {
-    struct cs_blocks *b = arena_zalloc(a, sizeof *b);
-    b->words = words;
+    return (const struct blocks *)(const void *)pub;
+}
+
+const cs_blocks *blocks_parse(cs_list words, struct arena *a, size_t *bad, const char **error)
+{
+    struct blocks *b = arena_zalloc(a, sizeof *b);
+    b->pub.words = words;
     b->v = arena_zalloc(a, (words.n + 1) * sizeof *b->v);
     for (size_t i = 0; i < words.n; i++) {
         *bad = i;
         if (str_is(words.v[i], "unix"))
             b->unix_peers = true;
         else if (str_is(words.v[i], "all"))
-            b->v[b->n++] = (struct cidr){.bits = 0};
+            b->all = true;
         else if (!cidr_parse(words.v[i], &b->v[b->n++], error))
             return NULL;
     }
-    return b;
+    return &b->pub;
 }
 
-unsigned blocks_find(const struct cs_blocks *b, const struct cidr_addr *addr)
+/* The longest block; NULL: none. */
+static const struct cidr *longest(const struct blocks *b, const struct cidr_addr *addr)
 {
-    unsigned best = !addr && b->unix_peers ? 1 + ALL_BITS : 0;
-    for (size_t i = 0; i < b->n; i++) {
-        const struct cidr *c = &b->v[i];
-        if (c->bits + 1 > best && (!c->bits || (addr && cidr_has(c, addr))))
-            best = c->bits + 1;
-    }
+    const struct cidr *best = NULL;
+    for (size_t i = 0; i < b->n && addr; i++)
+        if ((!best || b->v[i].bits > best->bits) && cidr_has(&b->v[i], addr))
+            best = &b->v[i];
     return best;
+}
+
+unsigned blocks_find(const cs_blocks *pub, const struct cidr_addr *addr)
+{
+    const struct blocks *b = own(pub);
+    const struct cidr *c = longest(b, addr);
+    if (c)
+        return 2 + c->bits;
+    return !addr && b->unix_peers ? 2 + ALL_BITS : b->all;
+}
+
+cs_str blocks_word(const cs_blocks *pub, const struct cidr_addr *addr)
+{
+    const struct blocks *b = own(pub);
+    const struct cidr *c = longest(b, addr);
+    const char *word = !addr && b->unix_peers ? "unix" : "all";
+    size_t seen = 0;
+    for (size_t i = 0; i < pub->words.n; i++) {
+        cs_str w = pub->words.v[i];
+        bool is_block = !str_is(w, "unix") && !str_is(w, "all");
+        if (c ? is_block && &b->v[seen] == c : str_is(w, word))
+            return w;
+        seen += is_block;
+    }
+    return (cs_str){0};
+}
+
+static void *joined(const void *x, size_t nx, const void *y, size_t ny, size_t size,
+                    struct arena *a)
+{
+    char *v = arena_zalloc(a, (nx + ny + 1) * size);
+    if (nx)
+        memcpy(v, x, nx * size);
+    if (ny)
+        memcpy(v + nx * size, y, ny * size);
+    return v;
+}
+
+const cs_blocks *blocks_join(const cs_blocks *x, const cs_blocks *y, struct arena *a)
+{
+    const struct blocks *bx = own(x), *by = own(y);
+    struct blocks *b = arena_zalloc(a, sizeof *b);
+    b->pub.words.n = x->words.n + y->words.n;
+    b->pub.words.v = joined(x->words.v, x->words.n, y->words.v, y->words.n, sizeof(cs_str), a);
+    b->n = bx->n + by->n;
+    b->v = joined(bx->v, bx->n, by->v, by->n, sizeof *b->v, a);
+    b->unix_peers = bx->unix_peers || by->unix_peers;
+    b->all = bx->all || by->all;
+    return &b->pub;
 }

@@ -82,6 +82,8 @@ bool cidr_parse(cs_str text, struct cidr *out, const char **error)
 bool cidr_has(const struct cidr *c, const struct cidr_addr *a)
 {
     unsigned whole = c->bits / 8, rest = c->bits % 8;
+    if (c->bits < ALL_BITS - V4_BITS && is_v4(a))
+        return false;
     if (memcmp(c->addr.byte, a->byte, whole) != 0)
         return false;
     return !rest || (c->addr.byte[whole] ^ a->byte[whole]) >> (8 - rest) == 0;

@@ -1,5 +1,6 @@
 /* cidr.h - IP addresses and blocks of them ("10.0.0.0/8", "2001:db8::/32"), without names, ports and zones. An IPv4 address is the same as its
- * IPv4-mapped IPv6 form (RFC 4291 section 2.5.5.2), so that a socket for both families needs no rules of its own. */
+ * IPv4-mapped IPv6 form (RFC 4291 section 2.5.5.2), so that a socket for both families needs no rules of its own. Blocks that are larger than all of IPv4 have IPv6 addresses only: who
+ * writes ::/0 means these. */
 #ifndef BASE_CIDR_H
 #define BASE_CIDR_H
 

@@ -35,6 +35,13 @@ struct conf_origin value_place(struct bind *b, const struct conf_section *s, con
 /* "[site:main]", in the arena. */
 const char *value_section_name(struct bind *b, cs_str kind, cs_str label);
 
+/* ---- mark.c ---- */
+
+/* Notes in each template that d has just got from these entries where it stands, and in which scope. */
+void mark_templates(struct bind *b, const struct conf_section *s,
+                    const struct conf_entry *const *entries, size_t n, const cs_directive *d,
+                    const void *base);
+
 /* ---- keys.c: keys that nobody knows ---- */
 
 /* Reports an unknown kind of section. */

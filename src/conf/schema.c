@@ -669,16 +669,7 @@ void schema_prepend(const cs_directive *d, const void *outer, void *base, struct
 
     /* A list of templates has the same form: a number, and where its elements are. */
     if (d->type == CS_T_BLOCKS) {
-        const struct cs_blocks *bx = pointer_at(d, outer), *by = pointer_at(d, base);
-        struct cs_blocks *b = arena_zalloc(a, sizeof *b);
-
-        b->words =
-            (cs_list){bx->words.n + by->words.n, joined(bx->words.v, bx->words.n, by->words.v,
-                                                        by->words.n, sizeof *b->words.v, a)};
-        b->n = bx->n + by->n;
-        b->v = joined(bx->v, bx->n, by->v, by->n, sizeof *b->v, a);
-        b->unix_peers = bx->unix_peers || by->unix_peers;
-        set_pointer(d, base, b);
+        set_pointer(d, base, blocks_join(pointer_at(d, outer), pointer_at(d, base), a));
         return;
     }
     memcpy(&x, (const char *)outer + d->off, sizeof x);
@@ -695,7 +686,7 @@ static void zero(const cs_directive *d, void *base)
 {
     static const cs_list empty;
     static const struct template no_text = {.pub = {.text = {"", 0}, .constant = 1}};
-    static const struct cs_blocks no_blocks;
+    static const struct blocks no_blocks;
 
     if (d->type == CS_T_BOOL)
         *(bool *)member(d, base) = false;
@@ -706,7 +697,7 @@ static void zero(const cs_directive *d, void *base)
     else if (d->type == CS_T_TEMPLATE)
         set_pointer(d, base, &no_text.pub);
     else if (d->type == CS_T_BLOCKS)
-        set_pointer(d, base, &no_blocks);
+        set_pointer(d, base, &no_blocks.pub);
     else
         *(int64_t *)member(d, base) = 0;
 }

@@ -202,8 +202,9 @@ static bool with_variables(struct bind *b, const struct conf_entry *const *entri
     return ok;
 }
 
-static void store(struct bind *b, const struct conf_entry *const *entries, size_t n,
-                  const cs_directive *d, void *base)
+static void store(struct bind *b, const struct conf_section *s,
+                  const struct conf_entry *const *entries, size_t n, const cs_directive *d,
+                  void *base)
 {
     struct buf error = {0};
     cs_str text = value_text(&b->c->arena, entries, n, d);
@@ -218,6 +219,8 @@ static void store(struct bind *b, const struct conf_entry *const *entries, size_
                      TEXT_VALUE_MAX);
     else if (schema_parse(d, text, b->t->prefix, base, &b->c->arena, &error) < 0)
         report_value(b, bad_entry(entries, n, d), d, text, error.p);
+    else
+        mark_templates(b, s, entries, n, d, base);
     buf_free(&error);
 }
 
@@ -260,7 +263,7 @@ void value_bind(struct bind *b, const struct conf_section *s,
     for (size_t i = 0; i < n; i++)
         bad = bad || entries[i]->bad;
     if (!bad)
-        store(b, entries, n, d, base);
+        store(b, s, entries, n, d, base);
     *out = (struct conf_value){
         .directive = d, .text = formatted(b, d, base), .origin = shown(origin_of(entries, n), d)};
 }

@@ -122,6 +122,7 @@ static const cs_api table = {
     .root_open = api_root_open,
     .expand = api_expand,
     .client_in = api_client_in,
+    .client_block = api_client_block,
     .say = api_say,
     .mime = http_mime_of,
     .set_header = api_set_header,

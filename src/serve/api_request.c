@@ -314,6 +314,12 @@ int api_client_in(cs_req *pub, const cs_blocks *b)
     return (int)blocks_find(b, request_client_addr(request_of(pub), &addr) ? &addr : NULL);
 }
 
+cs_str api_client_block(cs_req *pub, const cs_blocks *b)
+{
+    struct cidr_addr addr;
+    return blocks_word(b, request_client_addr(request_of(pub), &addr) ? &addr : NULL);
+}
+
 void api_say(cs_req *pub, const void *mod, const char *key, const char *fmt, ...)
 {
     request_of(pub);

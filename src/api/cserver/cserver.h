@@ -57,11 +57,19 @@ typedef struct cs_list {
 typedef struct cs_template {
     cs_str text;  /* as the operator wrote it */
     int constant; /* 1: there is no variable in it */
+    int scope;     /* the section it stands in: CS_SCOPE_... */
+    cs_str origin; /* its file and line, "conf/cserver.ini:12"; empty: it is a default */
 } cs_template;
+enum { CS_SCOPE_MODULE, CS_SCOPE_SITE, CS_SCOPE_ROUTE };
 typedef struct cs_templates {
     size_t n;
     const cs_template *const *v;
 } cs_templates;
+
+/* Addresses and blocks of them, as a CS_BLOCKS directive yields them: only the server makes one. cs_client_in asks it. */
+typedef struct cs_blocks {
+    cs_list words; /* as the operator wrote them */
+} cs_blocks;
 
 #ifdef __cplusplus
 #define CS_S(lit) (cs_str{("" lit), sizeof(lit) - 1})
@@ -160,7 +168,6 @@ typedef struct cs_group cs_group;     /* streams that get the same */
 typedef struct cs_topic cs_topic;     /* a kind of message, known by name in all processes */
 typedef struct cs_zone cs_zone;       /* memory that all processes share, by name */
 typedef uint64_t cs_token;            /* a weak reference to a request */
-typedef struct cs_blocks cs_blocks;   /* addresses, as a CS_BLOCKS directive yields them: cs_client_in asks it */
 
 /* What a request is. Strings live as long as the request. */
 typedef struct cs_req_info {
@@ -659,12 +666,15 @@ typedef struct cs_api {
      * (CS_ESCAPE_NONE, _FIELD, _URL, _PATH, _QUERY, _HTML, _JSON); the operator's own text stays as it is. A variable that is
      * not there is empty. p is NULL when there is no memory. */
     cs_str (*expand)(cs_req *r, const cs_template *t, int where);
-    /* Is the client in one of these blocks? 0: no; else 1 + the length of the longest that has it, in bits of an IPv6
-     * address (an IPv4 block /8 is one of 104), so that of two lists the more exact one can decide. */
+    /* Is the client in one of these blocks? 0: no; 1: only "all" has it; else 2 + the length of the longest that does, in bits of
+     * an IPv6 address (an IPv4 block /8 is one of 104), so that of two lists the more exact one can decide. */
     int (*client_in)(cs_req *r, const cs_blocks *b);
     /* In .explain: one more fact for `cserver explain`. key: a word such as "file"; the text is copied. Elsewhere nothing. */
     void (*say)(cs_req *r, const void *mod, const char *key, const char *fmt, ...)
         __attribute__((format(printf, 4, 5)));
+
+    /* The element of these blocks that cs_client_in has found, as the operator wrote it; n is 0 when there is none. */
+    cs_str (*client_block)(cs_req *r, const cs_blocks *b);
 
     /* Calls of later minor versions are appended here: CS_HAS(name) says whether this server has one. */
 } cs_api;
@@ -870,6 +880,7 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 #define cs_proceed(r)                    cs_api_->proceed(r)
 #define cs_expand(r, t, where)           cs_api_->expand(r, t, where)
 #define cs_client_in(r, blocks)          cs_api_->client_in(r, blocks)
+#define cs_client_block(r, blocks)       cs_api_->client_block(r, blocks)
 #define cs_say(r, key, ...)              cs_api_->say(r, &cs_api_, key, __VA_ARGS__)
 #define cs_root_open(r, ...)             cs_api_->root_open(r, CS_STR(__VA_ARGS__))
 #define cs_mime(...)                     cs_api_->mime(CS_STR(__VA_ARGS__))
