@@ -1,6 +1,8 @@
-"""headers: what answers get and lose, and what is refused."""
+"""headers: what answers get and lose, which scope has the last word, and what is refused."""
+import itertools
+
 import pytest
-from lib.server import Server
+from lib.server import Server, build_module
 
 CONF = """
     [module:hello]
@@ -25,8 +27,7 @@ CONF = """
           Content-Type: text/html
           X-Frame-Options:DENY
           Empty:
-    add =
-    remove = Referrer-Policy
+    remove = Referrer-Policy, X-Shard
 
     [route:echo]
     match = = /echo
@@ -108,8 +109,154 @@ def test_not_where_it_is_taken_away(server):
     ("set = X-Frame-Options", "Name: value"), ("set = : x", "Name: value"), ("add = A b: c", "Name: value"),
     ("set = Content-Length: 5", "the server's own"), ("add = connection: close", "the server's own"),
     ("remove = date", "the server's own"), ("remove = A: b", "is not a name"), ("remove = ü", "is not a name"),
+    ("set = 404 5xx Date: x", "the server's own"), ("set = 404 Content-Range: x", "the server's own"),
+    ("set = 604 A: b", "Name: value"), ("set = 4x A: b", "Name: value"),
+    ("set = ${path}: x", "Name: value"), ("remove = X-${path}", "is not a name"),
+    ("set = X: ${pth}", "did you mean ${path}?"), ("add = X: ${path", "without its"), ("set = 404 ${host}", "Name: value"),
 ])
 def test_settings_that_are_refused(serve, line, says):
     s = serve(CONF.replace("security = on", line).replace("    add = X-Shard: a, X-Shard: b\n", ""), www={}, start=False)
     done = s.run("-c", s.conf, "-t")
     assert done.returncode == 78 and says in done.stderr
+    assert f"{s.conf}:" in done.stderr
+
+
+# ---- P32: the scopes add up ---------------------------------------------------------------------
+
+OPS = ("none", "set", "add", "remove")
+FIELDS = """
+    #include <cserver/cserver.h>
+    static int handler(cs_req *r)
+    {
+        static const char *const names[] = {"X-none", "X-set", "X-add", "X-remove"};
+        uint64_t status = 0;
+        for (size_t i = 0; i < 4; i++)
+            cs_set_header(r, names[i], "handler");
+        if (cs_u64(cs_query(r, "page"), &status) == CS_OK)
+            return (int)status;
+        return cs_text(r, 200, "ok");
+    }
+    CS_MODULE(.name = "fields", .version = "1.0", .help = "Sets fields.", .handler = handler);
+"""
+
+
+def lines(op, names, value):
+    if op == "none":
+        return ""
+    return f"{op} = " + ", ".join(n if op == "remove" else f"{n}: {value}" for n in names) + "\n"
+
+
+def after(values, op, value):
+    """What a scope makes of what the one around it has left."""
+    return {"none": values, "set": [value], "add": [*values, value], "remove": []}[op]
+
+
+@pytest.fixture(scope="module")
+def scopes():
+    """One field for each thing that the module's section can do, one site for each that a site can do with all of them, and
+    one route of each for each that a route can do."""
+    fields = ["X-" + op for op in OPS]
+    conf = "[module:headers]\n" + "".join(lines(op, ["X-" + op], "module") for op in OPS)
+    conf += "[module:fields]\nfile = @DIR@/fields.so\n"
+    for site in OPS:
+        conf += f"[site:{site}]\nhost = {site}.test\nroot = @DIR@/www\nuse = headers\n" + lines(site, fields, "site")
+    for site, route in itertools.product(OPS, OPS):
+        conf += f"[route:{site}-{route}]\nsite = {site}\nmatch = /{route}\nhandler = fields\n" + lines(route, fields, "route")
+    s = Server(conf, www={"a.txt": "file\n"})
+    build_module(s.folder, "fields", FIELDS)
+    s.start()
+    yield s
+    faults = s.end()
+    assert not faults, "\n".join(faults)
+
+
+@pytest.mark.parametrize("query, status", [("", 200), ("?page=404", 404), ("?page=500", 500), ("?page=204", 204)])
+def test_scopes_of_what_a_handler_says(scopes, query, status):
+    for module, site, route in itertools.product(OPS, OPS, OPS):
+        wanted = after(after(after(["handler"], module, "module"), site, "site"), route, "route")
+        r = scopes.get(f"/{route}{query}", {"Host": site + ".test"})
+        assert (r.status, r.all("X-" + module)) == (status, wanted), (module, site, route)
+
+
+@pytest.mark.parametrize("path, status", [("/a.txt", 200), ("/missing", 404), ("/a.txt/x", 404)])
+def test_scopes_of_files_and_pages(scopes, path, status):
+    for module, site in itertools.product(OPS, OPS):
+        wanted = after(after([], module, "module"), site, "site")
+        r = scopes.get(path, {"Host": site + ".test"})
+        assert (r.status, r.all("X-" + module)) == (status, wanted), (module, site)
+
+
+# ---- Variables and statuses ---------------------------------------------------------------------
+
+STATUS = """
+    [module:headers]
+    [module:hello]
+    [site:default]
+    host = *
+    root = @DIR@/www
+    use = headers
+    set = X-Path: at ${path} of ${host}
+          2xx Cache-Control: max-age=60
+          404 X-Missing: yes
+          4xx 5xx X-Sorry: ${header.X-Name}
+          X-Query: ${query.q}
+          X-Plain: $${path}
+          "X-Cookie: [${cookie.c}], [${cookie.d}]"
+    add = 200 Vary: Cookie
+    remove = 404 Content-Type
+"""
+
+
+@pytest.fixture(scope="module")
+def status():
+    s = Server(STATUS, www={"a.txt": "file\n"}).start()
+    yield s
+    faults = s.end()
+    assert not faults, "\n".join(faults)
+
+
+def test_by_status(status):
+    r = status.get("/a.txt")
+    assert (r["cache-control"], r["x-missing"], r["x-sorry"], r["vary"]) == ("max-age=60", None, None, "Cookie")
+    assert r["content-type"].startswith("text/plain")
+    r = status.get("/b.txt", {"X-Name": "me"})
+    assert (r["cache-control"], r["x-missing"], r["x-sorry"], r["vary"]) == (None, "yes", "me", None)
+    assert r.status == 404 and r["content-type"] is None
+    r = status.post("/a.txt")
+    assert (r.status, r["x-missing"], r["x-sorry"]) == (405, None, None)  # an empty one is not sent
+    r = status.get("/a.txt", {"Range": "bytes=1-2"})
+    assert (r.status, r["cache-control"], r.text) == (206, "max-age=60", "il")
+
+
+def test_variables(status):
+    r = status.get("/a.txt?q=one%20two", {"Host": "Example.com:80", "Cookie": "c=1; e=2"})
+    assert r["x-path"] == "at /a.txt of example.com" and r["x-query"] == "one two" and r["x-plain"] == "${path}"
+    assert r["x-cookie"] == "[1], []"
+
+
+@pytest.mark.parametrize("sent, got", [
+    ("a%0d%0aX-Evil:%201", "a  X-Evil: 1"), ("%0a", None), ("%00x", "x"), ("a%09b", "a b"), ("%7f%1b[31m!", "[31m!"),
+    ("%24%7Bpath%7D", "${path}"), ("", None), ("%20", None), ("404%20x", "404 x"), (",%22", ',"'),
+])
+def test_nothing_gets_out_of_a_field(status, sent, got):
+    r = status.get(f"/a.txt?q={sent}")
+    assert (r.status, r["x-query"], r["x-evil"]) == (200, got, None)
+
+
+def test_every_byte_in_a_field(status):
+    for byte in range(256):
+        raw = status.raw(f"GET /a.txt?q=a%{byte:02x}b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        shown = b" " if byte < 32 or byte == 127 else bytes([byte])
+        assert b"\r\nX-Query: a" + shown + b"b\r\n" in raw, byte
+
+
+def test_what_holds_is_shown_and_reads_back(serve):
+    s = serve(STATUS, www={}, start=False)
+    first = s.run("-c", s.conf, "-T")
+    assert first.returncode == 0 and "X-Plain: $${path}" in first.stdout
+    second = s.run("-c", s.write("conf/again.ini", first.stdout), "-T")
+    assert second.returncode == 0, second.stderr
+
+    def values(text):
+        return [line.split(" ; ")[0] for line in text.splitlines()]
+    assert values(first.stdout) == values(second.stdout)
