@@ -10,7 +10,10 @@
 #include "conf/reader.h"
 #include "conf/trial.h"
 
+struct conf;
 struct conf_module;
+struct conf_route;
+struct conf_site;
 
 /* One value that holds, with where it comes from: for -T. */
 struct conf_value {
@@ -132,8 +135,32 @@ struct conf_module {
     bool implicit;         /* no section: "static", because a site has a root */
 };
 
+/* Limits that sites and routes may have of their own. */
+enum conf_limit {
+    CONF_MAX_BODY,
+    CONF_BODY_TIMEOUT,
+    CONF_HANDLER_TIMEOUT,
+    CONF_WRITE_TIMEOUT,
+    CONF_OWN_LIMITS
+};
+
+/* What a site or a route may say otherwise than the scope around it: [limits] and [server], or its site. */
+struct conf_own {
+    int64_t limit[CONF_OWN_LIMITS]; /* [enum conf_limit]; -1: the scope around decides */
+};
+
+/* The limit that holds, and whose key it is. route may be NULL, and so may site then. */
+struct conf_bound {
+    int64_t value;
+    const char *key;
+    const struct conf_head *head;
+};
+struct conf_bound conf_limit_of(const struct conf *c, const struct conf_site *site,
+                                const struct conf_route *route, enum conf_limit which);
+
 struct conf_site {
     struct conf_head head;
+    struct conf_own own;
     cs_list listen; /* labels; empty = all */
     cs_list host;   /* names, "*", "*.example.com"; lower case */
     cs_str root;    /* absolute; "" = none */
@@ -165,6 +192,7 @@ struct conf_condition {
 
 struct conf_route {
     struct conf_head head;
+    struct conf_own own;
     cs_str site_label; /* of the site below, also where the file does not say it */
     const struct conf_site *site;
     cs_str match; /* as written */

@@ -188,6 +188,24 @@ static const cs_directive listen_table[] = {
             "[accept] policy = reuseport a unix socket takes turns."),
     CS_END};
 
+/* What sites and routes may say of themselves; `outer` is the scope that holds where they do not. */
+#define OWN(S, name, type, at, lo, hi, help)                                                       \
+    {                                                                                              \
+        name, type, CONF_OUTER, CS__OFF(S, own.at, int64_t), NULL, lo, hi, NULL, help              \
+    }
+#define OWN_LIMITS(S, outer)                                                                       \
+    OWN(S, "max_body", CS_T_SIZE, limit[CONF_MAX_BODY], 0, (int64_t)1 << 40,                       \
+        "Most bytes of a request's body here; empty is what " outer " says."),                     \
+        OWN(S, "body_timeout", CS_T_MSEC, limit[CONF_BODY_TIMEOUT], 0, DAY,                        \
+            "Longest silence while a request's body arrives here; 0 is no limit, empty is "        \
+            "what " outer " says."),                                                               \
+        OWN(S, "handler_timeout", CS_T_MSEC, limit[CONF_HANDLER_TIMEOUT], 0, DAY,                  \
+            "Longest time in which a handler must start its answer here; 0 is no limit, empty is " \
+            "what " outer " says."),                                                               \
+        OWN(S, "write_timeout", CS_T_MSEC, limit[CONF_WRITE_TIMEOUT], 0, DAY,                      \
+            "Longest time in which a client takes nothing of its answer here; 0 is no limit, "     \
+            "empty is what " outer " says.")
+
 static const cs_directive site[] = {
     CS_LIST(struct conf_site, listen, NULL, 0, 256, 0,
             "Labels of the [listen:...] sections that the site is reached through; empty is all."),
@@ -199,6 +217,7 @@ static const cs_directive site[] = {
     CS_LIST(struct conf_site, use, NULL, 0, 16, 0,
             "Modules that take part in all requests of the site (access, filters, log), in this "
             "order, before the handlers."),
+    OWN_LIMITS(struct conf_site, "[limits]"),
     CS_END};
 
 static const cs_directive module[] = {
@@ -240,6 +259,7 @@ static const cs_directive route[] = {
             "Modules that take part in the route's requests besides its handlers, behind those of "
             "the site; -NAME leaves out one that the site uses."),
     CS_PATH(struct conf_route, root, NULL, 0, "Folder of the files; empty is the site's root."),
+    OWN_LIMITS(struct conf_route, "the site"),
     CS_END};
 
 const struct conf_kind conf_kinds[] = {

@@ -95,6 +95,8 @@ static const struct unit *units_of(const cs_directive *d)
 
 static void format_int(const cs_directive *d, int64_t v, struct buf *out)
 {
+    if (d->flags & CONF_OUTER && v < 0)
+        return;
     if (d->type == CS_T_INT && d->aux && v == 0)
         buf_add_z(out, d->aux);
     else if (d->flags & CONF_OCTAL)
@@ -171,7 +173,8 @@ void schema_format(const cs_directive *d, const void *base, struct buf *out)
         format_int(d, number_at(d, base), out);
         break;
     case CS_T_ENUM:
-        buf_add_z(out, words[number_at(d, base)]);
+        if (!(d->flags & CONF_OUTER) || number_at(d, base) >= 0)
+            buf_add_z(out, words[number_at(d, base)]);
         break;
     case CS_T_STR:
         s = str_at(d, base);
@@ -290,6 +293,8 @@ void schema_accepts(const cs_directive *d, struct buf *out)
     }
     if ((d->type == CS_T_INT || d->type == CS_T_STR) && d->aux)
         buf_printf(out, ", or %s", (const char *)d->aux);
+    if (d->flags & CONF_OUTER)
+        buf_add_z(out, ", or nothing");
 }
 
 /* ---- From text ---- */
@@ -399,6 +404,15 @@ static int parse_enum(const cs_directive *d, cs_str text, int64_t *out, struct b
             return 0;
         }
     return refuse(d, text, "is not known", error);
+}
+
+static int parse_whole(const cs_directive *d, cs_str text, int64_t *out, struct buf *error)
+{
+    if (d->flags & CONF_OUTER && !text.n) {
+        *out = -1;
+        return 0;
+    }
+    return d->type == CS_T_ENUM ? parse_enum(d, text, out, error) : parse_int(d, text, out, error);
 }
 
 static int in_length(const cs_directive *d, cs_str text, size_t n, struct buf *error)
@@ -623,9 +637,8 @@ int schema_parse(const cs_directive *d, cs_str text, const char *prefix, void *b
     case CS_T_INT:
     case CS_T_SIZE:
     case CS_T_MSEC:
-        return parse_int(d, trimmed, to, error);
     case CS_T_ENUM:
-        return parse_enum(d, trimmed, to, error);
+        return parse_whole(d, trimmed, to, error);
     case CS_T_STR:
         return parse_str(d, text, to, a, error);
     case CS_T_PATH:
@@ -699,7 +712,7 @@ static void zero(const cs_directive *d, void *base)
     else if (d->type == CS_T_BLOCKS)
         set_pointer(d, base, &no_blocks.pub);
     else
-        *(int64_t *)member(d, base) = 0;
+        *(int64_t *)member(d, base) = d->flags & CONF_OUTER ? -1 : 0;
 }
 
 int schema_defaults(const cs_directive *table, const char *prefix, void *base, struct arena *a,

@@ -17,7 +17,10 @@ enum {
     CONF_OCTAL = 0x100,   /* CS_T_INT written in octal */
     CONF_TIGHT = 0x200,   /* CS_T_STR whose lines are joined without a blank */
     CONF_RUNTIME = 0x400, /* a number, word or switch that a running generation can take: tune.h */
-    CONF_RESTART = 0x800  /* holds as long as the server runs */
+    CONF_RESTART = 0x800, /* holds as long as the server runs */
+    CONF_OUTER =
+        0x1000 /* a number, size, time or word that may be empty: then it is -1, and what the scope around says
+                           * holds */
 };
 
 /* In the core's tables aux may also be: for CS_T_STR a word that stands for the empty string; for

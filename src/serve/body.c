@@ -1,6 +1,7 @@
 #include "serve/body.h"
 
 #include "serve/handle.h"
+#include "serve/limit.h"
 #include "serve/respond.h"
 
 #include <stdlib.h>
@@ -44,7 +45,7 @@ static bool make_room(struct request *r, size_t need)
 /* Appends to the collected body. 0 or minus a status. */
 static int collect(struct request *r, cs_str data)
 {
-    int64_t most = r->serve->limits->max_body;
+    int64_t most = limit_of(r, CONF_MAX_BODY);
     size_t need = r->collected.n + data.n;
     if (most && need > (uint64_t)most)
         return -413;
@@ -66,8 +67,7 @@ static int tell(struct request *r, cs_str data, int last)
     int rc = r->on_data(request_public(r), data, last, r->on_data_arg);
     crumb_leave(was);
     if (timer_is_set(&r->patience)) /* it is at work */
-        timer_set(&r->serve->loop->timers, &r->patience,
-                  (uint64_t)r->serve->limits->handler_timeout);
+        limit_be_patient(r);
     if (rc == CS_AGAIN && r->sink == REQUEST_SINK_STREAM) {
         r->paused = true;
     } else if (rc == CS_AGAIN) {
@@ -158,7 +158,7 @@ static long feed_chunked(struct request *r, const char *in, size_t n)
         finish_chunked(r);
         return 0;
     }
-    int64_t most = r->serve->limits->max_body;
+    int64_t most = limit_of(r, CONF_MAX_BODY);
     struct http_chunked before = r->chunked;
     cs_str data;
     size_t used;

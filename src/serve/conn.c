@@ -9,6 +9,7 @@
 #include "serve/feed.h"
 #include "serve/giver.h"
 #include "serve/handle.h"
+#include "serve/limit.h"
 #include "serve/request.h"
 #include "serve/respond.h"
 
@@ -206,10 +207,12 @@ static void look_at_progress(struct conn *c)
     c->silent = unsent == c->unsent ? (uint8_t)(c->silent + 1) : 0;
     c->unsent = unsent;
     if (c->silent < LOOKS - 1) {
-        set_deadline(c, CONN_WAIT_WRITE, look_ms(c->serve->limits->write_timeout));
+        set_deadline(c, CONN_WAIT_WRITE, look_ms(limit_write(c)));
         return;
     }
     serve_count_one(c->serve, IPC_TIMEOUT_WRITE);
+    if (c->first)
+        limit_tell(c->first, NULL, CONF_WRITE_TIMEOUT, "the client takes nothing of its answer");
     conn_close(c);
 }
 
@@ -239,6 +242,7 @@ static void on_timer(struct timer *t)
         refuse_late(c, IPC_TIMEOUT_HEAD);
         break;
     case CONN_WAIT_BODY:
+        limit_tell(c->current, NULL, CONF_BODY_TIMEOUT, "the rest of the body does not come");
         refuse_late(c, IPC_TIMEOUT_BODY);
         break;
     case CONN_WAIT_IDLE:
@@ -415,6 +419,8 @@ static bool step(struct conn *c)
         long used = body_feed(r, c->in ? c->in->data + c->in_off : NULL, left);
         if (used < 0) {
             serve_count_one(c->serve, used == -413 ? IPC_LIMIT_BODY : IPC_BAD_REQUEST);
+            if (used == -413)
+                limit_tell(r, NULL, CONF_MAX_BODY, "body refused");
             respond_refuse(r, (int)-used);
             return true;
         }
@@ -479,11 +485,10 @@ static void go_idle(struct conn *c)
 /* What the connection waits for now, and until when. */
 static void await(struct conn *c)
 {
-    const struct conf_limits *l = c->serve->limits;
     struct request *r = c->current;
     if (conn_must_wait(c)) {
         if (c->wait != CONN_WAIT_WRITE || c->progress) {
-            set_deadline(c, CONN_WAIT_WRITE, look_ms(l->write_timeout));
+            set_deadline(c, CONN_WAIT_WRITE, look_ms(limit_write(c)));
             c->silent = 0;
             c->unsent = -1;
         }
@@ -496,9 +501,9 @@ static void await(struct conn *c)
         go_idle(c);
     } else if (r->reading) {
         if (c->wait != CONN_WAIT_HEAD)
-            set_deadline(c, CONN_WAIT_HEAD, l->head_timeout);
+            set_deadline(c, CONN_WAIT_HEAD, c->serve->limits->head_timeout);
     } else if (body_hungry(r)) {
-        set_deadline(c, CONN_WAIT_BODY, l->body_timeout);
+        set_deadline(c, CONN_WAIT_BODY, limit_of(r, CONF_BODY_TIMEOUT));
     } else {
         c->wait = CONN_WAIT_NONE;
     }

@@ -1,6 +1,7 @@
 #include "serve/handle.h"
 
 #include "serve/feed.h"
+#include "serve/limit.h"
 #include "serve/respond.h"
 
 static const struct conf_module *module_of(const struct request *r)
@@ -26,9 +27,8 @@ static bool must_collect(struct request *r)
 static void await_answer(struct request *r)
 {
     r->pending = true;
-    if (!r->answered && r->serve->limits->handler_timeout)
-        timer_set(&r->serve->loop->timers, &r->patience,
-                  (uint64_t)r->serve->limits->handler_timeout);
+    if (!r->answered)
+        limit_be_patient(r);
 }
 
 /* Out of something that may be there again soon: not the server's fault for long. */

@@ -9,6 +9,7 @@
 #include "serve/feed.h"
 #include "serve/filter.h"
 #include "serve/handle.h"
+#include "serve/limit.h"
 #include "serve/offload.h"
 #include "serve/respond.h"
 
@@ -249,23 +250,11 @@ static bool find_route(struct request *r)
     return result == LOOKUP_FOUND;
 }
 
-static bool body_fits(struct request *r)
-{
-    int64_t most = r->serve->limits->max_body;
-    if (!most || r->body != REQUEST_BODY_LENGTH || r->body_left <= (uint64_t)most)
-        return true;
-    serve_count_one(r->serve, IPC_LIMIT_BODY);
-    request_log(r, CS_INFO, NULL, "body of %llu bytes refused: [limits] max_body is %lld",
-                (unsigned long long)r->body_left, (long long)most);
-    respond_refuse(r, 413);
-    return false;
-}
-
 void request_begin(struct request *r)
 {
     set_framing(r);
     find_site(r);
-    if (!answer_special(r) && set_path(r) && find_route(r) && body_fits(r))
+    if (!answer_special(r) && set_path(r) && find_route(r) && limit_body_fits(r))
         handle_begin(r);
 }
 
@@ -293,11 +282,11 @@ static void on_patience(struct timer *t)
     struct request *r = CONTAINER_OF(t, struct request, patience);
     MAGIC_CHECK(r, REQUEST_MAGIC);
     if (body_hungry(r)) {
-        timer_set(&r->serve->loop->timers, t, (uint64_t)r->serve->limits->handler_timeout);
+        limit_be_patient(r);
         return;
     }
     serve_count_one(r->serve, IPC_TIMEOUT_HANDLER);
-    request_log(r, CS_ERR, request_culprit(r), "no answer within [limits] handler_timeout");
+    limit_tell(r, request_culprit(r), CONF_HANDLER_TIMEOUT, "no answer in time");
     offload_drop(r);
     respond_page(r, 504, NULL);
     conn_wake(r->conn);
