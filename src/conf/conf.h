@@ -36,6 +36,11 @@ struct conf_head {
  * unknown user). The section's own place when it has no such key. */
 const struct conf_origin *conf_origin_of(const struct conf_head *head, const char *key);
 
+struct conf;
+/* Where element `index` (0 unless the key has elements) of one of its values stands, which is `text`. */
+struct conf_origin conf_place_of(const struct conf *c, const struct conf_head *head,
+                                 const struct conf_value *value, size_t index, cs_str text);
+
 enum conf_log_format {
     CONF_LOG_TEXT,
     CONF_LOG_JSON

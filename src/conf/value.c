@@ -341,3 +341,21 @@ struct conf_origin value_place(struct bind *b, const struct conf_section *s, con
     buf_free(&error);
     return at;
 }
+
+struct conf_origin conf_place_of(const struct conf *c, const struct conf_head *head,
+                                 const struct conf_value *v, size_t index, cs_str text)
+{
+    const struct conf_section *s = conf_text_find(c->text, head->kind, head->label);
+    struct conf scratch = {0};
+    struct bind b = {.c = &scratch, .t = c->text};
+    const char *key = v->directive->name;
+
+    arena_init(&scratch.arena, NULL);
+    struct conf_origin at = value_place(&b, s, key, index, text);
+    if (!at.file && !at.text && v->module) {
+        key = arena_printf(&scratch.arena, "%s.%s", v->module->head.label.p, key).p;
+        at = value_place(&b, s, key, index, text);
+    }
+    arena_drop(&scratch.arena);
+    return at.file || at.text ? at : v->origin;
+}

@@ -1,5 +1,6 @@
 #include "serve/route.h"
 
+#include "serve/capture.h"
 #include "serve/plan.h"
 
 struct router_site {
@@ -142,6 +143,8 @@ static void make_site(struct router *ro, const struct conf *conf, const struct s
             r->pattern = compile(ro->paths, c, rep);
         r->demand = demand_new(&ro->arena, ro->values, &ro->methods, c, rep);
     }
+    for (size_t i = 0; i < n; i++)
+        capture_check(conf, &s->routes[i], rep);
     s->lookup = lookup_new(&ro->arena, &ro->methods, s->routes, n);
 }
 
@@ -179,54 +182,6 @@ const struct route *router_root(const struct router_site *s)
 void router_allow(const struct router *r, uint64_t allowed, struct buf *out)
 {
     demand_allow(&r->methods, allowed, out);
-}
-
-/* Of groups with the same name it is the one that took part. */
-static cs_str named_group(const struct route_found *f, cs_str name)
-{
-    cs_str known;
-    size_t group;
-    for (size_t i = 0; pattern_name(f->route->pattern, i, &known, &group); i++)
-        if (str_eq(known, name) && f->groups[group].p)
-            return f->groups[group];
-    return CS_S("");
-}
-
-/* Names begin with no digit. */
-static bool is_number(cs_str name, size_t *out)
-{
-    uint64_t n = 0;
-    bool is = str_to_u64(name, UINT16_MAX, &n);
-    *out = (size_t)n;
-    return is;
-}
-
-cs_str route_capture(const struct route_found *f, cs_str name)
-{
-    const struct conf_route *c = f->route ? f->route->conf : NULL;
-    size_t i;
-    if (f->ngroups) {
-        if (!is_number(name, &i))
-            return named_group(f, name);
-        return i < f->ngroups && f->groups[i].p ? f->groups[i] : CS_S("");
-    }
-    if (c && c->match_kind == CONF_MATCH_PREFIX && str_is(name, "rest"))
-        return (cs_str){f->path.p + c->match_arg.n, f->path.n - c->match_arg.n};
-    return CS_S("");
-}
-
-bool route_has_capture(const struct route *r, cs_str name)
-{
-    cs_str known;
-    size_t i, group;
-    if (!r->pattern)
-        return r->conf && r->conf->match_kind == CONF_MATCH_PREFIX && str_is(name, "rest");
-    if (is_number(name, &i))
-        return i < pattern_ngroups(r->pattern);
-    for (i = 0; pattern_name(r->pattern, i, &known, &group); i++)
-        if (str_eq(known, name))
-            return true;
-    return false;
 }
 
 const struct route *router_route(const struct router *r, cs_str site, cs_str label)

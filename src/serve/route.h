@@ -63,11 +63,6 @@ enum lookup_result router_find(const struct router_site *site, const struct rout
 const struct route *router_root(const struct router_site *site);
 /* "GET, HEAD", of route_found.allowed. */
 void router_allow(const struct router *r, uint64_t allowed, struct buf *out);
-/* Value of ${capture.NAME} of what was found, where NAME may be a number: a part of its path, empty where there is none. What is
- * behind a prefix is "rest". */
-cs_str route_capture(const struct route_found *found, cs_str name);
-/* Can it have that capture? */
-bool route_has_capture(const struct route *r, cs_str name);
 /* By the labels of its site and its own ("": the site's root); NULL: there is none. */
 const struct route *router_route(const struct router *r, cs_str site, cs_str label);
 /* The place of a module in it; NULL: it does not take part. */

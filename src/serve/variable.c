@@ -2,6 +2,7 @@
 
 #include "http/query.h"
 #include "serve/api_calls.h"
+#include "serve/capture.h"
 
 #define VALUE_MAX (1u << 20) /* of one text: more is no address, field or page */
 
@@ -21,7 +22,7 @@ cs_str variable_value(struct request *r, const struct template_part *part)
     cs_req *pub = request_public(r);
     switch (part->var) {
     case TEMPLATE_CAPTURE:
-        return route_capture(&r->found, part->text);
+        return capture_value(&r->found, part);
     case TEMPLATE_CLIENT:
         return api_info(pub)->client;
     case TEMPLATE_COOKIE:

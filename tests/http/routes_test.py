@@ -176,6 +176,76 @@ def counted(s):
     return next(v for k, v in s.get("/status?json").json["totals"].items() if "regex_limit" in k)
 
 
+CAPTURES = r"""
+    [module:hello]
+    [module:headers]
+    [site:s]
+    use = headers
+    set = X-Rest: ${capture.rest}
+    [route:re]
+    match = ~ ^/u/(?<id>[^/]+)(?:/(?<part>[^/]+))?(?:/(.*))?$
+    handler = hello
+    set = X-Got: ${capture.id}|${capture.1}|${capture.part}|${capture.3}|${capture.0}
+    [route:same]
+    match = ~ (?J)^/(?:a/(?<n>.)|b/(?<n>.))$
+    headers = X-A: ~ ^(.)(.)(.)$
+    handler = hello
+    set = X-Got: ${capture.n}
+    [route:below]
+    match = /below
+    handler = hello
+    set = X-Got: ${capture.rest}
+    [route:behind]
+    match = /behind/
+    handler = hello
+    set = X-Got: ${capture.rest}
+    [route:exact]
+    match = = /exact
+    handler = hello
+"""
+CAUGHT = [
+    # label, target, X-Got, X-Rest of the site
+    ("by name and number", "/u/7/x/y/z", "7|7|x|y/z|/u/7/x/y/z", ""),
+    ("groups that took no part", "/u/7", "7|7|||/u/7", ""),
+    ("decoded", "/u/%C3%A4%20b", "ä b|ä b|||/u/ä b", ""),
+    ("two groups with one name, the first", "/a/1", "1", ""),
+    ("two groups with one name, the second", "/b/2", "2", ""),
+    ("rest of a prefix", "/below/a/b", "/a/b", "/a/b"),
+    ("nothing left", "/below", "", ""),
+    ("behind the slash", "/behind/a/b", "a/b", "a/b"),
+    ("nothing behind the slash", "/behind/", "", ""),
+    ("exact", "/exact", None, ""),
+]
+
+
+@pytest.mark.parametrize("row", CAUGHT, ids=[r[0] for r in CAUGHT])
+def test_captures(shared, row):
+    _, target, got, rest = row
+    r = ask(shared(CAPTURES), "GET", target, "X-A: abc")
+    assert r.status == 200
+    decoded = r["X-Got"] and r["X-Got"].encode("latin-1").decode()
+    assert ((decoded or "") if got is not None else r["X-Got"], r["X-Rest"] or "") == (got, rest)
+
+
+NO_CAPTURE = [
+    # the route's match, its line of set, words
+    ("~ ^/(?<id>.)$", "X: ${capture.id2}", ["set", "${capture.id2}", "0, 1, id", "cserver.ini:"]),
+    ("~ ^/(?<id>.)$", "X: ${capture.2}", ["${capture.2}", "0, 1, id"]),
+    ("/x", "X: ${capture.1}", ["${capture.1}", "${capture.rest} only"]),
+    ("= /x", "X: ${capture.rest}", ["${capture.rest}", "catches nothing"]),
+]
+
+
+@pytest.mark.parametrize("match,value,words", NO_CAPTURE, ids=[r[1] for r in NO_CAPTURE])
+def test_captures_that_are_not_there(serve, match, value, words):
+    s = serve(f"[module:hello]\n[module:headers]\n[route:r]\nmatch = {match}\nhandler = hello\nuse = headers\n"
+              f"set =\n  A: ${{path}}\n  {value}\n", start=False)
+    done = s.run("-c", s.conf, "-t")
+    assert done.returncode == 78, done.stderr
+    for word in [*words, value]:
+        assert word in done.stderr
+
+
 REFUSED = [
     # words of the report, keys of the second route (the first one is /x without conditions behind it)
     (["methods", '"get"', "small letters"], "match = /y\nmethods = get"),
