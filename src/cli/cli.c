@@ -67,6 +67,8 @@ static int act(const struct options *o, const struct settings_source *src)
         return cli_diff(o, src);
     case ACTION_MODULE:
         return cli_module(o, src);
+    case ACTION_EXPLAIN:
+        return cli_explain(o, src);
     case ACTION_VERSION:
         return cli_version();
     case ACTION_BUILD:
@@ -100,9 +102,10 @@ int cli_main(int argc, char **argv)
 
     if (options_parse(argc, argv, &o, &error) < 0) {
         fprintf(stderr, "cserver: %s\n(cserver %s lists all options)\n", error.p,
-                o.msg      ? "msg --help"
-                : o.module ? "module --help"
-                           : "-h");
+                o.msg       ? "msg --help"
+                : o.module  ? "module --help"
+                : o.explain ? "explain --help"
+                            : "-h");
         buf_free(&error);
         options_free(&o);
         return o.msg ? CLI_MSG_USAGE : CLI_USAGE;

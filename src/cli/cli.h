@@ -28,6 +28,8 @@ int cli_test(const struct options *o, const struct settings_source *src);
 int cli_command(const struct options *o, const struct settings_source *src);
 /* diff.c: diff. */
 int cli_diff(const struct options *o, const struct settings_source *src);
+/* explain.c: explain ... */
+int cli_explain(const struct options *o, const struct settings_source *src);
 /* msg.c: msg ... */
 int cli_msg(const struct options *o, const struct settings_source *src);
 /* module.c: module ...; check of one file, which build ends with. */

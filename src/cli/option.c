@@ -7,13 +7,13 @@
 #include <stdio.h>
 
 static const struct option table[] = {
-    {'c', OF_SERVER | OF_MSG, "config", "FILE",
+    {'c', OF_SERVER | OF_MSG | OF_EXPLAIN, "config", "FILE",
      "settings file; else conf/cserver.ini here, else the installed one", NULL},
     {'c', OF_MODULE, "config", "FILE", "list: settings that name more; else as for cserver itself",
      NULL},
-    {'p', OF_SERVER | OF_MSG, "prefix", "DIR",
+    {'p', OF_SERVER | OF_MSG | OF_EXPLAIN, "prefix", "DIR",
      "folder that relative paths in the settings are below", NULL},
-    {'g', OF_SERVER | OF_MSG, "set", "SECTION.KEY=VALUE",
+    {'g', OF_SERVER | OF_MSG | OF_EXPLAIN, "set", "SECTION.KEY=VALUE",
      "a setting that goes before the file's; may be repeated", NULL},
     {'e', OF_SERVER, "error-log", "FILE", "error log until the settings are read, or stderr", NULL},
     {'t', OF_SERVER, "test", NULL, "test the settings and everything they name, change nothing",
@@ -51,8 +51,15 @@ static const struct option table[] = {
     {'v', OF_MODULE, "verbose", NULL, "build: print the compiler's command line", NULL},
     {0, OF_MODULE, "json", NULL, "check, info, list: print JSON", NULL},
     {0, OF_MODULE, "md", NULL, "info: print Markdown, as in the manual of the settings", NULL},
-    {'h', OF_SERVER | OF_MSG | OF_MODULE, "help", NULL,
-     "print this; also cserver msg --help, cserver module --help", "print this"}};
+    {'H', OF_EXPLAIN, "header", "'NAME: VALUE'", "a header field of the request; may be repeated",
+     NULL},
+    {0, OF_EXPLAIN, "client", "ADDRESS", "where the connection comes from; else 127.0.0.1", NULL},
+    {'l', OF_EXPLAIN, "listen", "LABEL",
+     "the [listen:LABEL] that it comes to; else by the port of the URL", NULL},
+    {0, OF_EXPLAIN, "user", "NAME", "somebody who has proved to be NAME", NULL},
+    {0, OF_EXPLAIN, "json", NULL, "print a JSON object, in one line", NULL},
+    {'h', OF_SERVER | OF_MSG | OF_MODULE | OF_EXPLAIN, "help", NULL,
+     "print this; also cserver explain --help, msg --help, module --help", "print this"}};
 
 #define HINT_DIST 2
 
@@ -119,6 +126,9 @@ static const char server_head[] =
     "usage: cserver [options]\n"
     "       cserver diff [FILE] [options]    what a reload would change in the running server, or "
     "FILE\n"
+    "       cserver explain 'GET http://example.com/users/7?x=1'    what becomes of a request, and "
+    "why:\n"
+    "                                        cserver explain --help\n"
     "       cserver msg send TOPIC DATA | tail TOPIC | topics    messages: cserver msg --help\n"
     "       cserver module new | build | check | info | list     modules: cserver module "
     "--help\n\n";
@@ -167,6 +177,22 @@ static const char module_tail[] =
     "\nenvironment of build: CC, CPPFLAGS, CFLAGS, LDFLAGS, LDLIBS\n"
     "exit status: 0 done, and good; 1 failed, or would be refused; 2 usage\n";
 
+static const char explain_head[] =
+    "What the settings make of a request: listener, site, route (and which came near), rewrites,\n"
+    "limits, what each module says, and the answer's head with the origin of every field. Nothing "
+    "is\n"
+    "started, asked over a network, or changed: modules tell what they would do.\n\n"
+    "usage: cserver explain '[METHOD] URL' [options]    one request\n"
+    "       cserver explain - [options]                 one a line from standard input, to JSON "
+    "lines:\n"
+    "                                                   as above, or an object with request, "
+    "headers,\n"
+    "                                                   client, listen, user\n\n";
+
+static const char explain_tail[] = "\nexit status: 0 explained, whatever the answer would be; 1 "
+                                   "failed; 2 usage, or a line that is\n"
+                                   "  no request; 78 settings refused, with file and line\n";
+
 void options_help(struct buf *out, enum options_of of)
 {
     static const struct {
@@ -174,7 +200,8 @@ void options_help(struct buf *out, enum options_of of)
         const char *head, *tail;
     } pages[] = {{OF_SERVER, server_head, server_tail},
                  {OF_MSG, msg_head, msg_tail},
-                 {OF_MODULE, module_head, module_tail}};
+                 {OF_MODULE, module_head, module_tail},
+                 {OF_EXPLAIN, explain_head, explain_tail}};
 
     buf_add_z(out, pages[of].head);
     for (size_t i = 0; i < ARRAY_LEN(table); i++)

@@ -6,9 +6,10 @@
 #include "base/str.h"
 
 enum {
-    OF_SERVER = 1, /* without msg and module */
+    OF_SERVER = 1, /* without msg, module and explain */
     OF_MSG = 2,    /* behind msg */
-    OF_MODULE = 4  /* behind module */
+    OF_MODULE = 4, /* behind module */
+    OF_EXPLAIN = 8 /* behind explain */
 };
 
 struct option {

@@ -51,6 +51,12 @@ static void add_override(struct options *o, const char *text)
     o->overrides[o->noverrides++].text = text;
 }
 
+static void add_header(struct options *o, const char *text)
+{
+    o->headers = mem_resize(o->headers, (o->nheaders + 1) * sizeof *o->headers);
+    o->headers[o->nheaders++] = text;
+}
+
 /* Where several actions are asked for, printing wins over testing over running. */
 static void want(struct options *o, enum action action)
 {
@@ -108,6 +114,10 @@ static int take_word(struct options *o, const char *word, const char *value, str
         o->dev = value;
     else if (strcmp(word, "wait") == 0)
         o->wait = value;
+    else if (strcmp(word, "client") == 0)
+        o->client = value;
+    else if (strcmp(word, "user") == 0)
+        o->user = value;
     else if (strcmp(word, "no-wait") == 0)
         o->no_wait = true;
     else if (strcmp(word, "new-workers") == 0)
@@ -154,6 +164,9 @@ static int take(struct options *o, const struct option *opt, const char *value, 
     case 'D':
         o->daemon = true;
         return 0;
+    case 'H':
+        add_header(o, value);
+        return 0;
     case 'l':
         o->listen = value;
         return 0;
@@ -180,18 +193,21 @@ static int take(struct options *o, const struct option *opt, const char *value, 
 struct args {
     int n, at;
     char **v;
-    /* One of each kind that was seen and goes only without msg and module, only with msg, only with module. */
-    const struct option *server, *msg, *module;
+    /* One of each kind that was seen and goes only without msg, module and explain, only with msg ... */
+    const struct option *server, *msg, *module, *explain;
 };
 
 enum options_of options_which(const struct options *o)
 {
-    return o->msg ? OPTIONS_MSG : o->module ? OPTIONS_MODULE : OPTIONS_SERVER;
+    return o->msg       ? OPTIONS_MSG
+           : o->module  ? OPTIONS_MODULE
+           : o->explain ? OPTIONS_EXPLAIN
+                        : OPTIONS_SERVER;
 }
 
 static unsigned mode(const struct options *o)
 {
-    return o->msg ? OF_MSG : o->module ? OF_MODULE : OF_SERVER;
+    return o->msg ? OF_MSG : o->module ? OF_MODULE : o->explain ? OF_EXPLAIN : OF_SERVER;
 }
 
 static int take_option(struct args *a, struct options *o, const struct option *opt,
@@ -203,6 +219,8 @@ static int take_option(struct args *a, struct options *o, const struct option *o
         a->msg = opt;
     if (opt->of == OF_MODULE)
         a->module = opt;
+    if (opt->of == OF_EXPLAIN)
+        a->explain = opt;
     return take(o, opt, value, error);
 }
 
@@ -394,6 +412,31 @@ static int check_module(const struct options *o, struct buf *error)
     return error->n ? -1 : 0;
 }
 
+/* ---- explain ---- */
+
+static int take_request(struct options *o, const char *word, struct buf *error)
+{
+    if (!o->request) {
+        o->request = word;
+        return 0;
+    }
+    buf_printf(error,
+               "what is \"%s\"? explain takes one request: quote it, as in cserver explain '%s %s'",
+               word, o->request, word);
+    return -1;
+}
+
+static int check_explain(const struct options *o, struct buf *error)
+{
+    if (!o->request)
+        buf_add_z(error, "explain needs a request, such as 'GET http://example.com/users/7', or - "
+                         "for one a line from standard input");
+    else if (strcmp(o->request, "-") == 0 && (o->nheaders || o->client || o->user || o->listen))
+        buf_add_z(error, "explain - takes header fields, client, user and listener from each "
+                         "line, a JSON object");
+    return error->n ? -1 : 0;
+}
+
 /* A word that is no option. */
 static int take_plain(struct options *o, const char *word, struct buf *error)
 {
@@ -401,6 +444,8 @@ static int take_plain(struct options *o, const char *word, struct buf *error)
         return take_msg_word(o, word, error);
     if (o->module)
         return take_module_word(o, word, error);
+    if (o->explain)
+        return take_request(o, word, error);
     if (o->diff && !o->file) {
         o->file = word;
         return 0;
@@ -412,7 +457,8 @@ static int take_plain(struct options *o, const char *word, struct buf *error)
     o->msg = strcmp(word, "msg") == 0;
     o->module = strcmp(word, "module") == 0;
     o->diff = strcmp(word, "diff") == 0;
-    if (o->msg || o->module || o->diff)
+    o->explain = strcmp(word, "explain") == 0;
+    if (o->msg || o->module || o->diff || o->explain)
         return 0;
     buf_printf(error, "what is \"%s\"? Options begin with -", word);
     if (is_command(word))
@@ -491,15 +537,22 @@ static int check_diff(const struct options *o, struct buf *error)
 /* -t promises to change nothing, so it must not ride along with a command that does. */
 static int check_mix(const struct options *o, const struct args *a, struct buf *error)
 {
-    if ((o->msg || o->module) && a->server)
-        return misplace(a->server, o->msg ? "does not go with msg" : "does not go with module",
+    if ((o->msg || o->module || o->explain) && a->server)
+        return misplace(a->server,
+                        o->msg      ? "does not go with msg"
+                        : o->module ? "does not go with module"
+                                    : "does not go with explain",
                         error);
     if (a->msg && !o->msg)
         return misplace(a->msg, "goes with cserver msg send", error);
     if (a->module && !o->module)
         return misplace(a->module, "goes with cserver module", error);
+    if (a->explain && !o->explain)
+        return misplace(a->explain, "goes with cserver explain", error);
     if (o->action == ACTION_HELP)
         return 0;
+    if (o->explain)
+        return check_explain(o, error);
     if (o->module && (o->dev || o->listen)) {
         buf_printf(error, "%s does not go with module", o->dev ? "--dev" : "-l");
         return -1;
@@ -528,6 +581,8 @@ static void settle(struct options *o)
         o->action = ACTION_MSG;
     else if (o->module)
         o->action = ACTION_MODULE;
+    else if (o->explain)
+        o->action = ACTION_EXPLAIN;
     else if (o->diff && o->action == ACTION_RUN)
         o->action = ACTION_DIFF;
     else if (o->dev && o->action == ACTION_RUN)
@@ -573,6 +628,8 @@ void options_free(struct options *o)
 {
     free(o->overrides);
     free(o->words);
+    free(o->headers);
+    o->headers = NULL;
     o->overrides = NULL;
     o->words = NULL;
 }

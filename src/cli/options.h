@@ -17,7 +17,8 @@ enum action {
     ACTION_MSG,       /* msg ... */
     ACTION_MODULE,    /* module ... */
     ACTION_DEV,       /* --dev */
-    ACTION_DIFF       /* diff */
+    ACTION_DIFF,      /* diff */
+    ACTION_EXPLAIN    /* explain ... */
 };
 
 struct options {
@@ -44,11 +45,16 @@ struct options {
     const char **words;
     size_t nextra; /* module build: what stands behind -- */
     char **extra;
-    const char *output; /* -o */
-    bool verbose;       /* -v of module build */
-    bool md;            /* --md */
-    const char *dev;    /* --dev; NULL: not given */
-    const char *listen; /* -l */
+    const char *output;        /* -o */
+    bool verbose;              /* -v of module build */
+    bool md;                   /* --md */
+    const char *dev;           /* --dev; NULL: not given */
+    const char *listen;        /* -l */
+    bool explain;              /* that word was there */
+    const char *request;       /* explain: "GET http://...", or "-" */
+    const char *client, *user; /* --client, --user; NULL: not given */
+    size_t nheaders;
+    const char **headers; /* -H */
     size_t noverrides;
     struct conf_override *overrides; /* -g */
 };
@@ -59,11 +65,12 @@ void options_free(struct options *o);
 enum options_of {
     OPTIONS_SERVER,
     OPTIONS_MSG,
-    OPTIONS_MODULE
+    OPTIONS_MODULE,
+    OPTIONS_EXPLAIN
 };
 /* Which of them is this command line about? */
 enum options_of options_which(const struct options *o);
-/* One line for each option: of `cserver`, of `cserver msg`, of `cserver module`. */
+/* One line for each option: of `cserver`, of `cserver msg`, of `cserver module`, of `cserver explain`. */
 void options_help(struct buf *out, enum options_of of);
 
 #endif

@@ -202,7 +202,7 @@ static bool start_all(struct host *h)
     return true;
 }
 
-int host_open(struct host *h, const struct host_opts *opts)
+void host_pretend(struct host *h, const struct host_opts *opts)
 {
     *h = (struct host){
         .conf = opts->conf,
@@ -223,6 +223,18 @@ int host_open(struct host *h, const struct host_opts *opts)
     pool_init(&h->pool, h->loop, (unsigned)h->conf->server.threads, MAX_JOBS);
     counter_set_slot(h->region, h->slot);
     crumb_join(h->region, h->slot, opts->generation);
+}
+
+void host_part(struct host *h)
+{
+    pool_close(&h->pool, 0);
+    crumb_part();
+    here = NULL;
+}
+
+int host_open(struct host *h, const struct host_opts *opts)
+{
+    host_pretend(h, opts);
     int rc = post_open(h);
     if (rc == -ENOTRECOVERABLE) { /* requests need no mail */
         log_error(

@@ -60,6 +60,9 @@ struct host_opts {
 
 /* 0; -1 (logged, with the module's name) when a start hook fails or there is no place in the mail. */
 int host_open(struct host *h, const struct host_opts *opts);
+/* For a process that only asks what modules would do: no mail, no start hooks. host_part ends it. */
+void host_pretend(struct host *h, const struct host_opts *opts);
+void host_part(struct host *h);
 /* Most milliseconds to sleep, 0 = not at all, -1 = for ever. Call it after parking. */
 int host_wait_ms(struct host *h);
 bool host_has_mail(const struct host *h);

@@ -9,6 +9,7 @@
 #include "serve/body.h"
 #include "serve/request.h"
 #include "serve/respond.h"
+#include "serve/trace.h"
 #include "serve/variable.h"
 
 #include <errno.h>
@@ -322,8 +323,14 @@ cs_str api_client_block(cs_req *pub, const cs_blocks *b)
 
 void api_say(cs_req *pub, const void *mod, const char *key, const char *fmt, ...)
 {
-    request_of(pub);
+    struct request *r = request_of(pub);
+    va_list ap;
     (void)mod;
-    (void)key;
-    (void)fmt;
+    if (!r->trace || r->trace->nsaid >= r->trace->most)
+        return;
+    r->trace->nsaid++;
+    va_start(ap, fmt);
+    cs_str text = api_vformat(r, fmt, ap);
+    va_end(ap);
+    trace_add(r->trace, TRACE_SAY, str_of(key), "%.*s", CS_F(text));
 }

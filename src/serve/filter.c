@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "http/status.h"
 #include "module/crumb.h"
+#include "serve/tell.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -65,11 +66,20 @@ static void add_stage(struct filter *f, const struct conf_module *m, int64_t len
     f->stages[f->n++] = (struct stage){.module = m, .len = len};
 }
 
+static int tell_header_filter(struct request *r, const struct conf_module *m)
+{
+    cs_str was = tell_enter(r, m);
+    int rc = r->dry ? tell_ask(r, m, CS_HOOK_HEADER_FILTER)
+                    : m->desc->header_filter(request_public(r));
+    tell_back(r, was, m, CS_HOOK_HEADER_FILTER, rc);
+    return rc;
+}
+
 /* 0, or the status of the page that takes the answer's place. */
 static int run_header_filter(struct request *r, const struct conf_module *m)
 {
     uint32_t was = request_enter(r, m->number, CRUMB_HEADER_FILTER);
-    int rc = m->desc->header_filter(request_public(r));
+    int rc = r->trace ? tell_header_filter(r, m) : m->desc->header_filter(request_public(r));
     crumb_leave(was);
     if (r->failed)
         return r->failed;

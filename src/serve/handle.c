@@ -3,6 +3,7 @@
 #include "serve/feed.h"
 #include "serve/limit.h"
 #include "serve/respond.h"
+#include "serve/tell.h"
 
 static const struct conf_module *module_of(const struct request *r)
 {
@@ -17,7 +18,7 @@ static const char *hook_name(const struct request *r)
 /* The body is to be whole before this handler runs. True: come back when it is. */
 static bool must_collect(struct request *r)
 {
-    if (module_of(r)->desc->flags & CS_BODY_STREAM || request_body_over(r))
+    if (module_of(r)->desc->flags & CS_BODY_STREAM || request_body_over(r) || r->dry)
         return false;
     r->sink = REQUEST_SINK_COLLECT;
     respond_continue(r);
@@ -79,6 +80,17 @@ static bool judge(struct request *r, int rc)
     return false;
 }
 
+/* With a trace: as in ask. */
+static int tell_hook(struct request *r, int (*hook)(cs_req *r), enum crumb_hook where)
+{
+    int kind = where == CRUMB_ACCESS ? CS_HOOK_ACCESS : CS_HOOK_HANDLER;
+    const struct conf_module *m = module_of(r);
+    cs_str was = tell_enter(r, m);
+    int rc = r->dry ? tell_ask(r, m, kind) : hook(request_public(r));
+    tell_back(r, was, m, kind, rc);
+    return rc;
+}
+
 /* One hook. True: ask the next one. */
 static bool ask(struct request *r, int (*hook)(cs_req *r), enum crumb_hook where)
 {
@@ -86,7 +98,7 @@ static bool ask(struct request *r, int (*hook)(cs_req *r), enum crumb_hook where
         return false;
     r->working = true;
     uint32_t was = request_enter(r, module_of(r)->number, where);
-    int rc = hook(request_public(r));
+    int rc = r->trace ? tell_hook(r, hook, where) : hook(request_public(r));
     crumb_leave(was);
     r->working = false;
     if (r->proceed && rc == CS_PENDING)

@@ -12,6 +12,7 @@
 #include "serve/limit.h"
 #include "serve/offload.h"
 #include "serve/respond.h"
+#include "serve/tell.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,7 +42,15 @@ struct request *request_new(struct conn *c)
     timer_init(&r->patience, on_patience);
     if (s->debug)
         api_debug_born(r);
+    if (log_enabled(LOG_LEVEL_DEBUG))
+        request_trace(r);
     return r;
+}
+
+void request_trace(struct request *r)
+{
+    r->trace = arena_alloc(&r->arena, sizeof *r->trace);
+    trace_init(r->trace, &r->arena);
 }
 
 /* ---- What it is ---- */
@@ -66,6 +75,10 @@ cs_str request_host(struct request *r)
 
 void request_vlog(struct request *r, int level, const char *who, const char *fmt, va_list ap)
 {
+    if (r->dry) {
+        tell_log(r, level, who, fmt, ap);
+        return;
+    }
     if (!log_enabled((enum log_level)level))
         return;
     struct log_pair pairs[8];
@@ -198,9 +211,12 @@ static void find_site(struct request *r)
     const struct serve_plan *plan = r->serve->plan;
     const struct router *router = plan->router;
     cs_str host = router_needs_host(router) ? request_host(r) : r->head.host;
+    const struct conf_listen *listen = plan->listeners[r->conn->listener].conf;
     struct gate_answer why;
-    r->router_site = router_site(router, plan->listeners[r->conn->listener].conf, host, &why);
+    r->router_site = router_site(router, listen, host, &why);
     r->site = &plan->conf->sites[why.index];
+    if (r->trace)
+        tell_site(r, listen, &why);
 }
 
 static bool client_of(void *arg, struct cidr_addr *out)
@@ -240,7 +256,10 @@ static bool find_route(struct request *r)
                                   .head = &r->head,
                                   .arena = &r->arena,
                                   .client = client_of,
-                                  .client_arg = r};
+                                  .client_arg = r,
+                                  .trace = r->trace};
+    if (r->trace)
+        tell_path(r);
     enum lookup_result result = router_find(r->router_site, &ask, &r->found);
     r->route = result == LOOKUP_METHOD ? router_root(r->router_site) : r->found.route;
     if (result == LOOKUP_METHOD)
@@ -300,6 +319,14 @@ static void drop_token(struct request *r)
     *at = r->token_next;
 }
 
+static void log_trace(struct request *r)
+{
+    struct buf line = {0};
+    tell_line(r, &line);
+    request_log(r, CS_DEBUG, NULL, "%d: %s", r->status, line.n ? line.p : "");
+    buf_free(&line);
+}
+
 static void count(struct request *r)
 {
     struct serve *s = r->serve;
@@ -335,8 +362,10 @@ void request_end(struct request *r)
         count(r);
         if (r->serve->access)
             access_log_add(r->serve->access, r);
-        if (r->hooks & ROUTE_LOG)
+        if (r->hooks & ROUTE_LOG && !r->dry)
             log_hooks(r);
+        if (r->trace && !r->dry)
+            log_trace(r);
     }
     if (r->serve->debug)
         api_debug_gone(r);

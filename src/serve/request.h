@@ -31,6 +31,7 @@ enum request_sink {       /* where body bytes go */
 
 struct feed;
 struct filter;
+struct trace;
 
 struct request_field {
     struct request_field *next;
@@ -89,6 +90,9 @@ struct request {
     struct request *debug_next; /* api_debug.c's */
     struct request *token_next; /* in the worker's table of those that gave out a token */
     bool has_token;
+    bool dry;            /* there is no client: modules are asked what they would do */
+    bool open;           /* ... and one that answers does not say how */
+    struct trace *trace; /* trace.h; NULL: nobody wants to know */
 
     struct http_head head;
     cs_str path;       /* normalised, NUL-terminated */
@@ -146,6 +150,9 @@ struct request {
 
 /* A request for the next head on c; its arena comes from the worker's pool. */
 struct request *request_new(struct conn *c);
+
+/* From now on it keeps a trace. */
+void request_trace(struct request *r);
 
 /* The head has been parsed: normalises the path, finds the route, and runs handlers as far as they
  * go. */

@@ -7,6 +7,7 @@
 #include "http/token.h"
 #include "module/crumb.h"
 #include "serve/filter.h"
+#include "serve/tell.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,7 +237,7 @@ static void emit_filtered(struct request *r, const struct respond_body *b)
     char *end;
     char *start = make_head(r, &s, 0, &end);
     out_add_mem(&r->out, &r->arena, start, (size_t)(end - start));
-    if (!r->no_body && !http_status_bodiless(r->status)) {
+    if (!r->no_body && !http_status_bodiless(r->status) && !r->dry) {
         filter_source(r, b);
         return;
     }
@@ -612,6 +613,8 @@ int respond_set_field(struct request *r, cs_str name, cs_str value, bool add)
         return CS_ERROR;
     if (r->heading)
         take_over(r, name);
+    if (r->trace)
+        tell_field(r, name, value);
     if (str_eq_nocase(name, CS_S("Content-Type"))) {
         r->type = value.n ? arena_dup(&r->arena, value) : (cs_str){0};
         return CS_OK;

@@ -10,6 +10,7 @@ static struct trace_step *append(struct trace *t, enum trace_what what)
     struct trace_step *s = arena_zalloc(t->arena, sizeof *s);
 
     s->what = what;
+    s->who = t->who;
     if (t->last)
         t->last->next = s;
     else
@@ -32,6 +33,16 @@ struct trace_step *trace_add(struct trace *t, enum trace_what what, cs_str key, 
     s->text = arena_vprintf(t->arena, fmt, ap);
     va_end(ap);
     return s;
+}
+
+void trace_copy(struct trace *t, const struct trace_step *s)
+{
+    struct trace_step *copy = append(t, s->what);
+    *copy = *s;
+    copy->next = NULL;
+    copy->who = arena_dup(t->arena, s->who);
+    copy->key = arena_dup(t->arena, s->key);
+    copy->text = arena_dup(t->arena, s->text);
 }
 
 /* Thousands of regexes may have been tried: a trace of a request must stay a page. */

@@ -16,9 +16,10 @@ enum trace_what {
     TRACE_ROUTE,    /* a route that was looked at: verdict; text: why */
     TRACE_CAPTURE,  /* of the route that was taken: key: name or number; text: value */
     TRACE_JUMP, /* key: "rewrite", "error_pages", "try_files" ...; text: where to; at: of that setting */
-    TRACE_REFUSED, /* key: status; text: why; at: of the limit or setting that says so, or NULL */
-    TRACE_ASK,     /* a module: who; key: "access" or "handler"; text: what came of it; status */
-    TRACE_SAY      /* what a module says of itself: who, key, text */
+    TRACE_ASK, /* a module: who; key: "access", "handler", "header filter"; text: what came of it; status */
+    TRACE_SAY, /* what a module says of itself: who, key, text */
+    TRACE_FIELD, /* of the answer; who has set it, key: name, text: value, "" where it was taken away */
+    TRACE_LOG /* a line that the error log would get: who, key: level, text */
 };
 
 /* Of a route. The first is the one that counts, all others are those that came near. */
@@ -38,7 +39,7 @@ struct trace_step {
     struct trace_step *next;
     enum trace_what what;
     enum trace_verdict verdict; /* of ROUTE */
-    int status;                 /* of ASK and REFUSED; 0: none */
+    int status;                 /* of ASK; 0: none */
     const struct route *route;  /* of ROUTE: never NULL */
     cs_str who, key, text;
     const struct conf_origin
@@ -48,8 +49,10 @@ struct trace_step {
 struct trace {
     struct arena *arena;
     struct trace_step *first, *last;
+    cs_str who; /* the module that runs now, for steps that it makes; n 0: the server itself */
     size_t nroutes, most; /* steps of kind ROUTE; those that were not taken are kept up to `most` */
     size_t dropped;       /* of those: how many more there were */
+    size_t nsaid;         /* steps of kind SAY; no more than `most` of them */
 };
 
 #define TRACE_MOST 32
@@ -61,6 +64,8 @@ void trace_init(struct trace *t, struct arena *a);
 /* A step of any kind; fill in what is missing. The text is formatted into the arena. Never NULL but for t NULL. */
 struct trace_step *trace_add(struct trace *t, enum trace_what what, cs_str key, const char *fmt,
                              ...) __attribute__((format(printf, 4, 5)));
+/* The same step at the end of another trace, with texts of its own. */
+void trace_copy(struct trace *t, const struct trace_step *s);
 /* A route that was looked at. `at`: where the condition stands that does not hold, else NULL. What `fmt` says completes
  * "ROUTE: ...", as in "method POST is not in methods", "header X-Beta is missing". */
 void trace_route(struct trace *t, const struct route *r, enum trace_verdict verdict,

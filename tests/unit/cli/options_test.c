@@ -77,6 +77,18 @@ static const struct row rows[] = {
     {"exit status without diff", {"-t", "--exit-code"}, "!goes with cserver diff"},
     {"diff and command", {"diff", "-s", "reload"}, "!-s does not go with it"},
     {"diff and test", {"-T", "diff"}, "!-t does not go with it"},
+    {"explain", {"explain", "GET http://x/"}, "12 - - - - . -1 0"},
+    {"explain with settings", {"explain", "-", "-c", "x", "--json"}, "12 x - - - j -1 0"},
+    {"explain with a request",
+     {"explain", "-HA: b", "/", "--client=::1", "--user=u", "-lm"},
+     "12 - - - - . -1 0"},
+    {"explain without", {"explain", "-c", "x"}, "!explain needs a request"},
+    {"explain unquoted", {"explain", "GET", "/x"}, "!quote it, as in cserver explain 'GET /x'"},
+    {"explain - with a field", {"explain", "-", "-H", "A: b"}, "!from each line"},
+    {"explain and command", {"explain", "/", "-s", "reload"}, "!-s does not go with explain"},
+    {"explain and test", {"-t", "explain", "/"}, "!-t does not go with explain"},
+    {"its option alone", {"--client", "::1"}, "!--client goes with cserver explain"},
+    {"help of explain", {"explain", "-h"}, "6 - - - - . -1 0"},
     {"help of diff", {"diff", "-h"}, "6 - - - - . -1 0"},
     {"a command without -s", {"reload"}, "!did you mean -s reload?"},
     {"a word", {"x.ini"}, "!what is \"x.ini\"?"},
@@ -300,12 +312,14 @@ static void test_help(void **state)
                                          "--json", NULL};
     static const char *const both[] = {"--config", "--timeout", "--json",   "--wait", "--dev FILE",
                                        "--quiet",  "--help",    "--listen", NULL};
+    static const char *const explain[] = {"--client", "--listen LABEL", "--user", "--header", NULL};
     static const char *const none[] = {NULL};
 
     (void)state;
     try_help(OPTIONS_SERVER, server, msg);
     try_help(OPTIONS_MSG, msg, server);
     try_help(OPTIONS_MODULE, module, msg);
+    try_help(OPTIONS_EXPLAIN, explain, server);
     try_help(OPTIONS_SERVER, both, none);
     try_help(OPTIONS_MSG, both, none);
 }
