@@ -69,12 +69,6 @@ static size_t name_length(cs_str t)
 
 /* ---- The filter ---- */
 
-static int drop(cs_req *r, const char *name, cs_str value)
-{
-    (void)value;
-    return cs_set_header(r, name, "");
-}
-
 static int put(cs_req *r, const cs_template *t, const char *key, _Bool tell)
 {
     cs_str text = cs_expand(r, t, CS_ESCAPE_FIELD);
@@ -91,7 +85,7 @@ static int put(cs_req *r, const cs_template *t, const char *key, _Bool tell)
         cs_say(r, key, "%.*s (%.*s)", CS_F(text), CS_F(t->origin));
     if (*key == 'a')
         return value.n ? cs_add_header(r, name.p, value) : CS_OK;
-    return *key == 's' ? cs_set_header(r, name.p, value) : drop(r, name.p, value);
+    return cs_set_header(r, name.p, *key == 's' ? value : (cs_str){0});
 }
 
 static int put_all(cs_req *r, const cs_templates *all, int scope, const char *key, _Bool tell)
@@ -151,34 +145,40 @@ static const char *owner_of(cs_str name)
     return NULL;
 }
 
-static int check_one(cs_conf *cf, const char *directive, cs_str text, _Bool has_value)
+static int check_one(cs_conf *cf, const char *directive, const cs_template *element,
+                     _Bool has_value)
 {
-    cs_str t = text;
+    cs_str t = element->text;
     (void)is_for(&t, 0);
     size_t n = strspn(t.p, "!#$%&'*+-.^_`|~0123456789"
                            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
     if (!n || n > t.n || (has_value ? n == t.n || t.p[n] != ':' : n < t.n))
-        return cs_conf_error(cf, directive,
-                             "\"%.*s\" is not %s; statuses may stand before it, such as 404 or 5xx",
-                             CS_F(text), has_value ? "\"Name: value\"" : "a name");
+        return cs_template_error(
+            cf, directive, element,
+            "\"%.*s\" is not %s; statuses may stand before it, such as 404 or 5xx",
+            CS_F(element->text), has_value ? "\"Name: value\"" : "a name");
     const char *owned = owner_of((cs_str){t.p, n});
-    return owned ? cs_conf_error(cf, directive, "%s is the server's own", owned) : CS_OK;
+    return owned ? cs_template_error(cf, directive, element, "%s is the server's own", owned)
+                 : CS_OK;
 }
 
 static int check(cs_conf *cf, const char *directive, const cs_templates *all, _Bool has_value)
 {
     int rc = CS_OK;
-    for (size_t i = 0; i < all->n && rc == CS_OK; i++)
-        rc = check_one(cf, directive, all->v[i]->text, has_value);
+    for (size_t i = 0; i < all->n; i++)
+        if (check_one(cf, directive, all->v[i], has_value) != CS_OK)
+            rc = CS_ERROR;
     return rc;
 }
 
+/* What is wrong is told of all at once, as elsewhere in the settings. */
 static int on_config(cs_conf *cf, const void *conf)
 {
     const struct conf *c = conf;
-    int rc = check(cf, "set", &c->set, 1);
-    rc = rc == CS_OK ? check(cf, "add", &c->add, 1) : rc;
-    return rc == CS_OK ? check(cf, "remove", &c->remove, 0) : rc;
+    int set = check(cf, "set", &c->set, 1);
+    int add = check(cf, "add", &c->add, 1);
+    int removed = check(cf, "remove", &c->remove, 0);
+    return set == CS_OK && add == CS_OK && removed == CS_OK ? CS_OK : CS_ERROR;
 }
 
 static const cs_directive directives[] = {

@@ -121,6 +121,31 @@ def test_settings_that_are_refused(serve, line, says):
     assert f"{s.conf}:" in done.stderr
 
 
+def test_each_is_told_of_once_and_at_its_line(serve):
+    s = serve("""
+        [module:hello]
+        [module:headers]
+        [site:default]
+        use = headers
+        set = A: 1,
+            B
+        [route:x]
+        match = /x
+        handler = hello
+        set = C: 2
+        [route:y]
+        match = /y
+        handler = hello
+        add = D: 3, Date: x
+    """, start=False)
+    done = s.run("-c", s.conf, "-t")
+    with open(s.conf, encoding="utf-8") as f:
+        lines = f.read().splitlines()
+    assert done.returncode == 78 and done.stderr.count("error:") == 2, done.stderr
+    assert f"cserver.ini:{lines.index('    B') + 1}:5: " in done.stderr
+    assert f"cserver.ini:{lines.index('add = D: 3, Date: x') + 1}:13: " in done.stderr
+
+
 # ---- P32: the scopes add up ---------------------------------------------------------------------
 
 OPS = ("none", "set", "add", "remove")

@@ -1,34 +1,24 @@
 /* mark.c - where each template stands: who tells what a field of an answer comes from asks for it at a request, when the
  * lines are long forgotten. */
+#include "conf/mark.h"
+
 #include "conf/bind.h"
 
 #include "http/template.h"
 
-static int scope_of(cs_str kind)
+static void mark(struct bind *b, const cs_template *t, cs_str kind, const struct conf_origin *at)
 {
-    if (str_is(kind, "route"))
-        return CS_SCOPE_ROUTE;
-    return str_is(kind, "site") ? CS_SCOPE_SITE : CS_SCOPE_MODULE;
-}
-
-/* The tree is constant for everybody but its maker. */
-static void mark(const cs_template *t, cs_str kind, cs_str origin)
-{
-    cs_template *own = (cs_template *)(uintptr_t)t;
-
-    own->scope = scope_of(kind);
-    own->origin = origin;
-}
-
-static cs_str place(struct bind *b, const struct conf_origin *at)
-{
+    /* The tree is constant for everybody but its maker. */
+    struct template *own = (struct template *)(uintptr_t)template_of(t);
+    struct conf_origin *place = arena_alloc(&b->c->arena, sizeof *place);
     struct buf text = {0};
-    cs_str out;
 
-    report_origin(at, &text);
-    out = arena_dup(&b->c->arena, buf_str(&text));
+    *place = report_point(at, t->text);
+    report_origin(place, &text);
+    own->place = place;
+    own->pub.scope = mark_scope(kind);
+    own->pub.origin = arena_dup(&b->c->arena, buf_str(&text));
     buf_free(&text);
-    return out;
 }
 
 /* How many elements of a list a line has. */
@@ -49,12 +39,16 @@ static void mark_list(struct bind *b, cs_str kind, const struct conf_entry *cons
     size_t done = 0;
 
     for (size_t i = 0; i < n; i++)
-        for (const struct conf_piece *p = entries[i]->pieces; p; p = p->next) {
-            cs_str at = place(b, &p->at);
-
+        for (const struct conf_piece *p = entries[i]->pieces; p; p = p->next)
             for (size_t left = elements(b, p); left && done < list->n; left--)
-                mark(list->v[done++], kind, at);
-        }
+                mark(b, list->v[done++], kind, &p->at);
+}
+
+int mark_scope(cs_str kind)
+{
+    if (str_is(kind, "route"))
+        return CS_SCOPE_ROUTE;
+    return str_is(kind, "site") ? CS_SCOPE_SITE : CS_SCOPE_MODULE;
 }
 
 void mark_templates(struct bind *b, const struct conf_section *s,
@@ -67,7 +61,7 @@ void mark_templates(struct bind *b, const struct conf_section *s,
 
     if (d->type == CS_T_TEMPLATE) {
         memcpy(&one, at, sizeof one);
-        mark(one, s->kind, place(b, &entries[0]->value_at));
+        mark(b, one, s->kind, &entries[0]->value_at);
     } else if (d->type == CS_T_TEMPLATES) {
         memcpy(&list, at, sizeof list);
         mark_list(b, s->kind, entries, n, &list);

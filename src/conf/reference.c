@@ -43,7 +43,10 @@ static const char rules[] =
     "- Same key twice: an error, but a list gets the elements of both.\n"
     "- `${env.NAME}` and `${env.NAME:default}` take a variable of the environment when the file is "
     "read; the first form\n"
-    "  needs it to be set. A plain `${` is written `$${`. Other names in `${...}` are refused.\n"
+    "  needs it to be set. A plain `${` is written `$${`.\n"
+    "- Values *with variables* also take those of a request, such as `${host}`: "
+    "[all of them](settings.md#variables).\n"
+    "  Elsewhere other names in `${...}` are refused.\n"
     "- `include` stands in `[server]` or before the first section. Names are relative to the file "
     "that includes. A\n"
     "  pattern that matches nothing is fine, a missing file is an error.\n"
@@ -62,8 +65,9 @@ static const char rules[] =
     "`[site:...]` and\n"
     "`[route:...]`; what is set on the route wins over the site, and that over the module; a list "
     "replaces the\n"
-    "list of the level above. There they are written plainly, or `NAME.key` where two modules have "
-    "the same key.\n"
+    "list of the level above, but those marked *adds up* come behind it. There they are written "
+    "plainly, or\n"
+    "`NAME.key` where two modules have the same key.\n"
     "\n"
     "A reload starts new workers, unless all that has changed are keys marked *run-time*: those "
     "the "
@@ -104,7 +108,7 @@ static void add_row(const cs_directive *d, bool core, struct buf *out)
     buf_add_z(out, " | ");
     add_escaped(out, d->help);
     if (d->flags & CS_PER_ROUTE)
-        buf_add_z(out, " *(route)*");
+        buf_add_z(out, d->flags & CS_ADDS ? " *(route, adds up)*" : " *(route)*");
     if (core && d->flags & CONF_RUNTIME)
         buf_add_z(out, " *(run-time)*");
     if (core && d->flags & CONF_RESTART)

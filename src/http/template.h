@@ -44,7 +44,8 @@ struct template
     cs_template pub; /* first: what modules have is a pointer to this */
     size_t nparts;
     struct template_part *parts;
-    uint32_t uses; /* bit enum template_var: what has to be known */
+    uint32_t uses;     /* bit enum template_var: what has to be known */
+    const void *place; /* its conf_origin, which only conf knows; NULL: it is a default */
 };
 
 static inline const struct template *template_of(const cs_template *t)

@@ -2,7 +2,9 @@
  * in module/. */
 #include "serve/api.h"
 
+#include "conf/mark.h"
 #include "http/mime.h"
+#include "http/template.h"
 #include "module/counter.h"
 #include "module/host.h"
 #include "module/job.h"
@@ -23,6 +25,7 @@ struct cs_conf {
     struct report *report;
     const struct conf_head *section;
     const char *module;
+    bool told; /* an outer scope has been told of the same */
 };
 
 /* ---- Settings under test ---- */
@@ -51,13 +54,31 @@ static int api_conf_error(cs_conf *c, const char *directive, const char *fmt, ..
     return CS_ERROR;
 }
 
+/* Lists that add up come again in each inner scope: what is wrong with an element is told once, at its own line. */
+static int api_template_error(cs_conf *c, const char *directive, const cs_template *t,
+                              const char *fmt, ...)
+{
+    char text[512];
+    va_list ap;
+    if (c->section && t->scope != mark_scope(c->section->kind)) {
+        c->told = true;
+        return CS_ERROR;
+    }
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    report_error(c->report, template_of(t)->place, (int)t->text.n, "module %s: %s: %s", c->module,
+                 directive, text);
+    return CS_ERROR;
+}
+
 void api_check_conf(const cs_module *desc, const void *conf, const struct conf_head *section,
                     struct report *report)
 {
     struct cs_conf c = {.report = report, .section = section, .module = desc->name};
     unsigned before = report->errors;
     int rc = desc->on_config ? desc->on_config(&c, conf) : CS_OK;
-    if (rc != CS_OK && report->errors == before)
+    if (rc != CS_OK && report->errors == before && !c.told)
         report_error(report, section ? &section->at : NULL, 1,
                      "module %s refuses these settings without a reason (%d)", desc->name, rc);
 }
@@ -95,6 +116,7 @@ static const cs_api table = {
     .job = host_job,
     .now_ms = host_now_ms,
     .conf_error = api_conf_error,
+    .template_error = api_template_error,
     .counter_add = counter_add,
     .counter_sum = counter_sum,
     .metric_each = api_metric_each,

@@ -48,7 +48,7 @@ def test_every_example_is_asked():
 def make_server(settings):
     s = Server(files={name: content + "\n" for name, content in FILES.items()})
     s.write("conf/cserver.ini", settings)
-    keys = {"listen:main.address": f"127.0.0.1:{s.port}"} if "[listen:" not in settings else {}
+    keys = {"listen:main.address": f"127.0.0.1:{s.port}"}
     keys.update({f"server.{k}": v for k, v in s.keys.items() if k not in settings})
     s.args = [word for k, v in keys.items() for word in ("-g", f"{k}={v}")]
     return s
@@ -58,7 +58,7 @@ def run(s, command):
     """What it prints. curl reaches our server under every name and port; cserver is the one of the build."""
     words = shlex.split(command)
     if words[0] == "curl":
-        words[1:1] = ["-sS", "--noproxy", "*", "--connect-to", f"::127.0.0.1:{s.port}"]
+        words[1:1] = ["-sS", "--noproxy", "*", "--path-as-is", "--connect-to", f"::127.0.0.1:{s.port}"]
     else:
         assert words[0] == "cserver"
         words = [PROGRAM, *words[1:], "-c", s.conf, *s.args]
@@ -86,3 +86,12 @@ def test_example(settings, asks):
     finally:
         faults = s.end()
     assert not faults, "\n".join(faults)
+
+
+def test_every_variable_is_on_the_page():
+    with open(os.path.join(SOURCE, "src/http/template.c"), encoding="utf-8") as f:
+        known = re.findall(r'^    \{"([\w.]+)", TEMPLATE_', f.read(), re.M)
+    shown = re.findall(r"^\| `\$\{(\w+\.?)", TEXT[TEXT.index("## Variables"):], re.M)
+    assert shown == known and len(known) > 10
+    example = EXAMPLES[[e[0] for e in EXAMPLES].index("Variables 1")][1]
+    assert all("${" + name in example for name in known if name not in ("peer", "request_id", "user"))

@@ -676,6 +676,11 @@ typedef struct cs_api {
     /* The element of these blocks that cs_client_in has found, as the operator wrote it; n is 0 when there is none. */
     cs_str (*client_block)(cs_req *r, const cs_blocks *b);
 
+    /* Since 1.1, for on_config: as conf_error, about one element of a list of templates, or about a template: at its own line, and only
+     * once, however many scopes it has come to. Returns CS_ERROR. */
+    int (*template_error)(cs_conf *c, const char *directive, const cs_template *t, const char *fmt, ...)
+        __attribute__((format(printf, 4, 5)));
+
     /* Calls of later minor versions are appended here: CS_HAS(name) says whether this server has one. */
 } cs_api;
 
@@ -830,6 +835,7 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 #define cs_self()                        cs_api_->self()
 #define cs_module_conf(p)                cs_api_->module_conf(p)
 #define cs_conf_error(c, directive, ...) cs_api_->conf_error(c, directive, __VA_ARGS__)
+#define cs_template_error(c, directive, t, ...) cs_api_->template_error(c, directive, t, __VA_ARGS__)
 #define cs_log(level, ...)               cs_api_->log(&cs_api_, level, __VA_ARGS__)
 #define cs_now_ms()                      cs_api_->now_ms()
 #define cs_every(p, ms, cb, arg)         cs_api_->timer(p, ms, 1, cb, arg)
