@@ -21,6 +21,17 @@ void prefix_init(struct prefix *p, struct arena *a, size_t n)
     *p = (struct prefix){.slots = arena_zalloc(a, cap * sizeof *p->slots), .cap = cap};
 }
 
+static unsigned length_bit(size_t n)
+{
+    return n < PREFIX_LENGTHS ? (unsigned)n : PREFIX_LENGTHS - 1;
+}
+
+/* Most borders of a path are at a length that no key has: they need no look into the table. */
+static bool has_length(const struct prefix *p, size_t n)
+{
+    return p->lengths[length_bit(n) / 64] >> length_bit(n) % 64 & 1;
+}
+
 static struct prefix_slot *find(const struct prefix *p, uint64_t hash, cs_str key)
 {
     size_t i = (hash ^ hash >> 32) & (p->cap - 1);
@@ -38,13 +49,14 @@ void prefix_add(struct prefix *p, cs_str key, const void *value)
         return;
     *slot = (struct prefix_slot){.hash = hash, .key = key, .value = value};
     p->used++;
+    p->lengths[length_bit(key.n) / 64] |= (uint64_t)1 << length_bit(key.n) % 64;
     if (key.n > p->longest)
         p->longest = key.n;
 }
 
 const void *prefix_exact(const struct prefix *p, cs_str path)
 {
-    if (!p->used || path.n > p->longest)
+    if (!p->used || path.n > p->longest || !has_length(p, path.n))
         return NULL;
     return find(p, hash_on(HASH_START, path.p, path.n), path)->value;
 }
@@ -55,13 +67,13 @@ static size_t find_borders(const struct prefix *p, cs_str path, struct prefix_bo
     uint64_t hash = HASH_START;
     size_t n = 0, i = 0;
     for (; i < path.n && i <= p->longest && n < 2 * PREFIX_DEPTH; i++) {
-        if (path.p[i] == '/' && i && out[n - 1].len != i)
+        if (path.p[i] == '/' && i && has_length(p, i) && !(n && out[n - 1].len == i))
             out[n++] = (struct prefix_border){hash, i};
         hash = hash_on(hash, path.p + i, 1);
-        if (path.p[i] == '/')
+        if (path.p[i] == '/' && has_length(p, i + 1))
             out[n++] = (struct prefix_border){hash, i + 1};
     }
-    if (i == path.n && path.n && path.p[path.n - 1] != '/')
+    if (i == path.n && path.n && path.p[path.n - 1] != '/' && has_length(p, i))
         out[n++] = (struct prefix_border){hash, path.n};
     return n;
 }

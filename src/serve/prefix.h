@@ -6,7 +6,8 @@
 
 #include "base/arena.h"
 
-#define PREFIX_DEPTH 255 /* most "/" in a key */
+#define PREFIX_DEPTH   255 /* most "/" in a key */
+#define PREFIX_LENGTHS 256
 
 struct prefix_slot {
     uint64_t hash;
@@ -17,6 +18,8 @@ struct prefix_slot {
 struct prefix {
     struct prefix_slot *slots;
     size_t cap, used, longest;
+    uint64_t lengths[PREFIX_LENGTHS /
+                     64]; /* which lengths the keys have; the last bit: all longer ones */
 };
 
 /* Room for n keys, in the arena. */

@@ -4,15 +4,14 @@
 
 #include <stdlib.h>
 
-/* A node's children lie side by side in the order of their first bytes; the bits tell which bytes those are, so a child is
- * found by counting bits. */
+/* A node's children lie side by side in the order of their first bytes. Where there are several, a table of all bytes says which
+ * is whose: a step down costs the same however many there are. */
 struct shortlist_node {
     cs_str label;          /* what it adds to its parent's beginning */
     const uint32_t *items; /* the numbers whose beginning ends here, ascending */
     size_t nitems;
     const struct shortlist_node *children;
-    uint64_t bits[4];
-    uint8_t before[4]; /* set bits in the words before this one */
+    uint8_t *index; /* [byte]: number of the child + 1; NULL: there is one child at most */
 };
 
 struct entry {
@@ -50,13 +49,6 @@ static size_t same_byte(const struct entry *e, size_t n, size_t at)
     return k;
 }
 
-static void set_bit(struct shortlist_node *node, unsigned char c)
-{
-    node->bits[c >> 6] |= (uint64_t)1 << (c & 63);
-    for (unsigned w = (c >> 6) + 1u; w < 4; w++)
-        node->before[w]++;
-}
-
 static size_t take_items(struct shortlist_node *node, struct arena *a, const struct entry *e,
                          size_t n, size_t at)
 {
@@ -85,12 +77,14 @@ static size_t fill(struct shortlist_node *node, struct arena *a, const struct en
     n -= own;
     for (size_t i = 0; i < n; i += same_byte(e + i, n - i, at))
         kinds++;
-    struct shortlist_node *child = arena_zalloc(a, (kinds + 1) * sizeof *child);
-    node->children = child;
-    for (size_t i = 0, k; i < n; i += k, child++) {
+    struct shortlist_node *children = kinds ? arena_zalloc(a, kinds * sizeof *children) : NULL;
+    node->children = children;
+    node->index = kinds > 1 ? arena_zalloc(a, 256) : NULL;
+    for (size_t i = 0, c = 0, k; i < n; i += k, c++) {
         k = same_byte(e + i, n - i, at);
-        set_bit(node, (unsigned char)e[i].text.p[at]);
-        size_t below = fill(child, a, e + i, k, at, deep);
+        if (node->index)
+            node->index[(unsigned char)e[i].text.p[at]] = (uint8_t)(c + 1);
+        size_t below = fill(&children[c], a, e + i, k, at, deep);
         most = below > most ? below : most;
     }
     return most;
@@ -108,18 +102,29 @@ void shortlist_init(struct shortlist *l, struct arena *a, const cs_str *beginnin
     free(all);
 }
 
+/* NULL: no child can fit. */
 static const struct shortlist_node *child_of(const struct shortlist_node *node, unsigned char c)
 {
-    uint64_t word = node->bits[c >> 6], bit = (uint64_t)1 << (c & 63);
-    if (!(word & bit))
-        return NULL;
-    return node->children + node->before[c >> 6] + __builtin_popcountll(word & (bit - 1));
+    if (!node->index)
+        return node->children;
+    return node->index[c] ? &node->children[node->index[c] - 1] : NULL;
+}
+
+/* Labels are mostly a few bytes. */
+static bool fits(cs_str path, cs_str label)
+{
+    size_t i = 0;
+    if (label.n > path.n)
+        return false;
+    while (i < label.n && label.p[i] == path.p[i])
+        i++;
+    return i == label.n;
 }
 
 void shortlist_start(struct shortlist_walk *w, const struct shortlist *l, cs_str path)
 {
     *w = (struct shortlist_walk){.runs = l->runs};
-    for (const struct shortlist_node *node = l->root; node && str_starts(path, node->label);) {
+    for (const struct shortlist_node *node = l->root; node && fits(path, node->label);) {
         path.p += node->label.n;
         path.n -= node->label.n;
         if (node->nitems)
