@@ -270,6 +270,7 @@ static void bind_site(struct bind *b, struct conf_site *site, const struct conf_
     check_site_listens(b, site, s);
     lower_hosts(b, site, s);
     refresh(b, &site->head, "host", site);
+    pages_bind(b, s, &site->error_pages, &site->pages);
     participants_site(b, site, s);
     inherit_site(b, site, s);
 }
@@ -325,6 +326,7 @@ static void bind_route(struct bind *b, struct conf_route *r, const struct conf_s
     r->root_at = *conf_origin_of(&r->head, "root");
     match_bind(b, r, s);
     condition_bind(b, r, s);
+    pages_bind(b, s, &r->error_pages, &r->pages);
     participants_route(b, r, s);
     inherit_route(b, r, s);
 }

@@ -93,6 +93,12 @@ void condition_bind(struct bind *b, struct conf_route *route, const struct conf_
 /* Are they written the same way? */
 bool condition_same(const struct conf_route *x, const struct conf_route *y);
 
+/* ---- pages.c ---- */
+
+/* error_pages of a site or a route: `texts` as written. */
+void pages_bind(struct bind *b, const struct conf_section *s, const cs_list *texts,
+                struct conf_pages *out);
+
 /* ---- host.c ---- */
 
 /* Checks the name of a site and writes it in lower case into the arena. 0, or -1 with *error. */

@@ -163,6 +163,19 @@ struct conf_bound {
 struct conf_bound conf_limit_of(const struct conf *c, const struct conf_site *site,
                                 const struct conf_route *route, enum conf_limit which);
 
+/* What stands in for the server's page of the statuses from .. to (one status, or a class of them). */
+struct conf_page {
+    int from, to;
+    cs_str path, query;    /* path: normalised, NUL-terminated; n == 0: the server's page after all */
+    struct conf_origin at;
+};
+struct conf_pages {
+    size_t n;
+    const struct conf_page *v;
+};
+/* The one for that status before the one for its class; NULL: none. */
+const struct conf_page *conf_page_for(const struct conf_pages *p, int status);
+
 struct conf_site {
     struct conf_head head;
     struct conf_own own;
@@ -170,6 +183,8 @@ struct conf_site {
     cs_list host;   /* names, "*", "*.example.com"; lower case */
     cs_str root;    /* absolute; "" = none */
     cs_list use;    /* names of modules that take part in all of its requests */
+    cs_list error_pages;
+    struct conf_pages pages; /* of error_pages */
     size_t nused;
     const struct conf_module **used;
     const void **module_conf; /* [index in conf.modules]: settings that hold for this site */
@@ -211,6 +226,8 @@ struct conf_route {
     cs_str root;                                       /* absolute; "" = the site's */
     size_t nhandlers;
     const struct conf_module **handlers;
+    cs_list error_pages;
+    struct conf_pages pages; /* of error_pages; those of the site hold where it has none */
     cs_list use; /* names as written: the site's come first, "-NAME" takes one of them away */
     size_t nused;
     const struct conf_module *

@@ -218,6 +218,11 @@ static const cs_directive site[] = {
             "Modules that take part in all requests of the site (access, filters, log), in this "
             "order, before the handlers."),
     OWN_LIMITS(struct conf_site, "[limits]"),
+    CS_LIST(
+        struct conf_site, error_pages, NULL, 0, 64, 0,
+        "What is shown in place of the server's own pages: 404 /404.html, 500 502 503 /50x.html, "
+        "4xx /sorry; the path of a file or of a route. off instead of a path is the server's "
+        "page."),
     CS_END};
 
 static const cs_directive module[] = {
@@ -260,6 +265,11 @@ static const cs_directive route[] = {
             "the site; -NAME leaves out one that the site uses."),
     CS_PATH(struct conf_route, root, NULL, 0, "Folder of the files; empty is the site's root."),
     OWN_LIMITS(struct conf_route, "the site"),
+    CS_LIST(
+        struct conf_route, error_pages, NULL, 0, 64, 0,
+        "What is shown in place of the server's own pages: 404 /404.html, 500 502 503 /50x.html, "
+        "4xx /sorry; the path of a file or of a route; those of the site hold for statuses "
+        "that are not named here. off instead of a path is the server's page."),
     CS_END};
 
 const struct conf_kind conf_kinds[] = {

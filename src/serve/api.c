@@ -96,7 +96,7 @@ static int api_metric_each(int (*each)(const cs_metric *m, void *arg), void *arg
 static cs_req *api_from_token(cs_token t)
 {
     struct request *r = here ? here->tokens[t % SERVE_TOKENS] : NULL;
-    while (r && r->id != t)
+    while (r && r->token != t)
         r = r->token_next;
     return r ? request_public(r) : NULL;
 }

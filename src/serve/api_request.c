@@ -7,6 +7,7 @@
 #include "module/host.h"
 #include "os/file.h"
 #include "serve/body.h"
+#include "serve/jump.h"
 #include "serve/request.h"
 #include "serve/respond.h"
 #include "serve/trace.h"
@@ -26,7 +27,7 @@ const cs_req_info *api_info(cs_req *pub)
     *i = (cs_req_info){.size = sizeof *i,
                        .http = (uint16_t)(10 + r->head.minor),
                        .root = (uint16_t)r->route->root,
-                       .method = r->head.method_text,
+                       .method = r->method,
                        .target = r->head.target,
                        .path = r->path,
                        .query = r->head.target_query,
@@ -36,27 +37,34 @@ const cs_req_info *api_info(cs_req *pub)
                        .id = request_id(r),
                        .site = r->route->site->head.label,
                        .route = r->route->label,
-                       .body_len = r->head.chunked              ? -1
+                       .body_len = jump_has_page(r)             ? 0
+                                   : r->head.chunked            ? -1
                                    : r->head.content_length > 0 ? r->head.content_length
                                                                 : 0};
     r->info = i;
     return i;
 }
 
-/* Where in the chain the module is; nlinks: it takes no part. */
-static size_t place_of(const struct request *r, const void *mod)
+/* The module's place in the chain of a route; NULL: it takes no part. */
+static const struct route_link *place_in(const struct route *route, const void *mod)
 {
-    size_t i = 0;
-    while (i < r->route->nlinks && (const void *)r->route->chain[i].module->desc->api != mod)
-        i++;
-    return i;
+    for (size_t i = 0; route && i < route->nlinks; i++)
+        if ((const void *)route->chain[i].module->desc->api == mod)
+            return &route->chain[i];
+    return NULL;
+}
+
+/* While an error page is made, who takes part in the request only may still hold it. */
+static const struct route_link *place_of(const struct request *r, const void *mod)
+{
+    const struct route_link *l = place_in(r->route, mod);
+    return l || !jump_has_page(r) ? l : place_in(r->jump->other.route, mod);
 }
 
 const void *api_conf(cs_req *pub, const void *mod)
 {
-    const struct request *r = request_of(pub);
-    size_t i = place_of(r, mod);
-    return i < r->route->nlinks ? r->route->chain[i].conf : host_conf_of(mod);
+    const struct route_link *l = place_of(request_of(pub), mod);
+    return l ? l->conf : host_conf_of(mod);
 }
 
 cs_str api_header(cs_req *pub, const char *name)
@@ -77,12 +85,15 @@ int api_header_each(cs_req *pub, int (*each)(cs_str name, cs_str value, void *ar
 void **api_ctx(cs_req *pub, const void *mod)
 {
     struct request *r = request_of(pub);
-    size_t i = place_of(r, mod);
-    if (i == r->route->nlinks)
+    const struct route_link *l = place_of(r, mod);
+    if (!l)
         return NULL;
-    if (!r->ctx)
-        r->ctx = arena_zalloc(&r->arena, r->route->nlinks * sizeof *r->ctx);
-    return &r->ctx[i];
+    bool here = l >= r->route->chain && l < r->route->chain + r->route->nlinks;
+    const struct route *route = here ? r->route : r->jump->other.route;
+    void ***ctx = here ? &r->ctx : &r->jump->other.ctx;
+    if (!*ctx)
+        *ctx = arena_zalloc(&r->arena, route->nlinks * sizeof **ctx);
+    return &(*ctx)[l - route->chain];
 }
 
 static bool has_room(const struct request *r, size_t n)
@@ -151,7 +162,8 @@ int api_body_stream(cs_req *pub, int (*on_data)(cs_req *, cs_str, int, void *), 
 {
     struct request *r = request_of(pub);
     bool collected = r->sink == REQUEST_SINK_COLLECT && request_body_over(r);
-    if (!r->passed || r->heading || r->answered || !(r->sink == REQUEST_SINK_WAIT || collected))
+    if (!r->passed || r->heading || r->answered || r->jumping || jump_has_page(r) ||
+        !(r->sink == REQUEST_SINK_WAIT || collected))
         return CS_ERROR;
     r->on_data = on_data;
     r->on_data_arg = arg;
@@ -223,12 +235,13 @@ cs_token api_token(cs_req *pub)
 {
     struct request *r = request_of(pub);
     if (!r->has_token) {
-        struct request **at = &r->serve->tokens[r->id % SERVE_TOKENS];
+        r->token = r->jump ? r->serve->next_id++ : r->id;
+        struct request **at = &r->serve->tokens[r->token % SERVE_TOKENS];
         r->has_token = true;
         r->token_next = *at;
         *at = r;
     }
-    return r->id;
+    return r->token;
 }
 
 static void on_request_timer(struct timer *t)
@@ -277,7 +290,8 @@ int api_req_timer(cs_req *pub, int64_t ms, cs_req_cb cb, void *arg)
 int api_proceed(cs_req *pub)
 {
     struct request *r = request_of(pub);
-    if (r->answered || r->heading || r->proceed || !(r->pending || r->working) || r->tasted)
+    if (r->answered || r->heading || r->jumping || r->proceed || !(r->pending || r->working) ||
+        r->tasted)
         return CS_ERROR;
     r->proceed = true;
     loop_later(r->serve->loop, &r->conn->task);

@@ -4,6 +4,7 @@
 #include "http/token.h"
 #include "module/crumb.h"
 #include "serve/filter.h"
+#include "serve/jump.h"
 #include "serve/request.h"
 #include "serve/respond.h"
 
@@ -89,7 +90,7 @@ int api_fail(cs_req *pub, int status, const char *fmt, ...)
     request_vlog(r, CS_ERR, who, fmt, ap);
     va_end(ap);
     serve_count_one(r->serve, IPC_HANDLER_ERRORS);
-    if (r->complete || (r->whole && !filter_runs(r)))
+    if (r->complete || r->jumping || jump_is_past(r) || (r->whole && !filter_runs(r)))
         return CS_ERROR;
     if (r->answered)
         respond_cut(r);

@@ -9,6 +9,7 @@
 #include "serve/feed.h"
 #include "serve/giver.h"
 #include "serve/handle.h"
+#include "serve/jump.h"
 #include "serve/limit.h"
 #include "serve/request.h"
 #include "serve/respond.h"
@@ -414,6 +415,10 @@ static bool step(struct conn *c)
         handle_proceed(r);
         return true;
     }
+    if (r->jumping) {
+        jump_run(r);
+        return true;
+    }
     if (body_hungry(r)) {
         size_t left = c->in_len - c->in_off;
         long used = body_feed(r, c->in ? c->in->data + c->in_off : NULL, left);
@@ -425,7 +430,7 @@ static bool step(struct conn *c)
             return true;
         }
         c->in_off += (size_t)used;
-        if (used > 0)
+        if (used > 0 || r->jumping)
             return true;
     }
     if (!request_over(r))

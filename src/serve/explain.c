@@ -2,6 +2,7 @@
 #include "serve/explain.h"
 
 #include "base/mem.h"
+#include "serve/jump.h"
 #include "serve/near.h"
 #include "serve/request.h"
 #include "serve/respond.h"
@@ -109,6 +110,8 @@ static void run(struct request *r, cs_str head)
     r->reading = false;
     if (n > 0) {
         request_begin(r);
+        while (r->jumping)
+            jump_run(r);
         return;
     }
     r->refused = true;

@@ -4,6 +4,7 @@
 #include "module/crumb.h"
 #include "serve/giver.h"
 #include "serve/group.h"
+#include "serve/jump.h"
 #include "serve/respond.h"
 
 #include <errno.h>
@@ -241,8 +242,8 @@ static bool is_filtered(const struct request *r)
 
 struct feed *feed_detach(struct request *r, int status)
 {
-    if (r->answered || r->heading || r->feed || is_filtered(r) || status < 200 || status > 599 ||
-        !body_has_come(r))
+    if (r->answered || r->heading || r->jumping || jump_has_page(r) || r->feed || is_filtered(r) ||
+        status < 200 || status > 599 || !body_has_come(r))
         return NULL;
     struct feed *f = feed_new(r->serve);
     f->status = (uint16_t)status;

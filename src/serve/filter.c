@@ -3,6 +3,7 @@
 #include "base/check.h"
 #include "http/status.h"
 #include "module/crumb.h"
+#include "serve/jump.h"
 #include "serve/tell.h"
 
 #include <errno.h>
@@ -128,6 +129,7 @@ static void weaken_etag(struct request *r)
 
 int filter_head(struct request *r)
 {
+    bool inside = jump_outside(r);
     struct filter *f = new_filter(r);
     int status = 0;
     r->filtered = true;
@@ -135,6 +137,7 @@ int filter_head(struct request *r)
     for (size_t i = 0; i < r->route->nlinks && !status; i++)
         status = run_link(r, f, &r->route->chain[i]);
     r->heading = NULL;
+    jump_inside(r, inside);
     if (status || !f->n)
         return status;
     weaken_etag(r);
@@ -188,9 +191,11 @@ static void give(struct request *r, size_t i, cs_str data, bool last)
     size_t at = f->at;
     s->told = last;
     f->at = i + 1;
+    bool inside = jump_outside(r);
     uint32_t was = request_enter(r, s->module->number, CRUMB_BODY_FILTER);
     int rc = s->module->desc->body_filter(request_public(r), data, last);
     crumb_leave(was);
+    jump_inside(r, inside);
     f->at = at;
     if (r->complete)
         return;

@@ -1,6 +1,7 @@
 #include "serve/handle.h"
 
 #include "serve/feed.h"
+#include "serve/jump.h"
 #include "serve/limit.h"
 #include "serve/respond.h"
 #include "serve/tell.h"
@@ -18,7 +19,8 @@ static const char *hook_name(const struct request *r)
 /* The body is to be whole before this handler runs. True: come back when it is. */
 static bool must_collect(struct request *r)
 {
-    if (module_of(r)->desc->flags & CS_BODY_STREAM || request_body_over(r) || r->dry)
+    if (module_of(r)->desc->flags & CS_BODY_STREAM || request_body_over(r) || r->dry ||
+        jump_has_page(r))
         return false;
     r->sink = REQUEST_SINK_COLLECT;
     respond_continue(r);
@@ -55,6 +57,8 @@ static void fail(struct request *r, const char *what, int rc)
 static bool judge(struct request *r, int rc)
 {
     feed_judge(r, rc);
+    if (r->jumping)
+        return false;
     if (rc == CS_DECLINED && !r->answered) {
         if (r->sink == REQUEST_SINK_STREAM)
             r->sink = REQUEST_SINK_WAIT;
@@ -147,6 +151,13 @@ void handle_begin(struct request *r)
             return;
         }
     r->hooks = route->hooks;
+    handle_run(r);
+}
+
+void handle_page(struct request *r)
+{
+    r->passed = true;
+    r->link = (unsigned)r->route->first_handler;
     handle_run(r);
 }
 

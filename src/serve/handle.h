@@ -11,6 +11,9 @@ void handle_begin(struct request *r);
  * first. */
 void handle_run(struct request *r);
 
+/* The same for an error page: its route's handlers only, and the request's body is none of theirs. */
+void handle_page(struct request *r);
+
 /* cs_proceed takes effect: what was pending leaves the request to the next. */
 void handle_proceed(struct request *r);
 

@@ -9,6 +9,7 @@
 #include "serve/feed.h"
 #include "serve/filter.h"
 #include "serve/handle.h"
+#include "serve/jump.h"
 #include "serve/limit.h"
 #include "serve/offload.h"
 #include "serve/respond.h"
@@ -189,11 +190,23 @@ static bool answer_special(struct request *r)
 /* What a crumb has of the path is copied as a whole. */
 #define CRUMB_PATH sizeof((struct ipc_crumb *)NULL)->path
 
+char *request_path_room(struct request *r, size_t n)
+{
+    return arena_alloc(&r->arena, n + 1 < CRUMB_PATH ? CRUMB_PATH : n + 1);
+}
+
+cs_str request_path_copy(struct request *r, cs_str path)
+{
+    char *p = request_path_room(r, path.n);
+    memcpy(p, path.p, path.n);
+    p[path.n] = '\0';
+    return (cs_str){p, path.n};
+}
+
 static bool set_path(struct request *r)
 {
     const char *error = "";
-    size_t room = r->head.target_path.n + 1;
-    char *path = arena_alloc(&r->arena, room < CRUMB_PATH ? CRUMB_PATH : room);
+    char *path = request_path_room(r, r->head.target_path.n);
     long n = http_path_normalise(r->head.target_path, path, &error);
     if (n < 0) {
         request_log(r, CS_INFO, NULL, "request refused with %ld: %s", -n, error);
@@ -224,16 +237,15 @@ static bool client_of(void *arg, struct cidr_addr *out)
     return request_client_addr(arg, out);
 }
 
-static void refuse_method(struct request *r)
+static void tell_allowed(struct request *r)
 {
     struct buf allow = {0};
     router_allow(r->serve->plan->router, r->found.allowed, &allow);
     respond_set_field(r, CS_S("Allow"), arena_dup(&r->arena, buf_str(&allow)), false);
-    respond_page(r, 405, NULL);
     buf_free(&allow);
 }
 
-static void refuse_regex(struct request *r)
+static void tell_of_regex(struct request *r)
 {
     struct buf where = {0};
     report_origin(r->found.at, &where);
@@ -244,14 +256,13 @@ static void refuse_regex(struct request *r)
                 "request; see %s",
                 where.p);
     buf_free(&where);
-    respond_page(r, 500, NULL);
 }
 
-static bool find_route(struct request *r)
+int request_search(struct request *r)
 {
     const struct route_ask ask = {.path = r->path,
                                   .method = r->head.method,
-                                  .method_text = r->head.method_text,
+                                  .method_text = r->method,
                                   .query = r->head.target_query,
                                   .head = &r->head,
                                   .arena = &r->arena,
@@ -262,19 +273,36 @@ static bool find_route(struct request *r)
         tell_path(r);
     enum lookup_result result = router_find(r->router_site, &ask, &r->found);
     r->route = result == LOOKUP_METHOD ? router_root(r->router_site) : r->found.route;
-    if (result == LOOKUP_METHOD)
-        refuse_method(r);
-    else if (result == LOOKUP_GAVE_UP)
-        refuse_regex(r);
-    return result == LOOKUP_FOUND;
+    if (result == LOOKUP_FOUND)
+        return 0;
+    if (result == LOOKUP_GAVE_UP)
+        tell_of_regex(r);
+    else if (!jump_has_page(r))
+        tell_allowed(r);
+    return result == LOOKUP_GAVE_UP ? 500 : 405;
+}
+
+static bool find_route(struct request *r)
+{
+    int status = jump_route(r);
+    if (status)
+        respond_page(r, status, NULL);
+    return !status;
+}
+
+void request_enter_route(struct request *r)
+{
+    if (limit_body_fits(r))
+        handle_begin(r);
 }
 
 void request_begin(struct request *r)
 {
+    r->method = r->head.method_text;
     set_framing(r);
     find_site(r);
-    if (!answer_special(r) && set_path(r) && find_route(r) && limit_body_fits(r))
-        handle_begin(r);
+    if (!answer_special(r) && set_path(r) && find_route(r))
+        request_enter_route(r);
 }
 
 /* ---- Its end ---- */
@@ -311,9 +339,12 @@ static void on_patience(struct timer *t)
     conn_wake(r->conn);
 }
 
-static void drop_token(struct request *r)
+void request_drop_token(struct request *r)
 {
-    struct request **at = &r->serve->tokens[r->id % SERVE_TOKENS];
+    if (!r->has_token)
+        return;
+    r->has_token = false;
+    struct request **at = &r->serve->tokens[r->token % SERVE_TOKENS];
     while (*at != r)
         at = &(*at)->token_next;
     *at = r->token_next;
@@ -355,6 +386,7 @@ static void log_hooks(struct request *r)
 void request_end(struct request *r)
 {
     struct timer_wheel *timers = &r->serve->loop->timers;
+    jump_outside(r);
     /* A head that never came whole is no request. */
     if (!r->reading) {
         if (!r->answered)
@@ -369,8 +401,7 @@ void request_end(struct request *r)
     }
     if (r->serve->debug)
         api_debug_gone(r);
-    if (r->has_token)
-        drop_token(r);
+    request_drop_token(r);
     if (r->feed)
         feed_end(r->feed);
     timer_clear(timers, &r->patience);

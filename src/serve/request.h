@@ -31,11 +31,13 @@ enum request_sink {       /* where body bytes go */
 
 struct feed;
 struct filter;
+struct jump;
 struct trace;
 
 struct request_field {
     struct request_field *next;
     cs_str name, value;
+    bool of_page; /* who makes the error page has set it */
 };
 
 struct request_closer {
@@ -56,15 +58,17 @@ struct request_timer {
 
 struct request {
     uint32_t magic;
-    bool reading;    /* its head is not complete yet */
-    bool answered;   /* the answer's head has been made */
-    bool complete;   /* ... and all of its body has been queued */
-    bool whole;      /* ... and will be without its module: filters are still at it */
-    bool aborted;    /* complete, but something is missing */
-    bool passed;     /* all access hooks have let it pass */
-    bool working;    /* an access hook or a handler runs */
-    bool pending;    /* it answers later */
-    bool proceed;    /* ... or leaves that to the next, from the next step on */
+    bool reading;  /* its head is not complete yet */
+    bool answered; /* the answer's head has been made */
+    bool complete; /* ... and all of its body has been queued */
+    bool whole;    /* ... and will be without its module: filters are still at it */
+    bool aborted;  /* complete, but something is missing */
+    bool passed;   /* all access hooks have let it pass */
+    bool working;  /* an access hook or a handler runs */
+    bool pending;  /* it answers later */
+    bool proceed;  /* ... or leaves that to the next, from the next step on */
+    bool
+        jumping; /* it goes on with another path from the next step on: until then nobody answers */
     bool filtered;   /* the header filters have been called */
     bool no_server;  /* ... and have said what Server is to be, if anything */
     bool no_ranges;  /* ... the same of Accept-Ranges */
@@ -90,11 +94,13 @@ struct request {
     struct request *debug_next; /* api_debug.c's */
     struct request *token_next; /* in the worker's table of those that gave out a token */
     bool has_token;
+    cs_token token;
     bool dry;            /* there is no client: modules are asked what they would do */
     bool open;           /* ... and one that answers does not say how */
     struct trace *trace; /* trace.h; NULL: nobody wants to know */
 
     struct http_head head;
+    cs_str method;     /* as sent, but GET for an error page */
     cs_str path;       /* normalised, NUL-terminated */
     cs_req_info *info; /* made when first asked for */
 
@@ -111,7 +117,9 @@ struct request {
     unsigned hooks;           /* those of its route that it meets: enum route_hook */
     unsigned link;            /* position in route->chain: whose access hook or handler it is at */
     void **ctx; /* the participants' own pointers, in the order of the chain; NULL until one asks */
-    cs_str user; /* who the client has proved to be */
+    cs_str user;       /* who the client has proved to be */
+    struct jump *jump; /* NULL: it has not left its path but by rewrites */
+    unsigned jumps;    /* how often it has got another path */
 
     enum request_body body;
     enum request_sink sink;
@@ -157,6 +165,16 @@ void request_trace(struct request *r);
 /* The head has been parsed: normalises the path, finds the route, and runs handlers as far as they
  * go. */
 void request_begin(struct request *r);
+
+/* For jump.c. The route of its path, without rewrites: 0, or the status of a page. */
+int request_search(struct request *r);
+/* It has a route: limits, then its hooks. */
+void request_enter_route(struct request *r);
+/* Room for a path of n bytes and its NUL, and a copy of one. */
+char *request_path_room(struct request *r, size_t n);
+cs_str request_path_copy(struct request *r, cs_str path);
+/* The token that it has given out leads to nothing any more. */
+void request_drop_token(struct request *r);
 
 /* Before and (crumb_leave) after each call into a module for a request. */
 void request_crumb(const struct request *r);

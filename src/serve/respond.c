@@ -7,6 +7,7 @@
 #include "http/token.h"
 #include "module/crumb.h"
 #include "serve/filter.h"
+#include "serve/jump.h"
 #include "serve/tell.h"
 
 #include <stdio.h>
@@ -38,12 +39,8 @@ void respond_release_foreign(const struct respond_body *b)
     }
 }
 
-/* Must the connection end, because the worker drains or because of a body that nobody will read?
- * Decided before the head says so. */
-static void settle_end(struct request *r)
+void respond_settle_body(struct request *r)
 {
-    if (r->serve->draining)
-        r->keep_alive = false;
     if (request_body_over(r) || r->sink == REQUEST_SINK_STREAM)
         return;
     bool small = r->body == REQUEST_BODY_CHUNKED || r->body_left <= KEEP_UNREAD;
@@ -56,6 +53,15 @@ static void settle_end(struct request *r)
     r->keep_alive = false;
     r->conn->unread = true;
     r->body = REQUEST_BODY_NONE;
+}
+
+/* Must the connection end, because the worker drains or because of a body that nobody will read?
+ * Decided before the head says so. */
+static void settle_end(struct request *r)
+{
+    if (r->serve->draining)
+        r->keep_alive = false;
+    respond_settle_body(r);
 }
 
 static void complete(struct request *r)
@@ -366,16 +372,20 @@ static bool answer_conditions(struct request *r, const struct respond_body *b)
     return true;
 }
 
+static bool may_answer(const struct request *r)
+{
+    return !r->answered && !r->heading && !r->jumping && !jump_is_past(r);
+}
+
 int respond(struct request *r, int status, const char *type, struct respond_body body)
 {
-    if (r->answered || r->heading || status < 200 || status > 599) {
+    if (!may_answer(r) || status < 200 || status > 599) {
         respond_release(&body);
         request_log(r, CS_ERR, NULL, "an answer with status %d was ignored: %s", status,
-                    r->answered || r->heading ? "the request has one already"
-                                              : "not a final status");
+                    may_answer(r) ? "not a final status" : "the request has one already");
         return CS_ERROR;
     }
-    r->status = status;
+    r->status = status = jump_status(r, status);
     set_type(r, type);
     bool plain = status != 200 || (r->head.method != HTTP_GET && r->head.method != HTTP_HEAD);
     bool valid = r->validators.etag.p || r->validators.mtime >= 0;
@@ -407,12 +417,8 @@ static void forget_body(struct request *r)
     r->validators = (struct http_validators){.mtime = -1};
 }
 
-void respond_page(struct request *r, int status, const char *extra)
+static void send_page(struct request *r, int status, const char *extra)
 {
-    if (r->answered || r->heading)
-        return;
-    if (status < 200 || status > 599)
-        status = 500;
     const char *reason = http_status_reason(status);
     cs_str page =
         arena_printf(&r->arena,
@@ -420,13 +426,25 @@ void respond_page(struct request *r, int status, const char *extra)
                      "%s</title></head>\n"
                      "<body><h1>%d %s</h1>\n<p>%s%scserver</p></body></html>\n",
                      status, reason, status, reason, extra ? extra : "", extra ? "</p>\n<p>" : "");
-    r->status = status;
     if (http_status_bodiless(status))
         page = (cs_str){0};
-    else
-        forget_body(r);
     respond(r, status, page.n ? "text/html; charset=utf-8" : NULL,
             (struct respond_body){.p = page.p, .fd = -1, .len = page.n});
+}
+
+void respond_page(struct request *r, int status, const char *extra)
+{
+    if (r->answered || r->heading || r->jumping)
+        return;
+    if (status < 200 || status > 599)
+        status = 500;
+    if (jump_has_page(r) && (status < 300 || status >= 400))
+        status = jump_page_failed(r, status);
+    r->status = status;
+    if (!http_status_bodiless(status))
+        forget_body(r);
+    if (!jump_to_page(r, status))
+        send_page(r, status, extra);
 }
 
 void respond_cut(struct request *r)
@@ -480,9 +498,9 @@ void respond_continue(struct request *r)
 
 int respond_start(struct request *r, int status, const char *type, int64_t len)
 {
-    if (r->answered || r->heading || status < 200 || status > 599 || len < -1)
+    if (!may_answer(r) || status < 200 || status > 599 || len < -1)
         return CS_ERROR;
-    r->status = status;
+    r->status = status = jump_status(r, status);
     set_type(r, type);
     if (!filters_agree(r))
         return CS_ERROR;
@@ -503,7 +521,7 @@ int respond_start(struct request *r, int status, const char *type, int64_t len)
 
 int respond_detach(struct request *r, int status)
 {
-    if (r->answered || r->heading)
+    if (!may_answer(r))
         return CS_ERROR;
     r->status = status;
     r->detached = true;
@@ -607,7 +625,7 @@ static void take_over(struct request *r, cs_str name)
 
 int respond_set_field(struct request *r, cs_str name, cs_str value, bool add)
 {
-    if (r->answered)
+    if (r->answered || r->jumping)
         return CS_CLOSED;
     if (!http_is_token(name) || !http_is_field_value(value) || reserved(name))
         return CS_ERROR;
@@ -629,7 +647,8 @@ int respond_set_field(struct request *r, cs_str name, cs_str value, bool add)
         return CS_OK;
     struct request_field *f = arena_alloc(&r->arena, sizeof *f);
     *f = (struct request_field){.name = arena_dup(&r->arena, name),
-                                .value = arena_dup(&r->arena, value)};
+                                .value = arena_dup(&r->arena, value),
+                                .of_page = jump_has_page(r) && r->jump->inside};
     *at = f;
     return CS_OK;
 }

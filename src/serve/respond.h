@@ -20,8 +20,11 @@ struct respond_body {
  * there is an answer already. */
 int respond(struct request *r, int status, const char *type, struct respond_body body);
 
-/* The standard page for a status: a short text page. extra: one more sentence, or NULL. */
+/* The page for a status: the error page of the route or site (jump.h), in the next step, else a short text page. extra: one more sentence, or NULL. */
 void respond_page(struct request *r, int status, const char *extra);
+
+/* Nobody will read what is left of the request's body: it is dropped, or the connection ends behind the answer. */
+void respond_settle_body(struct request *r);
 
 /* Ends an answer that cannot be finished: the connection closes behind what is queued, without the end that the head
  * has promised, so that the client sees that something is missing. One that is whole stays. */

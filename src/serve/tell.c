@@ -48,6 +48,16 @@ void tell_path(struct request *r)
     trace_add(r->trace, TRACE_PATH, (cs_str){"", 0}, "%.*s", CS_F(r->path));
 }
 
+void tell_jump(struct request *r, const char *key, const struct conf_origin *at, cs_str path,
+               cs_str query)
+{
+    struct trace_step *s = trace_add(r->trace, TRACE_JUMP, str_of(key), "%.*s%s%.*s", CS_F(path),
+                                     query.n ? "?" : "", CS_F(query));
+
+    s->at = at;
+    s->who = r->trace->who;
+}
+
 static const char *level_name(int level)
 {
     return level <= CS_DEBUG  ? "debug"

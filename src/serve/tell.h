@@ -11,6 +11,9 @@
 void tell_site(struct request *r, const struct conf_listen *listen, const struct gate_answer *why);
 /* A search for a route begins. */
 void tell_path(struct request *r);
+/* It goes on with another path: the key that says so, and where it stands (NULL: a module says so). */
+void tell_jump(struct request *r, const char *key, const struct conf_origin *at, cs_str path,
+               cs_str query);
 /* A module begins to run; what was set before, for tell_back. */
 cs_str tell_enter(struct request *r, const struct conf_module *m);
 /* A hook has returned rc. hook: CS_HOOK_... */

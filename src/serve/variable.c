@@ -32,7 +32,7 @@ cs_str variable_value(struct request *r, const struct template_part *part)
     case TEMPLATE_HOST:
         return request_host(r);
     case TEMPLATE_METHOD:
-        return r->head.method_text;
+        return r->method;
     case TEMPLATE_PATH:
         return r->path;
     case TEMPLATE_PEER:
