@@ -32,7 +32,7 @@ static void say_list(cs_req *r, const char *key, const cs_blocks *b)
     if (word.n)
         cs_say(r, key, "%.*s has the client", CS_F(word));
     else if (b->words.n)
-        cs_say(r, key, "none of %zu has the client", b->words.n);
+        cs_say(r, key, "has no block with the client");
 }
 
 static int explain(cs_req *r, int hook)
