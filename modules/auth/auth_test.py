@@ -1,11 +1,13 @@
 """auth: who passes, who does not, and what later hooks and the log know of it."""
 import base64
+import os
 import re
 import subprocess
 
 import pytest
 from lib.clients import Clients
-from lib.server import Server, wait_for
+from lib.exposition import Exposition
+from lib.server import OURSELVES, Server, wait_for
 
 CONF = """
     [module:hello]
@@ -135,19 +137,21 @@ def test_who_goes_away_meanwhile_harms_nobody(server):
 
 
 HASH = "$6$salt$" + "x" * 86  # crypt could have made it
+BCRYPT = "$2b$04$KBCwKxOzLha2MUDgW0PjXeAs1CLKnE00SoLkNZNyQc3qYbEs7Dnoa"  # of "open"
+YESCRYPT = "$y$j75$k2XAnEHBqQ1Ct2aMXFKNa/HAmA1BpMnBsYHMWB4NZN4$LjD6AYdIncq0hFbkNlK02FVGkafzJ.SYYHvgRJ3uP04"
 MORE = "$6$rounds=9000$salt$" + "x" * 86
 
 
 @pytest.mark.parametrize("users, says", [
     ("alice", "name:password"), ("alice:", "has no password"), (":secret", "name:password"),
-    ("alice:$1$abc$def", "not SHA-512-crypt"), ("bob:x, alice:$2y$10$abc", "2. one (alice)"), ("", "users"),
-    (f"alice:x, bob:{HASH}", "take equally long"), (f"bob:{HASH}, alice:x", "take equally long"),
-    (f"alice:{HASH}, bob:{MORE}", "take equally long"),
+    ("alice:$1$abc$def", "is not bcrypt"), ("bob:x, alice:$2y$10$abc", "2. one (alice)"), ("", "users"),
+    ("alice:x, bob:y, alice:z", "the 3. one (alice) has the name of the 1."),
+    (", ".join(f"u{i}:{MORE.replace('9000', str(9000 + i))}" for i in range(5)), "more than 4 methods and costs"),
 ])
 def test_settings_that_are_refused(serve, users, says):
     s = serve(CONF.replace(USERS, users), start=False)
     done = s.run("-c", s.conf, "-t")
-    assert done.returncode == 78 and says in done.stderr
+    assert done.returncode == 78 and says in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("hash, says", [
@@ -155,7 +159,11 @@ def test_settings_that_are_refused(serve, users, says):
     (HASH + "x", "too long"), (HASH[:-1] + "!", "a character"), (HASH + "$", "a character"), (HASH[:-9] + "é" + HASH[-8:], "a character"),
     (HASH.replace("salt", "s" * 17), "salt"), (MORE.replace("9000", "999"), "rounds"), (MORE.replace("9000", "09000"), "rounds"),
     (MORE.replace("9000", "9e3"), "rounds"), (MORE.replace("9000", "1000000000"), "rounds"), ("$6$rounds=5000", "rounds"),
-    ("$5$salt$" + "x" * 43, "not SHA-512-crypt"), ("$y$j9T$salt$" + "x" * 43, "not SHA-512-crypt"),
+    ("$5$salt$" + "x" * 42, "cut off"), ("$5$salt$" + "x" * 44, "too long"), ("$5$rounds=1$salt$" + "x" * 43, "rounds"),
+    ("$y$j9T$salt$" + "x" * 42, "cut off"), ("$y$j9T$salt$" + "x" * 44, "too long"), ("$y$j9T", "cut off"), ("$y$", "cut off"),
+    ("$y$j=T$salt$" + "x" * 43, "parameters"), ("$2b$10$" + "x" * 52, "cut off"), ("$2b$10$" + "x" * 54, "too long"),
+    ("$2b$03$" + "x" * 53, "cost"), ("$2b$32$" + "x" * 53, "cost"), ("$2b$9$" + "x" * 53, "cost"), ("$2b$10$" + "x" * 52 + "!", "a character"),
+    ("$2x$10$" + "x" * 53, "not bcrypt"), ("$apr1$salt$" + "x" * 22, "not bcrypt"), ("$1$salt$" + "x" * 22, "not bcrypt"),
 ])
 def test_hashes_that_nothing_has_made(serve, hash, says):
     s = serve(CONF.replace(USERS, f"alice:{HASH}, bob:{hash}"), start=False)
@@ -165,11 +173,98 @@ def test_hashes_that_nothing_has_made(serve, hash, says):
     assert HASH not in done.stderr  # reports go to the log, too
 
 
-@pytest.mark.parametrize("users", ["alice:x, bob:y", f"alice:{HASH}, bob:{MORE.replace('9000', '5000')}",
-                                   f"alice:{MORE}, bob:{MORE.replace('salt', 'tlas')}", f"alice:{HASH.replace('salt', 's' * 16)}"])
-def test_users_who_take_equally_long(serve, users):
+@pytest.mark.parametrize("users", ["alice:x, bob:y", f"alice:{HASH}, bob:{MORE}", f"alice:{HASH}, bob:x",
+                                   f"alice:{HASH.replace('salt', 's' * 16)}, bob:{BCRYPT}, carol:{YESCRYPT}"])
+def test_users_of_different_kinds(serve, users):
     s = serve(CONF.replace(USERS, users), start=False)
-    assert s.run("-c", s.conf, "-t").returncode == 0
+    done = s.run("-c", s.conf, "-t")
+    assert done.returncode == 0, done.stderr
+
+
+# ---- A file of users ---------------------------------------------------------------------------
+
+FILE = """
+    [module:hello]
+    [module:metrics]
+    [module:auth]
+    users_file = @DIR@/users
+    [route:all]
+    match = = /all
+    use = auth
+    handler = hello
+    [route:metrics]
+    match = = /metrics
+    handler = metrics
+"""
+
+
+def count(server, name):
+    return Exposition(server.get("/metrics")).sum("auth_" + name)
+
+
+def test_file_that_changes(serve):
+    s = serve(FILE, files={"users": f"# who\nann:{BCRYPT}\n"}, server=OURSELVES)
+    assert [s.get("/all", basic(*who)).status for who in (("ann", "open"), ("bob", "open"), ("ann", "opan"))] == [200, 401, 401]
+    s.write("users.new", f"ann:{YESCRYPT}\nbob:{BCRYPT}\n")
+    os.rename(s.path("users.new"), s.path("users"))
+    wait_for(lambda: s.get("/all", basic("bob", "open")).status == 200)
+    assert s.get("/all", basic("ann", "open")).status == 200
+    s.write("users", f"bob:{BCRYPT[:-1]}\n")
+    complaint = f"{s.path('users')}:1: bob has a hash that is cut off"
+    wait_for(lambda: s.get("/all", basic("bob", "open")).status == 200 and complaint in s.log())
+    os.unlink(s.path("users"))
+    assert s.get("/all", basic("bob", "open")).status == 200
+    s.write("users", f"ann:{YESCRYPT}\n")
+    wait_for(lambda: s.get("/all", basic("bob", "open")).status == 401)
+
+
+def test_hashes_are_remembered(serve):
+    s = serve(FILE, files={"users": f"ann:{BCRYPT}\nbob:{BCRYPT}\n"}, server={"workers": 1, **OURSELVES})
+    with s.connect() as c:
+        for who in (["ann"] * 10 + ["bob"] * 10) * 2:
+            c.send(("GET /all HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n" % basic(who, "open")["Authorization"]).encode())
+            assert c.response().status == 200
+    assert (count(s, "computed_total"), count(s, "remembered_total")) == (2, 38)
+    for _ in range(5):
+        assert s.get("/all", basic("ann", "opan")).status == 401
+    assert (count(s, "computed_total"), count(s, "refused_total")) == (7, 5)
+    assert s.ctl("reload").returncode == 0
+    assert s.get("/all", basic("ann", "open")).status == 200
+    assert count(s, "computed_total") == 8
+
+
+@pytest.mark.parametrize("content, says", [
+    ("", "there is nobody in it"), (f"ann:{BCRYPT}\nbob:open\n", ":2: bob has no hash"), (f"ann:{BCRYPT[:-2]}\n", ":1: ann has a hash that is cut off"),
+    (f"ann:{BCRYPT}\n\nann:{BCRYPT}\n", ":3: ann is in line 1 too"), ("ann\n", ":1: this is not name:hash"), ("a\0b:c\n", ":1: there is a NUL"),
+    (None, "No such file"), ("#" * 70, "larger than 4 MiB"),
+])
+def test_files_that_are_refused(serve, content, says):
+    content = content and content * (60000 if "larger" in says else 1)
+    s = serve(FILE, files={"users": content} if content is not None else {}, server=OURSELVES, start=False)
+    done = s.run("-c", s.conf, "-t")
+    assert done.returncode == 78 and says in done.stderr and s.path("users") in done.stderr, done.stderr
+    assert "users_file" in done.stderr and "cserver.ini:" in done.stderr
+
+
+def test_a_file_that_the_workers_may_not_read(serve):
+    s = serve(FILE, files={"users": f"ann:{BCRYPT}\n"}, server={"user": "nobody"}, start=False)
+    if os.getuid():
+        pytest.skip("only root has something to lose")
+    os.chmod(s.path("users"), 0o600)
+    os.chmod(s.folder, 0o755)
+    done = s.run("-c", s.conf, "-t")
+    assert done.returncode == 78 and "the user of the workers has to be able to read it" in done.stderr
+
+
+def test_a_slow_hash_holds_up_nobody(serve):
+    """It takes so long that it cannot have ended: others are answered by the only worker while it runs."""
+    endless = "$6$rounds=900000000$salt$" + "x" * 86
+    s = serve(CONF.replace(USERS, f"alice:{endless}"), server={"workers": 1, "threads": 2, "shutdown_timeout": "1s"}, limits={"handler_timeout": "1h"})
+    with s.connect() as slow:
+        slow.send(("GET /all HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\n\r\n" % basic("alice", "x")["Authorization"]).encode())
+        with Clients(s, "/open", connections=4, limit=200) as c:
+            pass
+        assert (c.answered, c.broken, c.wrong) == (200, 0, []) and slow.is_silent(0)
 
 
 def test_passwords_are_not_shown(serve):

@@ -416,18 +416,65 @@ static bool is_set(const struct conf_head *head, const cs_directive *d)
     return false;
 }
 
-static void missing(struct bind *b, const struct conf_head *at, const struct conf_module *m,
-                    const cs_directive *d)
+/* CS_ONE_OF: the next one that would do as well; NULL: there is none. */
+static const cs_directive *next_of_them(const cs_directive *d)
+{
+    if (!(d->flags & CS_ONE_OF))
+        return NULL;
+    for (d++; d->type != CS_T_END; d++)
+        if (d->flags & CS_ONE_OF)
+            return d;
+    return NULL;
+}
+
+/* Is it there, or another one that would do? */
+static bool is_given(const struct conf_head *head, const struct conf_module *m,
+                     const cs_directive *d)
+{
+    if (!(d->flags & CS_ONE_OF))
+        return is_set(head, d);
+    for (d = m->desc->directives; d->type != CS_T_END; d++)
+        if (d->flags & CS_ONE_OF && is_set(head, d))
+            return true;
+    return false;
+}
+
+/* The first one speaks for all. */
+static bool is_spoken_for(const struct conf_module *m, const cs_directive *d)
+{
+    const cs_directive *first = m->desc->directives;
+
+    if (!(d->flags & CS_ONE_OF))
+        return false;
+    while (!(first->flags & CS_ONE_OF))
+        first++;
+    return first != d;
+}
+
+static void describe(const cs_directive *d, struct buf *out)
 {
     struct buf takes = {0};
 
     schema_accepts(d, &takes);
-    report_error(
-        b->rep, &at->at, (int)(at->kind.n + at->label.n) + 3,
-        "%s uses the module \"%s\", which needs \"%s\" (%s); set it here or in [module:%s]",
-        value_section_name(b, at->kind, at->label), m->head.label.p, d->name, takes.p,
-        m->head.label.p);
+    buf_printf(out, "\"%s\" (%s)", d->name, takes.p);
     buf_free(&takes);
+}
+
+static void missing(struct bind *b, const struct conf_head *at, const struct conf_module *m,
+                    const cs_directive *d)
+{
+    struct buf keys = {0};
+
+    describe(d, &keys);
+    while ((d = next_of_them(d))) {
+        buf_add_z(&keys, " or ");
+        describe(d, &keys);
+    }
+    report_error(b->rep, &at->at, (int)(at->kind.n + at->label.n) + 3,
+                 "%s uses the module \"%s\", which needs %s; set it here or in [module:%s]",
+                 value_section_name(b, at->kind, at->label), m->head.label.p, keys.p,
+                 m->head.label.p);
+    buf_free(&keys);
 }
 
 static bool has_module(const struct conf_module *const *all, size_t n, const struct conf_module *m)
@@ -455,13 +502,14 @@ static void required_where_used(struct bind *b, const struct conf_module *m, con
 
         bool needs = (is_static && site->root.n) || has_module(site->used, site->nused, m);
 
-        if (needs && !is_set(&site->head, d))
+        if (needs && !is_given(&site->head, m, d))
             missing(b, &site->head, m, d);
     }
     for (size_t i = 0; i < b->c->nroutes; i++) {
         const struct conf_route *r = &b->c->routes[i];
 
-        if (r->site && route_needs(r, m) && !is_set(&r->head, d) && !is_set(&r->site->head, d))
+        if (r->site && route_needs(r, m) && !is_given(&r->head, m, d) &&
+            !is_given(&r->site->head, m, d))
             missing(b, &r->head, m, d);
     }
 }
@@ -473,7 +521,7 @@ void inherit_required(struct bind *b)
 
         for (const cs_directive *d = m->desc ? m->desc->directives : NULL; d && d->type != CS_T_END;
              d++) {
-            if (!(d->flags & CS_REQUIRED) || is_set(&m->head, d))
+            if (!(d->flags & CS_REQUIRED) || is_spoken_for(m, d) || is_given(&m->head, m, d))
                 continue;
             if (d->flags & CS_PER_ROUTE)
                 required_where_used(b, m, d);

@@ -90,7 +90,7 @@ static void add_default(const cs_directive *d, struct buf *out)
     if (d->def && d->def[0])
         buf_printf(out, "`%s`", d->def);
     else if (d->flags & CS_REQUIRED)
-        buf_add_z(out, "*required*");
+        buf_add_z(out, d->flags & CS_ONE_OF ? "*one is required*" : "*required*");
     else
         buf_add_z(out, "(empty)");
 }

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define KEYS_MAX 256
-#define FLAGS    (CS_REQUIRED | CS_PER_ROUTE | CS_SECRET | CS_ADDS)
+#define FLAGS    (CS_REQUIRED | CS_PER_ROUTE | CS_SECRET | CS_ADDS | CS_ONE_OF)
 
 static size_t size_of(unsigned type)
 {
@@ -61,6 +61,8 @@ static const char *wrong(const cs_directive *d, size_t conf_size)
         return "lies outside the struct of conf_size bytes";
     if (d->type != CS_T_BOOL && d->off % sizeof(int64_t))
         return "is not aligned in its struct";
+    if (d->flags & CS_ONE_OF && !(d->flags & CS_REQUIRED))
+        return "has CS_ONE_OF without CS_REQUIRED";
     if (d->flags & CS_ADDS && !schema_is_list(d))
         return "is no list, so nothing can be added to it";
     if (d->type == CS_T_ENUM && (!words || !words[0]))

@@ -276,8 +276,9 @@ enum {
     CS_REQUIRED = 1,  /* must be set in [module:...] (or where the module is used) */
     CS_PER_ROUTE = 2, /* may also be set in [site:...] and [route:...] */
     CS_SECRET = 8,    /* -T prints "***" */
-    CS_ADDS = 16      /* a list: what [site:...] and [route:...] say comes behind what the scopes around them say, instead of
+    CS_ADDS = 16,     /* a list: what [site:...] and [route:...] say comes behind what the scopes around them say, instead of
                        * in its place (1.1) */
+    CS_ONE_OF = 32    /* with CS_REQUIRED: one of all those that have it is enough (1.1) */
 };
 
 typedef struct cs_directive {

@@ -87,6 +87,16 @@ static const cs_directive view_keys[] = {
     CS_BLOCKS(struct view, from, NULL, 0, 8, CS_PER_ROUTE | CS_ADDS, "Clients."),
     CS_LIST(struct view, words, NULL, 0, 8, CS_PER_ROUTE | CS_ADDS, "Words."), CS_END};
 
+/* door: one of two keys is enough. */
+struct door {
+    cs_str key, code, colour;
+};
+static const cs_directive door_keys[] = {
+    CS_STRING(struct door, colour, "red", 1, 100, CS_PER_ROUTE, "Colour."),
+    CS_STRING(struct door, key, NULL, 1, 100, CS_REQUIRED | CS_ONE_OF | CS_PER_ROUTE, "Key."),
+    CS_STRING(struct door, code, NULL, 1, 8, CS_REQUIRED | CS_ONE_OF | CS_PER_ROUTE, "Code."),
+    CS_END};
+
 static const cs_module fakes[] = {
     {.name = "hello",
      .directives = hello_keys,
@@ -109,6 +119,10 @@ static const cs_module fakes[] = {
     {.name = "auth",
      .directives = auth_keys,
      .conf_size = sizeof(struct auth),
+     .access = fake_handler},
+    {.name = "door",
+     .directives = door_keys,
+     .conf_size = sizeof(struct door),
      .access = fake_handler},
     {.name = "stamp",
      .directives = stamp_keys,
