@@ -86,6 +86,11 @@ static int handler(cs_req *r)
     return rc == CS_OK ? status_codes[c->status] : rc;
 }
 
+static int explain(cs_req *r, int hook)
+{
+    return hook == CS_HOOK_HANDLER ? handler(r) : CS_DECLINED;
+}
+
 static int has_scheme(cs_str s)
 {
     size_t n = 0;
@@ -125,4 +130,4 @@ static const cs_directive directives[] = {
 
 CS_MODULE(.name = "redirect", .version = "1.0", .help = "Sends the client to another address.",
           .directives = directives, .conf_size = sizeof(struct conf), .on_config = on_config,
-          .handler = handler);
+          .handler = handler, .explain = explain);

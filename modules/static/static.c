@@ -34,6 +34,7 @@ static struct cache cache;
 static int64_t small;
 
 static cs_counter *loads;
+static _Bool explaining;
 
 static int is_read(const cs_req_info *q)
 {
@@ -59,6 +60,8 @@ static int answer(cs_req *r, const struct conf *c, struct file *f)
         file_unref(f);
         return not_allowed(r);
     }
+    if (explaining)
+        cs_say(r, "file", "%.*s", CS_F(f->path));
     if (c->cache_control.n)
         cs_set_header(r, "Cache-Control", c->cache_control);
     if (f->etag.n)
@@ -159,7 +162,11 @@ static int look_index(cs_req *r, const struct conf *c, cs_str folder, struct fil
 
 static int look(cs_req *r, const struct conf *c, cs_str path, struct file **out)
 {
-    return is_folder_name(path) ? look_index(r, c, path, out) : look_file(r, c, path, out);
+    int rc = is_folder_name(path) ? look_index(r, c, path, out) : look_file(r, c, path, out);
+    if (explaining && rc < 0 && rc != -EISDIR)
+        cs_say(r, "no file", "%.*s%s: %s", CS_F(path),
+               is_folder_name(path) ? ", or an index in it" : "", strerror(-rc));
+    return rc;
 }
 
 /* The alternatives of try_files: 0 and a file, -errno, or a status above 0. */
@@ -234,6 +241,17 @@ static int handler(cs_req *r)
         return search(r, c, q);
     f->refs++;
     return answer(r, c, f);
+}
+
+/* The handler changes nothing, but for a cache that this process has not made. */
+static int explain(cs_req *r, int hook)
+{
+    if (hook != CS_HOOK_HANDLER)
+        return CS_DECLINED;
+    if (!cache.buckets && cache_init(&cache, 0, 0) < 0)
+        return CS_NOMEM;
+    explaining = 1;
+    return handler(r);
 }
 
 /* Files that stay open must leave most of the descriptors to connections. */
@@ -315,4 +333,4 @@ static const cs_counter_def counters[] = {
 CS_MODULE(.name = "static", .version = "1.0", .flags = CS_BODY_STREAM,
           .help = "Serves the files of a site.", .directives = directives,
           .conf_size = sizeof(struct conf), .counters = counters, .on_config = on_config,
-          .worker_start = worker_start, .handler = handler);
+          .worker_start = worker_start, .handler = handler, .explain = explain);

@@ -15,6 +15,7 @@
 
 struct job {
     const struct options *o;
+    const char *path; /* of the settings */
     struct settings *settings;
     struct buf lines; /* of standard input */
     bool failed;      /* some line was no request */
@@ -179,8 +180,7 @@ static int print(const struct job *job, const struct aside *a)
 
     fwrite(a->out.p + 1, 1, a->out.n - 1, good ? stdout : stderr);
     if (code == CLI_REFUSED)
-        fprintf(stderr, "%s: settings are refused\n",
-                job->settings->text ? job->settings->text->path : "cserver");
+        fprintf(stderr, "%s: settings are refused\n", job->path);
     return fflush(stdout) == 0 ? code : CLI_FAILED;
 }
 
@@ -205,7 +205,7 @@ static int run(struct job *job)
 
 int cli_explain(const struct options *o, const struct settings_source *src)
 {
-    struct job job = {.o = o};
+    struct job job = {.o = o, .path = src->path};
     int rc = strcmp(o->request, "-") == 0 ? read_lines(&job.lines) : 0, code = CLI_FAILED;
 
     if (rc < 0) {

@@ -37,8 +37,8 @@ static void put_route(const struct trace_step *s, struct buf *out)
     bool taken = s->verdict == TRACE_TAKEN;
 
     if (!c)
-        row(out, "route", NULL, "none: the site itself");
-    else if (taken)
+        return;
+    if (taken)
         row(out, "route", &c->match_at, "%.*s, match = %.*s", CS_F(s->route->label),
             CS_F(c->match));
     else
@@ -55,6 +55,15 @@ static void put_module(const struct trace_step *s, struct buf *out)
         row(out, "module", NULL, "%.*s (%.*s) %.*s", CS_F(s->who), CS_F(s->key), CS_F(s->text));
 }
 
+/* Routes were searched for this path, and none was found. */
+static bool finds_none(const struct trace_step *path)
+{
+    for (const struct trace_step *s = path->next; s && s->what != TRACE_PATH; s = s->next)
+        if (s->what == TRACE_ROUTE && s->verdict == TRACE_TAKEN)
+            return false;
+    return true;
+}
+
 static void put_step(const struct trace_step *s, const char *why, struct buf *out)
 {
     switch (s->what) {
@@ -68,6 +77,8 @@ static void put_step(const struct trace_step *s, const char *why, struct buf *ou
         break;
     case TRACE_PATH:
         row(out, "path", NULL, "%.*s", CS_F(s->text));
+        if (finds_none(s))
+            row(out, "route", NULL, "none: what the site itself has");
         break;
     case TRACE_ROUTE:
         put_route(s, out);
@@ -101,6 +112,8 @@ static void put_answer(const struct explanation *x, struct buf *out)
         row(out, "answer", NULL, "%d by %.*s", x->status, CS_F(x->handler));
     else
         row(out, "answer", NULL, "%d by the server itself", x->status);
+    if (x->file.n)
+        row(out, "file", NULL, "%.*s", CS_F(x->file));
     for (size_t i = 0; i < x->nfields; i++) {
         const struct explain_field *f = &x->fields[i];
 

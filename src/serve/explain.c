@@ -151,6 +151,15 @@ static cs_str said(const struct request *r, const char *key)
     return text;
 }
 
+/* Modules know files by their path below the root. */
+static cs_str file_of(struct explainer *e, const struct request *r)
+{
+    cs_str file = said(r, "file");
+    bool below = file.n && file.p[0] == '/' && r->route && r->route->root;
+    const char *root = below ? e->serve.plan->roots[r->route->root - 1].path : "";
+    return arena_printf(&e->arena, "%s%.*s", root, CS_F(file));
+}
+
 static bool has_word(cs_str text, cs_str word)
 {
     for (size_t i = 0; i + word.n <= text.n; i++)
@@ -302,7 +311,7 @@ static void read_off(struct explainer *e, struct request *r)
                               .status = r->status,
                               .open = r->open,
                               .handler = arena_dup(a, handler_of(r)),
-                              .file = arena_dup(a, said(r, "file"))};
+                              .file = file_of(e, r)};
     read_fields(e, r);
     read_limits(e, r);
     x->trace = keep_trace(e, r->trace);
