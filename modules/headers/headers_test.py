@@ -182,12 +182,14 @@ def scopes():
     one route of each for each that a route can do."""
     fields = ["X-" + op for op in OPS]
     conf = "[module:headers]\n" + "".join(lines(op, ["X-" + op], "module") for op in OPS)
-    conf += "[module:fields]\nfile = @DIR@/fields.so\n"
+    conf += "[module:fields]\nfile = @DIR@/fields.so\n[module:hello]\n"
     for site in OPS:
-        conf += f"[site:{site}]\nhost = {site}.test\nroot = @DIR@/www\nuse = headers\n" + lines(site, fields, "site")
+        conf += f"[site:{site}]\nhost = {site}.test\nroot = @DIR@/www\nuse = headers\nerror_pages = 410 /page, 411 /b.txt\n"
+        conf += lines(site, fields, "site")
+        conf += f"[route:page-{site}]\nsite = {site}\nmatch = = /page\nhandler = hello\nset = X-set: page\nremove = X-none\n"
     for site, route in itertools.product(OPS, OPS):
         conf += f"[route:{site}-{route}]\nsite = {site}\nmatch = /{route}\nhandler = fields\n" + lines(route, fields, "route")
-    s = Server(conf, www={"a.txt": "file\n"})
+    s = Server(conf, www={"a.txt": "file\n", "b.txt": "page\n"})
     build_module(s.folder, "fields", FIELDS)
     s.start()
     yield s
@@ -195,7 +197,8 @@ def scopes():
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize("query, status", [("", 200), ("?page=404", 404), ("?page=500", 500), ("?page=204", 204)])
+@pytest.mark.parametrize("query, status", [("", 200), ("?page=404", 404), ("?page=500", 500), ("?page=204", 204),
+                                           ("?page=410", 410), ("?page=411", 411)])
 def test_scopes_of_what_a_handler_says(scopes, query, status):
     for module, site, route in itertools.product(OPS, OPS, OPS):
         wanted = after(after(after(["handler"], module, "module"), site, "site"), route, "route")
