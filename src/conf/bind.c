@@ -391,6 +391,7 @@ struct conf *conf_bind(struct conf_text *t, const struct conf_module_ref *refs,
     bind_routes(&b);
     conflict_routes(&b);
     inherit_required(&b);
+    own_bind_logs(&b);
     report_sort(rep);
     return c;
 }

@@ -75,6 +75,11 @@ void inherit_route(struct bind *b, struct conf_route *route, const struct conf_s
 /* Is everything set that a module cannot do without, wherever it is used? */
 void inherit_required(struct bind *b);
 
+/* ---- own.c: what sites and routes say otherwise ---- */
+
+/* c->logs, and which of them each scope has. */
+void own_bind_logs(struct bind *b);
+
 /* ---- conflict.c: what single values cannot tell ---- */
 
 void conflict_listens(struct bind *b);

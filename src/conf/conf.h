@@ -62,6 +62,7 @@ struct conf_server {
     int64_t log_format;       /* enum conf_log_format, of the error log */
     cs_str access_log;        /* "off", "stdout" or absolute path */
     int64_t access_format;    /* enum conf_access_format */
+    size_t log;               /* index in conf->logs + 1; 0: off */
     cs_str modules;           /* folder of the modules; "" = built-in place */
     int64_t shutdown_timeout, drain_timeout, upgrade_timeout; /* ms */
     int64_t give_up;       /* exit after so many failed worker starts in a row; 0 = never */
@@ -152,6 +153,17 @@ enum conf_limit {
 /* What a site or a route may say otherwise than the scope around it: [limits] and [server], or its site. */
 struct conf_own {
     int64_t limit[CONF_OWN_LIMITS]; /* [enum conf_limit]; -1: the scope around decides */
+    cs_str access_log;              /* "": the same */
+    int64_t access_format;          /* -1: the same */
+    size_t log;                     /* what comes of the two: an index in conf->logs + 1; 0: off */
+};
+
+/* An access log: of the server, of sites or of routes. */
+#define CONF_LOGS_MAX 128
+struct conf_log {
+    cs_str path; /* "stdout" or absolute */
+    enum conf_access_format format;
+    const struct conf_origin *at; /* of the first access_log that names it */
 };
 
 /* The limit that holds, and whose key it is. route may be NULL, and so may site then. */
@@ -247,11 +259,12 @@ struct conf {
     struct conf_accept accept;
     struct conf_limits limits;
     struct conf_reload reload;
-    size_t nlistens, nsites, nroutes, nmodules;
+    size_t nlistens, nsites, nroutes, nmodules, nlogs;
     struct conf_listen *listens;
     struct conf_site *sites;
     struct conf_route *routes;
     struct conf_module *modules;
+    struct conf_log *logs; /* of the server first, where it has one */
 };
 
 /* A module that the text asks for, before it is loaded. */

@@ -188,6 +188,20 @@ static const cs_directive listen_table[] = {
             "[accept] policy = reuseport a unix socket takes turns."),
     CS_END};
 
+#define OWN_LOG(S, outer)                                                                          \
+    {"access_log",                                                                                 \
+     CS_T_PATH,                                                                                    \
+     0,                                                                                            \
+     CS__OFF(S, own.access_log, cs_str),                                                           \
+     NULL,                                                                                         \
+     0,                                                                                            \
+     4096,                                                                                         \
+     access_logs,                                                                                  \
+     "Where one line for each request here goes; empty is what " outer " says."},                  \
+    {                                                                                              \
+        "access_format", CS_T_ENUM, CONF_OUTER, CS__OFF(S, own.access_format, int64_t), NULL, 0,   \
+            0, access_formats, "Form of these lines; empty is what " outer " says."                \
+    }
 /* What sites and routes may say of themselves; `outer` is the scope that holds where they do not. */
 #define OWN(S, name, type, at, lo, hi, help)                                                       \
     {                                                                                              \
@@ -223,6 +237,7 @@ static const cs_directive site[] = {
         "What is shown in place of the server's own pages: 404 /404.html, 500 502 503 /50x.html, "
         "4xx /sorry; the path of a file or of a route. off instead of a path is the server's "
         "page."),
+    OWN_LOG(struct conf_site, "[server]"),
     CS_END};
 
 static const cs_directive module[] = {
@@ -270,6 +285,7 @@ static const cs_directive route[] = {
         "What is shown in place of the server's own pages: 404 /404.html, 500 502 503 /50x.html, "
         "4xx /sorry; the path of a file or of a route; those of the site hold for statuses "
         "that are not named here. off instead of a path is the server's page."),
+    OWN_LOG(struct conf_route, "the site"),
     CS_END};
 
 const struct conf_kind conf_kinds[] = {

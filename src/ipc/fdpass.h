@@ -16,6 +16,7 @@ enum fdpass_kind {
 struct fdpass_msg {
     uint32_t kind;   /* enum fdpass_kind */
     uint32_t serial; /* number of the reopen, of logs */
+    uint32_t index;  /* of an access log, in conf->logs */
 };
 
 /* Any message with one descriptor: the same results as below; *n is its length, at most `room`. */

@@ -245,7 +245,7 @@ struct generation *generation_new(struct crew *c, uint32_t number, struct settin
     timer_init(&g->kill, on_kill);
     s->plan->generation = number;
     s->plan->workers = s->workers;
-    s->plan->access_fd = g->logs.access_fd;
+    logs_fill(&g->logs, s->plan);
     listen_fill(&g->listens, s->plan);
     for (unsigned i = 0; i < g->wanted; i++)
         check(generation_add(g));

@@ -4,12 +4,17 @@
 
 #include "proc/settings.h"
 
+struct log_file {
+    char *path; /* NULL: stdout, which is never opened again */
+    int fd;
+};
+
 struct logs {
-    char *error_path;  /* NULL: stderr */
-    char *access_path; /* NULL: off, or stdout */
+    char *error_path; /* NULL: stderr */
     int error_fd;
-    int access_fd; /* -1: off */
-    bool json;     /* format of the error log */
+    size_t naccess;
+    struct log_file *access; /* [index in conf->logs] */
+    bool json;               /* format of the error log */
     int64_t level;
 };
 
@@ -27,6 +32,10 @@ const char *logs_astray(const struct logs *l);
 const char *logs_reason(int error);
 /* Lets this process write its own lines there. */
 void logs_use(const struct logs *l);
+/* Lends the plan the descriptors of its access logs. */
+void logs_fill(const struct logs *l, struct serve_plan *plan);
+/* Closes the descriptors in a process that has no use for them, and nothing else. */
+void logs_shed(struct logs *l);
 void logs_close(struct logs *l);
 
 /* Could the folder that `path` lies in be made, or be written to? 0 or -errno. */

@@ -193,10 +193,7 @@ static void shed_generation(struct generation *g, const struct generation *of)
     listen_shed(&g->listens, &of->listens);
     if (g->settings)
         settings_shed(g->settings);
-    if (g->logs.error_path)
-        fd_close(&g->logs.error_fd);
-    if (g->logs.access_path)
-        fd_close(&g->logs.access_fd);
+    logs_shed(&g->logs);
 }
 
 /* The probe keeps sockets and logs: it ends soon, and its own lines go to the log in use. */

@@ -36,8 +36,7 @@ static void on_orphaned(struct process *process)
 
     log_warn("the master has died: the primary ends when the workers have");
     p->orphaned = true;
-    p->orphaned_until =
-        clock_ms() + heritage_shutdown(process->heritage) + PRIMARY_ORPHAN_MS;
+    p->orphaned_until = clock_ms() + heritage_shutdown(process->heritage) + PRIMARY_ORPHAN_MS;
 }
 
 /* Nobody buries the dead any more, and perhaps nobody reaps them: who has not left the mail may have been killed. */
@@ -73,8 +72,9 @@ static void let_go(struct serve_plan *plan)
             fd_close(&plan->listeners[i].fds[k]);
     for (size_t i = 0; i < plan->nroots; i++)
         fd_close(&plan->roots[i].fd);
-    if (plan->access_fd > STDERR_FILENO)
-        fd_close(&plan->access_fd);
+    for (size_t i = 0; i < plan->conf->nlogs; i++)
+        if (plan->log_fds[i] > STDERR_FILENO)
+            fd_close(&plan->log_fds[i]);
 }
 
 static bool start(struct primary_self *p)

@@ -100,7 +100,7 @@ static void use(struct process *p, const struct fdpass_msg *msg, int fd)
         fd_close(&p->error_log);
         p->error_log = fd;
     } else if (msg->kind == FDPASS_ACCESS_LOG && p->on_access_log) {
-        p->on_access_log(p, fd);
+        p->on_access_log(p, msg->index, fd);
     } else if (msg->kind == FDPASS_CONNECTION && p->on_connection) {
         p->on_connection(p, fd);
     } else if ((msg->kind == FDPASS_HEIR || msg->kind == FDPASS_LEGACY) && p->on_channel) {

@@ -23,8 +23,9 @@ struct process {
 
     /* Set by the owner before process_init. */
     void (*on_signal)(struct process *p, int sig);
-    void (*on_orphaned)(struct process *p);            /* the master has died */
-    void (*on_access_log)(struct process *p, int log); /* takes it over; NULL: it is closed */
+    void (*on_orphaned)(struct process *p); /* the master has died */
+    void (*on_access_log)(struct process *p, unsigned index,
+                          int log);      /* takes it over; NULL: it is closed */
     void (*on_tuned)(struct process *p); /* run-time settings have changed; may be NULL */
     void (*on_connection)(struct process *p, int fd); /* the same */
     /* FDPASS_HEIR, FDPASS_LEGACY: the same */

@@ -31,26 +31,37 @@ static void complain(struct master *m, const char *what, const char *path, int e
 }
 
 /* The number under which the process has to acknowledge it; 0: it could not be sent. */
-static uint32_t pass(struct master *m, int sock, enum fdpass_kind kind, int fd, const char *to)
+static uint32_t pass(struct master *m, int sock, struct fdpass_msg msg, int fd, const char *to)
 {
-    struct fdpass_msg msg = {.kind = (uint32_t)kind, .serial = ++m->crew.serial};
-    int rc = fdpass_send(sock, &msg, fd);
+    int rc;
 
+    msg.serial = ++m->crew.serial;
+    rc = fdpass_send(sock, &msg, fd);
     if (rc == 0)
         return msg.serial;
     complain(m, "cannot pass the new log to", to, rc);
     return 0;
 }
 
-static void pass_to_worker(struct master *m, struct worker *w, enum fdpass_kind kind, int fd)
+static void pass_to_worker(struct master *m, struct worker *w, struct fdpass_msg msg, int fd)
 {
     char name[32];
     uint32_t serial;
 
     snprintf(name, sizeof name, "worker %d", worker_number(w));
-    serial = pass(m, w->pass, kind, fd, name);
+    serial = pass(m, w->pass, msg, fd, name);
     if (serial)
         w->reopen = serial;
+}
+
+static void pass_all(struct master *m, struct worker *w, const struct logs *l)
+{
+    if (l->error_path)
+        pass_to_worker(m, w, (struct fdpass_msg){.kind = FDPASS_ERROR_LOG}, l->error_fd);
+    for (uint32_t i = 0; i < l->naccess; i++)
+        if (l->access[i].path)
+            pass_to_worker(m, w, (struct fdpass_msg){.kind = FDPASS_ACCESS_LOG, .index = i},
+                           l->access[i].fd);
 }
 
 /* One that is about to end may not take it any more: then its end counts. */
@@ -61,7 +72,8 @@ static void pass_to_primary(struct master *m, const struct generation *g)
 
     if (p->pid <= 0 || p->generation != g->number || !g->logs.error_path)
         return;
-    serial = pass(m, p->pass, FDPASS_ERROR_LOG, g->logs.error_fd, "the primary");
+    serial = pass(m, p->pass, (struct fdpass_msg){.kind = FDPASS_ERROR_LOG}, g->logs.error_fd,
+                  "the primary");
     if (serial)
         p->reopen = serial;
 }
@@ -76,15 +88,12 @@ static void reopen_of(struct master *m, struct generation *g)
         return;
     }
     if (g->settings && g->settings->plan)
-        g->settings->plan->access_fd = g->logs.access_fd;
+        logs_fill(&g->logs, g->settings->plan);
     if (g == m->live)
         logs_use(&g->logs);
-    for (struct worker *w = generation_next(g, NULL); w; w = generation_next(g, w)) {
-        if (w->pid > 0 && g->logs.error_path)
-            pass_to_worker(m, w, FDPASS_ERROR_LOG, g->logs.error_fd);
-        if (w->pid > 0 && g->logs.access_path)
-            pass_to_worker(m, w, FDPASS_ACCESS_LOG, g->logs.access_fd);
-    }
+    for (struct worker *w = generation_next(g, NULL); w; w = generation_next(g, w))
+        if (w->pid > 0)
+            pass_all(m, w, &g->logs);
     pass_to_primary(m, g);
 }
 

@@ -138,13 +138,13 @@ static void on_channel(struct process *process, const struct fdpass_msg *msg, in
         serve_take(w->serve, fd);
 }
 
-static void on_access_log(struct process *process, int log)
+static void on_access_log(struct process *process, unsigned index, int log)
 {
     struct serve_plan *plan = process->heritage->plan;
 
-    serve_reopen_access_log(CONTAINER_OF(process, struct worker_self, process)->serve, log);
-    if (plan->access_fd > STDERR_FILENO)
-        fd_close(&plan->access_fd);
+    serve_reopen_access_log(CONTAINER_OF(process, struct worker_self, process)->serve, index, log);
+    if (index < plan->conf->nlogs && plan->log_fds[index] > STDERR_FILENO)
+        fd_close(&plan->log_fds[index]);
 }
 
 static void on_connection(struct process *process, int fd)

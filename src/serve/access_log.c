@@ -152,6 +152,7 @@ static void add_json(struct access_log *l, struct request *r)
     json_int(&j, "bytes_in", (int64_t)r->body_seen);
     json_int(&j, "bytes_out", (int64_t)body_bytes(r));
     json_int(&j, "dur_us", (int64_t)(clock_us_now() - r->started_us));
+    json_str(&j, "site", r->site ? r->site->head.label : (cs_str){0});
     json_str(&j, "route", r->route ? r->route->label : (cs_str){0});
     json_z(&j, "module",
            r->route && r->link < r->route->nlinks ? r->route->chain[r->link].module->desc->name
@@ -219,4 +220,14 @@ void access_log_reopen(struct access_log *l, struct serve *s, int fd)
         close(l->fd);
     l->fd = fd;
     l->owned = true;
+}
+
+struct access_log *access_log_of(const struct request *r)
+{
+    size_t n = r->serve->plan->conf->server.log;
+    if (r->route)
+        n = r->route->conf ? r->route->conf->own.log : r->route->site->own.log;
+    else if (r->site)
+        n = r->site->own.log;
+    return n ? r->serve->logs[n - 1] : NULL;
 }

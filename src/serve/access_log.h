@@ -13,6 +13,8 @@ struct access_log *access_log_new(int fd, enum conf_access_format format);
 void access_log_free(struct access_log *l);
 /* Adds the line of a request that is over. */
 void access_log_add(struct access_log *l, struct request *r);
+/* The one for its route, or its site, or (nothing is known of it) the server; NULL: off. */
+struct access_log *access_log_of(const struct request *r);
 /* Writes what has gathered. */
 void access_log_flush(struct access_log *l, struct serve *s);
 /* Another descriptor from now on (what has gathered goes to the old one, which is closed if it was

@@ -80,7 +80,7 @@ struct serve {
     struct inbuf *spare_in;   /* receive buffers not in use */
     unsigned nspare_in;
 
-    struct access_log *access;
+    struct access_log **logs;             /* [index in conf->logs]; NULL: it is off */
     uint64_t next_id;                     /* request ids: a random start, then counting */
     struct request *tokens[SERVE_TOKENS]; /* by id */
 

@@ -46,7 +46,9 @@ static struct serve_plan *new_plan(const struct conf *conf)
 {
     struct serve_plan *p = mem_alloc(sizeof *p);
     p->conf = conf;
-    p->access_fd = -1;
+    p->log_fds = mem_alloc((conf->nlogs + 1) * sizeof *p->log_fds);
+    for (size_t i = 0; i < conf->nlogs; i++)
+        p->log_fds[i] = -1;
     return p;
 }
 
@@ -86,6 +88,7 @@ void serve_plan_free(struct serve_plan *p)
     for (size_t i = 0; i < p->nroots; i++)
         fd_close(&p->roots[i].fd);
     free(p->roots);
+    free(p->log_fds);
     router_free(p->router);
     free(p);
 }

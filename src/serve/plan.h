@@ -33,7 +33,7 @@ struct serve_plan {
     struct serve_listener *listeners; /* made by the caller (proc/listen) after serve_plan_new */
     size_t nroots;
     struct serve_root *roots; /* cs_req_info.root is the index + 1 */
-    int access_fd;            /* -1 = off; owned by the caller */
+    int *log_fds; /* [index in conf->logs]; -1: not open. The descriptors are the caller's */
     uint32_t generation;
     unsigned workers; /* of this generation */
 };

@@ -392,8 +392,9 @@ void request_end(struct request *r)
         if (!r->answered)
             r->status = 499;
         count(r);
-        if (r->serve->access)
-            access_log_add(r->serve->access, r);
+        struct access_log *log = access_log_of(r);
+        if (log)
+            access_log_add(log, r);
         if (r->hooks & ROUTE_LOG && !r->dry)
             log_hooks(r);
         if (r->trace && !r->dry)

@@ -42,7 +42,8 @@ static size_t listening_fds(const struct serve_plan *p, unsigned max_workers)
 unsigned serve_connection_limit(const struct serve_plan *plan, unsigned max_workers, size_t *nofile)
 {
     size_t fds = fd_limit_raise(), bells = IPC_SLOT_WORKERS + 3 * (size_t)max_workers;
-    size_t own = FDS_FOR_OURSELF + bells + listening_fds(plan, max_workers) + plan->nroots;
+    size_t own = FDS_FOR_OURSELF + bells + listening_fds(plan, max_workers) + plan->nroots +
+                 plan->conf->nlogs;
     size_t room = fds > 4 * own ? fds - fds / 8 - own : fds / 2;
     uint64_t wish = (uint64_t)plan->conf->limits.max_connections;
     *nofile = fds;
@@ -92,6 +93,20 @@ static void look_for_orphans(struct serve *s)
     s->nleft_out = n;
 }
 
+static void open_logs(struct serve *s)
+{
+    const struct conf *conf = s->plan->conf;
+    s->logs = mem_alloc((conf->nlogs + 1) * sizeof *s->logs);
+    for (size_t i = 0; i < conf->nlogs; i++)
+        s->logs[i] = access_log_new(s->plan->log_fds[i], conf->logs[i].format);
+}
+
+static void flush_logs(struct serve *s)
+{
+    for (size_t i = 0; i < s->plan->conf->nlogs; i++)
+        access_log_flush(s->logs[i], s);
+}
+
 int serve_new(struct serve **out, struct serve_plan *plan, struct host *host)
 {
     struct serve *s = mem_alloc(sizeof *s);
@@ -116,8 +131,7 @@ int serve_new(struct serve **out, struct serve_plan *plan, struct host *host)
     s->next_id = random_start();
     s->date_at = -1;
     s->max_conns = serve_connection_limit(plan, s->region->header->max_workers, &nofile);
-    s->access =
-        access_log_new(plan->access_fd, (enum conf_access_format)plan->conf->server.access_format);
+    open_logs(s);
     int rc = accept_init(s);
     if (rc) {
         log_error("the listeners cannot be watched: %s", strerror(-rc));
@@ -145,7 +159,7 @@ void serve_tune(struct serve *s)
 void serve_before_wait(struct serve *s)
 {
     look_for_orphans(s);
-    access_log_flush(s->access, s);
+    flush_logs(s);
     accept_before_wait(s);
 }
 
@@ -234,7 +248,7 @@ void serve_cut(struct serve *s)
     struct list *node;
     while ((node = list_first(&s->conns))) /* what the end of one calls may end others */
         conn_close(CONTAINER_OF(node, struct conn, node));
-    access_log_flush(s->access, s);
+    flush_logs(s);
 }
 
 void serve_adopt(struct serve *s, int fd)
@@ -247,10 +261,10 @@ void serve_adopt(struct serve *s, int fd)
     conn_begin(c);
 }
 
-void serve_reopen_access_log(struct serve *s, int fd)
+void serve_reopen_access_log(struct serve *s, unsigned index, int fd)
 {
-    if (s->access)
-        access_log_reopen(s->access, s, fd);
+    if (index < s->plan->conf->nlogs && s->logs[index])
+        access_log_reopen(s->logs[index], s, fd);
     else
         fd_close(&fd);
 }
@@ -265,7 +279,9 @@ void serve_free(struct serve *s)
     s->host->before_call = NULL;
     accept_free(s);
     api_close();
-    access_log_free(s->access);
+    for (size_t i = 0; i < s->plan->conf->nlogs; i++)
+        access_log_free(s->logs[i]);
+    free(s->logs);
     arena_pool_drain(&s->arenas);
     inbuf_drain_spares(s);
     free(s);

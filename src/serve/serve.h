@@ -63,9 +63,9 @@ void serve_cut(struct serve *s);
 /* A stream socket that has come by no listener (taken over): served as a connection of the first one, from a unix socket,
  * also before the settings are live. Not with the turn in hand. */
 void serve_adopt(struct serve *s, int fd);
-/* Another descriptor for the access log (takes it over); everything buffered goes to the old one
+/* Another descriptor for one of conf->logs (takes it over); everything buffered goes to the old one
  * first. */
-void serve_reopen_access_log(struct serve *s, int fd);
+void serve_reopen_access_log(struct serve *s, unsigned index, int fd);
 /* Flushes logs; frees everything (for leak checks). */
 void serve_free(struct serve *s);
 

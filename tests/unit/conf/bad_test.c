@@ -201,6 +201,12 @@ static const struct row rows[] = {
      "too large|0 to 0777"},
 
     /* Listeners. */
+    {"size of a site", "[site:a]\nmax_body = 5x\n", "t.ini:2:12", "unknown unit|or nothing"},
+    {"time of a route", SITE "[route:a]\nmatch = /\nwrite_timeout = 5\n", "t.ini:5:17",
+     "no unit|or nothing"},
+    {"log of a site", "[site:a]\naccess_log = stderr\n", "t.ini:2:14", "is not possible here"},
+    {"form of a log", "[site:a]\naccess_format = xml\n", "t.ini:2:17",
+     "combined or json, or nothing"},
     {"no proxy's address", "[listen:a]\naddress = :1\ntrusted = 10.0.0.0/8, proxy.example\n",
      "t.ini:3:11", "\"proxy.example\" is no IP address"},
     {"field that names no client", "[listen:a]\naddress = :1\nclient_from = X-Real-IP\n",
