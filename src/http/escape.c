@@ -10,7 +10,7 @@ struct sink {
 
 static void put(struct sink *s, const char *p, size_t n)
 {
-    if (s->out)
+    if (s->out && n)
         memcpy(s->out + s->n, p, n);
     s->n += n;
 }
