@@ -324,8 +324,10 @@ static void bind_route(struct bind *b, struct conf_route *r, const struct conf_s
     r->match_at = *conf_origin_of(&r->head, "match");
     r->handler_at = *conf_origin_of(&r->head, "handler");
     r->root_at = *conf_origin_of(&r->head, "root");
+    r->rewrite_at = *conf_origin_of(&r->head, "rewrite");
     match_bind(b, r, s);
     condition_bind(b, r, s);
+    rewrite_bind(b, r, s);
     pages_bind(b, s, &r->error_pages, &r->pages);
     participants_route(b, r, s);
     inherit_route(b, r, s);

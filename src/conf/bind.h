@@ -98,6 +98,11 @@ void condition_bind(struct bind *b, struct conf_route *route, const struct conf_
 /* Are they written the same way? */
 bool condition_same(const struct conf_route *x, const struct conf_route *y);
 
+/* ---- rewrite.c ---- */
+
+/* What does not go together with the route's rewrite, if it has one. */
+void rewrite_bind(struct bind *b, const struct conf_route *route, const struct conf_section *s);
+
 /* ---- pages.c ---- */
 
 /* error_pages of a site or a route: `texts` as written. */

@@ -178,7 +178,7 @@ struct conf_bound conf_limit_of(const struct conf *c, const struct conf_site *si
 /* What stands in for the server's page of the statuses from .. to (one status, or a class of them). */
 struct conf_page {
     int from, to;
-    cs_str path, query;    /* path: normalised, NUL-terminated; n == 0: the server's page after all */
+    cs_str path, query; /* path: normalised, NUL-terminated; n == 0: the server's page after all */
     struct conf_origin at;
 };
 struct conf_pages {
@@ -234,8 +234,9 @@ struct conf_route {
     const cs_blocks *clients;
     size_t nheader_tests, nquery_tests;
     struct conf_condition *header_tests, *query_tests; /* of the latter two */
-    cs_list handler;                                   /* names of modules, in order */
-    cs_str root;                                       /* absolute; "" = the site's */
+    const cs_template *rewrite; /* where its requests go on to; text.n == 0: nowhere */
+    cs_list handler;            /* names of modules, in order */
+    cs_str root;                /* absolute; "" = the site's */
     size_t nhandlers;
     const struct conf_module **handlers;
     cs_list error_pages;
@@ -245,7 +246,8 @@ struct conf_route {
     const struct conf_module *
         *used;                /* the site's and the route's, in order, without handlers' own */
     const void **module_conf; /* [index in conf.modules]: settings that hold on this route */
-    struct conf_origin match_at, handler_at, root_at; /* for errors found later (a bad regex) */
+    struct conf_origin match_at, handler_at, root_at,
+        rewrite_at; /* for errors found later (a bad regex) */
 };
 
 /* Has it conditions? */

@@ -271,6 +271,11 @@ static const cs_directive route[] = {
     CS_BLOCKS(struct conf_route, clients, NULL, 0, 4096, 0,
               "Condition: the client's address is one of these or in one of these blocks, such as "
               "10.0.0.0/8; \"unix\" is who comes by a unix socket."),
+    CS_TEMPLATE(
+        struct conf_route, rewrite, NULL, 0, 4096, CONF_TIGHT,
+        "Another path, for which routes are searched again in the same site, before any "
+        "module sees the request: /new${path}, /app?page=${capture.id}. Without a \"?\" the "
+        "query stays. At most 10 times for a request."),
     CS_LIST(struct conf_route, handler, NULL, 0, 16, 0,
             "Modules that answer, in order: one that declines passes the request to the next, the "
             "last one to the "

@@ -323,6 +323,11 @@ cs_str api_expand(cs_req *pub, const cs_template *t, int where)
     return variable_expand(request_of(pub), t, where);
 }
 
+int api_jump(cs_req *pub, cs_str target)
+{
+    return jump_ask(request_of(pub), target);
+}
+
 int api_client_in(cs_req *pub, const cs_blocks *b)
 {
     struct cidr_addr addr;

@@ -6,6 +6,7 @@
 #include "serve/offload.h"
 #include "serve/respond.h"
 #include "serve/tell.h"
+#include "serve/variable.h"
 
 /* ---- What a request is ---- */
 
@@ -90,9 +91,43 @@ static bool may_jump(struct request *r, const char *how)
     return false;
 }
 
+static int refuse_target(struct request *r, int status, cs_str target, const char *why)
+{
+    request_log(r, status < 500 ? CS_INFO : CS_ERR, NULL, "rewrite to \"%.*s\": %s",
+                target.n > 200 ? 200 : (int)target.n, target.p, why);
+    return status;
+}
+
+/* A capture may be empty, or begin in the middle of a path. */
+static cs_str with_slash(struct request *r, cs_str target)
+{
+    if (target.n && target.p[0] == '/')
+        return target;
+    return arena_printf(&r->arena, "/%.*s", CS_F(target));
+}
+
+static int rewrite(struct request *r, const struct conf_route *c)
+{
+    const char *error = "";
+    cs_str target = variable_expand(r, c->rewrite, CS_ESCAPE_URL);
+    if (!target.p)
+        return refuse_target(r, 414, c->rewrite->text, "becomes too long");
+    if (set_target(r, with_slash(r, target), &error) < 0)
+        return refuse_target(r, 400, target, error);
+    r->info = NULL; /* asked for by variables */
+    if (r->trace)
+        tell_jump(r, "rewrite", &c->rewrite_at, r->path, r->head.target_query);
+    return 0;
+}
+
 int jump_route(struct request *r)
 {
-    return request_search(r);
+    int status = request_search(r);
+    while (!status && r->route->conf && r->route->conf->rewrite->text.n) {
+        status = may_jump(r, "rewrite") ? rewrite(r, r->route->conf) : 500;
+        status = status ? status : request_search(r);
+    }
+    return status;
 }
 
 /* ---- Leaving ---- */

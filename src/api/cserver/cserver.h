@@ -682,6 +682,14 @@ typedef struct cs_api {
     int (*template_error)(cs_conf *c, const char *directive, const cs_template *t, const char *fmt, ...)
         __attribute__((format(printf, 4, 5)));
 
+    /* A handler, or what it has begun, leaves the request to the routes again, with another path: "/path?query", escaped as in
+     * a URL; without a "?" the query stays. The method and the body stay too. It takes effect when the hook or callback has
+     * returned; the handler then returns CS_OK. Access hooks, handlers and filters are those of the route that is found; a
+     * module that both routes have finds its cs_ctx again. Timers, jobs and tokens of before lead to nothing. CS_OK;
+     * CS_ERROR: there is an answer, some of the body has been given to somebody, it is an error page that is being made, or
+     * the path is none. A request jumps 10 times at most, then it gets a 500. */
+    int (*jump)(cs_req *r, cs_str target);
+
     /* Calls of later minor versions are appended here: CS_HAS(name) says whether this server has one. */
 } cs_api;
 
@@ -889,6 +897,7 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 #define cs_client_in(r, blocks)          cs_api_->client_in(r, blocks)
 #define cs_client_block(r, blocks)       cs_api_->client_block(r, blocks)
 #define cs_say(r, key, ...)              cs_api_->say(r, &cs_api_, key, __VA_ARGS__)
+#define cs_jump(r, ...)                  cs_api_->jump(r, CS_STR(__VA_ARGS__))
 #define cs_root_open(r, ...)             cs_api_->root_open(r, CS_STR(__VA_ARGS__))
 #define cs_mime(...)                     cs_api_->mime(CS_STR(__VA_ARGS__))
 
