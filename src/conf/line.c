@@ -116,6 +116,9 @@ size_t line_check_text(cs_str s, bool quoted, size_t *width, struct buf *error)
         uint32_t c = 0;
         const char *name;
 
+        n = 1; /* nearly all of a file is this */
+        if (s.p[at] >= ' ' && s.p[at] < 0x7f)
+            continue;
         n = decode(slice(s, at, s.n), &c);
         *width = n ? n : 1;
         if (!n) {
