@@ -96,7 +96,7 @@ class Server:
             os.sched_setaffinity(0, {self.cpu})
 
     def wait_ready(self, child, port):
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             if child.poll() is not None:
                 break
