@@ -275,6 +275,28 @@ static void bind_site(struct bind *b, struct conf_site *site, const struct conf_
     inherit_site(b, site, s);
 }
 
+static bool reaches(const struct conf_site *site, cs_str listener)
+{
+    for (size_t i = 0; i < site->listen.n; i++)
+        if (str_eq(site->listen.v[i], listener))
+            return true;
+    return site->listen.n == 0;
+}
+
+/* A request has to come to some site, and all of them say that they are not there. A name that is wrong has been told
+ * of already. */
+static void check_reached(struct bind *b, const struct conf_listen *l)
+{
+    for (size_t i = 0; i < b->c->nsites; i++)
+        if (reaches(&b->c->sites[i], l->head.label))
+            return;
+    report_error(
+        b->rep, &l->head.at, (int)l->head.label.n + 9,
+        "[listen:%s] leads to no site, since each of them names others in \"listen\"; name "
+        "it in one, or remove it",
+        l->head.label.p);
+}
+
 static void bind_sites(struct bind *b)
 {
     size_t n = count(b->t, "site"), i = 0;
@@ -390,6 +412,8 @@ struct conf *conf_bind(struct conf_text *t, const struct conf_module_ref *refs,
     conflict_listens(&b);
     bind_sites(&b);
     conflict_hosts(&b);
+    for (size_t i = 0; i < c->nlistens && !rep->errors; i++)
+        check_reached(&b, &c->listens[i]);
     bind_routes(&b);
     conflict_routes(&b);
     inherit_required(&b);

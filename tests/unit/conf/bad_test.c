@@ -201,6 +201,11 @@ static const struct row rows[] = {
      "too large|0 to 0777"},
 
     /* Listeners. */
+    {"listener without a site",
+     "[listen:a]\naddress = :1\n[listen:b]\naddress = :2\n[site:s]\nlisten = a\n", "t.ini:3:1",
+     "[listen:b] leads to no site"},
+    {"the same IPv6 host twice", "[site:a]\nhost = [::1]\n[site:b]\nhost = [0::0:1]\n", "t.ini:4:8",
+     "\"[::1]\" is named twice"},
     {"size of a site", "[site:a]\nmax_body = 5x\n", "t.ini:2:12", "unknown unit|or nothing"},
     {"time of a route", SITE "[route:a]\nmatch = /\nwrite_timeout = 5\n", "t.ini:5:17",
      "no unit|or nothing"},

@@ -269,6 +269,37 @@ static void hosts(void **state)
     printf("rows: %zu\n", sizeof rows / sizeof rows[0]);
 }
 
+static void one_form_of_hosts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host, *becomes;
+    } rows[] = {
+        {"example.com", "example.com"},
+        {"Example.COM", "example.com"},
+        {"example.com.", "example.com"},
+        {"EXAMPLE.com.", "example.com"},
+        {"example.com..", "example.com."},
+        {".", ""},
+        {"", ""},
+        {"[::1]", "[::1]"},
+        {"[0:0:0:0:0:0:0:1]", "[::1]"},
+        {"[2001:DB8::0:1]", "[2001:db8::1]"},
+        {"[0000:0000:0000:0000:0000:ffff:255.255.255.255]", "[::ffff:255.255.255.255]"},
+        {"[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]", "[ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff]"},
+        {"[", "["},
+        {"[x]", "[x]"},
+        {"ex%41mple.com", "ex%41mple.com"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char room[HTTP_V6_MAX];
+        cs_str got = http_host_normalise(edge_put(&in, str_of(rows[i].host)), room);
+        if (!str_is(got, rows[i].becomes))
+            fail_msg("host \"%s\" becomes \"%.*s\"", rows[i].host, CS_F(got));
+    }
+    printf("rows: %zu\n", sizeof rows / sizeof rows[0]);
+}
+
 static int open_pages(void **state)
 {
     (void)state;
@@ -288,10 +319,9 @@ static int close_pages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(normalised_paths),
-        cmocka_unit_test(escaping_keeps_the_path),
-        cmocka_unit_test(escaped_paths),
-        cmocka_unit_test(hosts),
+        cmocka_unit_test(normalised_paths),  cmocka_unit_test(escaping_keeps_the_path),
+        cmocka_unit_test(escaped_paths),     cmocka_unit_test(hosts),
+        cmocka_unit_test(one_form_of_hosts),
     };
     return cmocka_run_group_tests(tests, open_pages, close_pages);
 }
