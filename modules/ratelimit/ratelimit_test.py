@@ -168,7 +168,7 @@ class Held:
         new = []
         for _ in range(n):
             c = self.server.connect()
-            c.send(b"POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+            c.send(b"POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n")
             new.append(c)
         answers = [c.response() for c in new]  # 100 where the handler waits for the body
         assert sorted(r.status for r in answers) == [100] * (n - refused) + [429] * refused
@@ -179,11 +179,23 @@ class Held:
                 assert r["retry-after"] == "1" and r.text == "Too many requests at once.\n"
                 c.close()
 
+    def fill(self, n):
+        """Tries to have n under way; where others are not quite over yet, not at once."""
+        while len(self.open) < n:
+            c = self.server.connect()
+            c.send(b"POST /held HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n")
+            if c.response().status != 100:
+                c.close()
+                return False
+            self.open.append(c)
+        return True
+
     def finish(self, n):
         for _ in range(n):
             c = self.open.pop()
             c.send(b"ab")
             assert c.response().status == 200
+            assert c.eof()  # the answer comes a moment before its request is over, the end of the connection behind that
             c.close()
 
     def drop_broken(self):
@@ -251,7 +263,8 @@ def test_kills_under_load_leave_nothing(serve):
             wait_for(lambda before=before: c.answered > before + 100)
     assert all(r.status == 429 for r in c.wrong)
     with Held(s) as h:
-        h.begin(22, 2)
+        wait_for(lambda: h.fill(20))
+        h.begin(2, 2)
 
 
 @pytest.mark.parametrize("lines, status", [("key = ${header.k}", [200, 200, 429, 429]), ("key = ${path}", [200, 429, 429, 429])])
