@@ -254,6 +254,8 @@ def test_by_status(status):
     assert (r.status, r["x-missing"], r["x-sorry"]) == (405, None, None)  # an empty one is not sent
     r = status.get("/a.txt", {"Range": "bytes=1-2"})
     assert (r.status, r["cache-control"], r.text) == (206, "max-age=60", "il")
+    r = status.get("/a.txt", {"Range": "bytes=100-", "X-Name": "me"})
+    assert (r.status, r["cache-control"], r["x-sorry"], r["content-range"]) == (416, None, "me", "bytes */5")
 
 
 def test_variables(status):

@@ -326,27 +326,47 @@ static void emit_many_ranges(struct request *r, const struct respond_body *b,
     complete(r);
 }
 
+/* How many there are; 0: all of the body, < 0: none of them is in it. */
+static int wanted_ranges(const struct request *r, uint64_t len, struct http_range *g)
+{
+    const struct http_header *field = r->head.field[HTTP_FIELD_RANGE];
+    if (!field || r->head.method != HTTP_GET ||
+        !http_cond_range_ok(&r->head, &r->validators, clock_wall()))
+        return 0;
+    return http_range_parse(field->value, len, g, RANGES_MAX);
+}
+
+static void refuse_ranges(struct request *r, const struct respond_body *b)
+{
+    cs_str all = arena_printf(&r->arena, "bytes */%llu", (unsigned long long)b->len);
+    respond_release(b);
+    respond_set_field(r, CS_S("Content-Range"), all, false);
+    respond_page(r, 416, NULL);
+}
+
+/* Before the header filters, so that they see the status and have the last word on the page. */
+static bool ranges_fail(struct request *r, const struct respond_body *b)
+{
+    struct http_range g[RANGES_MAX];
+    if (r->hooks & ROUTE_BODY_FILTER || wanted_ranges(r, b->len, g) >= 0)
+        return false;
+    refuse_ranges(r, b);
+    return true;
+}
+
 /* True when a Range field has been dealt with. */
 static bool answer_ranges(struct request *r, const struct respond_body *b)
 {
-    const struct http_header *field = r->head.field[HTTP_FIELD_RANGE];
     struct http_range g[RANGES_MAX];
-    if (!field || r->head.method != HTTP_GET ||
-        !http_cond_range_ok(&r->head, &r->validators, clock_wall()))
-        return false;
-    int n = http_range_parse(field->value, b->len, g, RANGES_MAX);
+    int n = wanted_ranges(r, b->len, g);
     if (n == 0)
         return false;
-    if (n == 1) {
+    if (n == 1)
         emit_one_range(r, b, g[0]);
-    } else if (n > 1) {
+    else if (n > 1)
         emit_many_ranges(r, b, g, n);
-    } else {
-        cs_str all = arena_printf(&r->arena, "bytes */%llu", (unsigned long long)b->len);
-        respond_release(b);
-        respond_set_field(r, CS_S("Content-Range"), all, false);
-        respond_page(r, 416, NULL);
-    }
+    else
+        refuse_ranges(r, b);
     return true;
 }
 
@@ -391,6 +411,9 @@ int respond(struct request *r, int status, const char *type, struct respond_body
     bool valid = r->validators.etag.p || r->validators.mtime >= 0;
     if (!plain && valid && answer_conditions(r, &body))
         return CS_OK;
+    bool ranges = !plain && body.ranges;
+    if (ranges && ranges_fail(r, &body))
+        return CS_OK;
     if (!filters_agree(r)) {
         respond_release(&body);
         return CS_OK;
@@ -399,7 +422,6 @@ int respond(struct request *r, int status, const char *type, struct respond_body
         emit_filtered(r, &body);
         return CS_OK;
     }
-    bool ranges = !plain && body.ranges;
     if (ranges && answer_ranges(r, &body))
         return CS_OK;
     emit(r, &(struct shape){.len = (int64_t)body.len, .ranges = ranges}, &body);
