@@ -3,7 +3,7 @@
 #include <cserver/cserver.h>
 
 struct conf {
-    cs_str to;
+    const cs_template *to;
     int64_t status; /* index into status_words */
     _Bool keep_path;
     _Bool keep_query;
@@ -52,15 +52,31 @@ static cs_str cut(cs_str *s, char c)
     return tail;
 }
 
+static int has_scheme(cs_str s)
+{
+    size_t n = 0;
+    while (n < s.n && ((s.p[n] | 32) >= 'a' && (s.p[n] | 32) <= 'z'))
+        n++;
+    return n > 0 && s.n - n > 3 && !memcmp(s.p + n, "://", 3);
+}
+
+/* What begins with a variable may have become something else: then it is a path. */
+static int is_address(cs_str s)
+{
+    return (s.n && s.p[0] == '/') || has_scheme(s);
+}
+
 /* to = base ? query # fragment: the path goes behind the base, the query behind its query. */
 static cs_str location(cs_req *r, const struct conf *c)
 {
     const cs_req_info *q = cs_info(r);
+    cs_str base = cs_expand(r, c->to, CS_ESCAPE_URL);
     cs_str path = c->keep_path ? cs_escape(r, CS_ESCAPE_PATH, q->path) : CS_S("");
-    struct text t = {cs_alloc(r, c->to.n + path.n + 3 * q->query.n + 2), 0};
-    if (!t.p || !path.p)
+    struct text t = {cs_alloc(r, base.n + path.n + 3 * q->query.n + 3), 0};
+    if (!t.p || !path.p || !base.p)
         return (cs_str){NULL, 0};
-    cs_str base = c->to;
+    if (!is_address(base))
+        put(&t, CS_S("/"));
     cs_str fragment = cut(&base, '#');
     cs_str query = cut(&base, '?');
     if (c->keep_path && base.n && base.p[base.n - 1] == '/')
@@ -91,34 +107,29 @@ static int explain(cs_req *r, int hook)
     return hook == CS_HOOK_HANDLER ? handler(r) : CS_DECLINED;
 }
 
-static int has_scheme(cs_str s)
-{
-    size_t n = 0;
-    while (n < s.n && ((s.p[n] | 32) >= 'a' && (s.p[n] | 32) <= 'z'))
-        n++;
-    return n > 0 && s.n - n > 3 && !memcmp(s.p + n, "://", 3);
-}
-
 static int on_config(cs_conf *cc, const void *conf)
 {
     const struct conf *c = conf;
-    for (size_t i = 0; i < c->to.n; i++)
-        if (c->to.p[i] <= ' ' || c->to.p[i] > '~')
+    const cs_str to = c->to->text;
+    for (size_t i = 0; i < to.n; i++)
+        if (to.p[i] <= ' ' || to.p[i] > '~')
             return cs_conf_error(cc, "to",
                                  "has a byte that an address may not have (number %zu): "
                                  "write it as %%%02X",
-                                 i + 1, (unsigned char)c->to.p[i]);
-    if (c->to.n && c->to.p[0] != '/' && !has_scheme(c->to))
+                                 i + 1, (unsigned char)to.p[i]);
+    if (to.n && !is_address(to) && !cs_starts(to, "${"))
         return cs_conf_error(cc, "to",
                              "\"%.*s\" is neither a path nor an address: write /%.*s or "
                              "https://%.*s",
-                             CS_F(c->to), CS_F(c->to), CS_F(c->to));
+                             CS_F(to), CS_F(to), CS_F(to));
     return CS_OK;
 }
 
 static const cs_directive directives[] = {
-    CS_STRING(struct conf, to, NULL, 1, 4096, CS_REQUIRED | CS_PER_ROUTE,
-              "Where to: a path, or a whole address such as https://example.com/."),
+    CS_TEMPLATE(
+        struct conf, to, NULL, 1, 4096, CS_REQUIRED | CS_PER_ROUTE,
+        "Where to: a path, or a whole address such as https://example.com${path}. What comes "
+        "from the request is escaped, and never leads to another host."),
     CS_ENUM(struct conf, status, "302", status_words, CS_PER_ROUTE,
             "Status of the answer: 301 and 308 are for ever, 307 and 308 keep the method."),
     CS_BOOL(struct conf, keep_path, "off", CS_PER_ROUTE,

@@ -15,6 +15,15 @@ static void test_locations(void)
         {"to = https://example.com\nkeep_path = on\n", "/a%2Fb", "https://example.com/a%2Fb", 302},
         {"to = /new#end\nkeep_query = on\n", "/old?x=1", "/new?x=1#end", 302},
         {"to = /new?a=1\nkeep_query = on\n", "/old?x=1", "/new?a=1&x=1", 302},
+        {"to = https://new.example${path}\n", "/a%20b?x", "https://new.example/a%20b", 302},
+        {"to = ${path}/\n", "/", "/", 302},
+        {"to = ${path}/index.html?${query}\n", "/?a=1", "/index.html?a=1", 302},
+        {"to = /user/${query.name}\n", "/old?name=a%2Fb%0D%0AX%3A%20y", "/user/a%2Fb%0D%0AX%3A%20y",
+         302},
+        {"to = ${query.next}\n", "/?next=//evil.example", "/%2F%2Fevil.example", 302},
+        {"to = ${query}\n", "/?https://evil.example", "/https://evil.example", 302},
+        {"to = ${user}\n", "/", "/", 302},
+        {"to = ${target}\n", "//evil.example", "/evil.example", 302},
         {"to = /\nkeep_path = on\n", "//evil.example", "/evil.example", 302},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -37,4 +46,5 @@ int main(void)
     cst_close(t);
     assert(strstr(cst_check("./redirect.so", NULL), "\"to\""));
     assert(strstr(cst_check("./redirect.so", "to = example.com\n"), "https://example.com"));
+    assert(strstr(cst_check("./redirect.so", "to = /${pth}\n"), "did you mean ${path}?"));
 }

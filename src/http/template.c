@@ -196,24 +196,89 @@ static void add_escaped(int where, cs_str v, struct buf *out)
     buf_added(out, (size_t)n);
 }
 
-/* What of it is escaped in an address. */
-static int place_in_url(enum template_var var)
+/* ---- Addresses: what comes from the client fills in paths and queries. It never makes an address lead to another host: an
+ * open redirect is what people use to make their links look like ours. ---- */
+
+/* Raw bytes that browsers read as "/", or that no URL has. */
+static void add_raw(cs_str v, struct buf *out)
 {
+    for (size_t i = 0; i < v.n; i++) {
+        unsigned char c = (unsigned char)v.p[i];
+        if (c <= ' ' || c >= 0x7f || strchr("\"<>\\^`{|}#", c))
+            buf_printf(out, "%%%02X", c);
+        else
+            buf_add_char(out, v.p[i]);
+    }
+}
+
+/* "https://" or "//" and a host that may go on: it has no "/" yet. *empty: not even a host. */
+static bool is_in_host(cs_str so_far, bool *empty)
+{
+    size_t i = 0;
+    while (i < so_far.n && so_far.p[i] != ':' && so_far.p[i] != '/')
+        i++;
+    i += i < so_far.n && so_far.p[i] == ':';
+    if (so_far.n - i < 2 || memcmp(so_far.p + i, "//", 2))
+        return false;
+    i += 2;
+    *empty = i == so_far.n;
+    while (i < so_far.n && so_far.p[i] != '/' && so_far.p[i] != '?' && so_far.p[i] != '#')
+        i++;
+    return i == so_far.n;
+}
+
+/* Does the host end with part i, so that its value can only be the path behind it? */
+static bool ends_host(const struct template *t, size_t i)
+{
+    const struct template_part *next = i + 1 < t->nparts ? &t->parts[i + 1] : NULL;
+    return !next || next->var != TEMPLATE_TEXT || strchr("/?#", next->text.p[0]);
+}
+
+/* A path has one slash at its beginning: two would begin a host. */
+static cs_str one_slash(cs_str so_far, cs_str v)
+{
+    size_t keep = so_far.n ? 0 : 1;
+    if (so_far.n > 1 || (so_far.n && so_far.p[0] != '/'))
+        return v;
+    while (v.n > keep && v.p[0] == '/' && v.p[keep] == '/')
+        v = (cs_str){v.p + 1, v.n - 1};
+    return v;
+}
+
+static void add_to_url(const struct template *t, size_t i, cs_str so_far, cs_str v, struct buf *out)
+{
+    enum template_var var = t->parts[i].var;
+    bool empty = false, host = var != TEMPLATE_HOST && is_in_host(so_far, &empty);
+    bool slash = v.n && v.p[0] == '/';
+    if (host && (empty || !ends_host(t, i))) {
+        add_escaped(CS_ESCAPE_QUERY, v, out);
+        return;
+    }
+    if (host && v.n && !slash)
+        buf_add_char(out, '/');
+    if (!so_far.n && v.n && !slash && is_raw(var) && var != TEMPLATE_HOST)
+        buf_add_char(out, '/');
     if (is_raw(var))
-        return CS_ESCAPE_FIELD;
-    return var == TEMPLATE_PATH || var == TEMPLATE_CAPTURE ? CS_ESCAPE_PATH : CS_ESCAPE_QUERY;
+        add_raw(one_slash(so_far, v), out);
+    else if (var == TEMPLATE_PATH || var == TEMPLATE_CAPTURE)
+        add_escaped(CS_ESCAPE_PATH, one_slash(so_far, v), out);
+    else
+        add_escaped(CS_ESCAPE_QUERY, v, out);
 }
 
 void template_render(const struct template *t, int place, template_lookup *look_up, void *arg,
                      struct buf *out)
 {
+    size_t start = out->n;
     for (size_t i = 0; i < t->nparts; i++) {
         const struct template_part *p = &t->parts[i];
+        cs_str so_far = {out->p ? out->p + start : "", out->n - start};
         if (p->var == TEMPLATE_TEXT)
-            buf_add_str(out, p->text);
+            buf_add_str(out, i && place == CS_ESCAPE_URL ? one_slash(so_far, p->text) : p->text);
+        else if (place == CS_ESCAPE_URL)
+            add_to_url(t, i, so_far, look_up(arg, p), out);
         else
-            add_escaped(place == CS_ESCAPE_URL ? place_in_url(p->var) : place, look_up(arg, p),
-                        out);
+            add_escaped(place, look_up(arg, p), out);
     }
 }
 

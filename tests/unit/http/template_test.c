@@ -91,6 +91,92 @@ static void run(const struct row *r)
     arena_drop(&a);
 }
 
+/* In an address, with one value for all variables. */
+struct url {
+    const char *text, *value, *result;
+};
+
+static const struct url urls[] = {
+    {"${path}", "/a", "/a"},
+    {"${path}", "//evil.example/", "/evil.example/"},
+    {"${path}", "///evil.example", "/evil.example"},
+    {"${path}", "/\\evil.example", "/%5Cevil.example"},
+    {"${path}", "/", "/"},
+    {"${path}/", "/", "/"},
+    {"${path}/index.html", "/", "/index.html"},
+    {"${path}/index.html", "/a", "/a/index.html"},
+    {"${path}${path}", "/", "/"},
+    {"${user}${path}", "", ""},
+    {"/${path}", "/a", "/a"},
+    {"/${capture.1}", "/evil.example", "/evil.example"},
+    {"/${capture.1}", "//evil.example", "/evil.example"},
+    {"/${capture.1}", "", "/"},
+    {"/x/${capture.1}", "/y", "/x//y"},
+    {"${capture.1}", "https://evil.example", "https%3A//evil.example"},
+    {"${query.next}", "https://evil.example", "https%3A%2F%2Fevil.example"},
+    {"${query.next}", "//evil.example", "%2F%2Fevil.example"},
+    {"${target}", "https://evil.example/", "/https://evil.example/"},
+    {"${query}", "https://evil.example/", "/https://evil.example/"},
+    {"${target}", "//evil.example/a?b", "/evil.example/a?b"},
+    {"${target}", "/\\evil.example", "/%5Cevil.example"},
+    {"${target}", "/a?b=<c>", "/a?b=%3Cc%3E"},
+    {"https://new.example${path}", "/a", "https://new.example/a"},
+    {"https://new.example${path}", "", "https://new.example"},
+    {"https://new.example${path}", "//a", "https://new.example//a"},
+    {"https://new.example${capture.1}", ".evil.example", "https://new.example/.evil.example"},
+    {"https://new.example${capture.1}", "@evil.example", "https://new.example/%40evil.example"},
+    {"https://new.example${capture.1}", ":80@evil.example",
+     "https://new.example/%3A80%40evil.example"},
+    {"https://new.example${target}", "@evil.example/", "https://new.example/@evil.example/"},
+    {"https://new.example${capture.1}/x", ".evil.example", "https://new.example/.evil.example/x"},
+    {"https://new.example${capture.1}?x", ".evil.example", "https://new.example/.evil.example?x"},
+    {"https://${capture.1}.example${path}", "/de", "https://%2Fde.example/de"},
+    {"https://${capture.1}.example/", "de", "https://de.example/"},
+    {"https://${capture.1}.example/", "evil.example/", "https://evil.example%2F.example/"},
+    {"https://${capture.1}.example/", "evil.example#", "https://evil.example%23.example/"},
+    {"https://${capture.1}.example/", "evil.example?", "https://evil.example%3F.example/"},
+    {"https://${capture.1}.example/", "evil.example\\", "https://evil.example%5C.example/"},
+    {"https://a-${capture.1}.example/", "/x", "https://a-%2Fx.example/"},
+    {"https://a-${capture.1}.example/", "u@b", "https://a-u%40b.example/"},
+    {"https://${host}/x", "a.example", "https://a.example/x"},
+    {"https://${host}${path}", "a.example", "https://a.example/a.example"},
+    {"//${host}/x", "a.example", "//a.example/x"},
+    {"//cdn.example${capture.1}", ".evil.example", "//cdn.example/.evil.example"},
+    {"/a?u=${target}", "//x", "/a?u=//x"},
+    {"/a?u=${query.x}", "a&b=c#d", "/a?u=a%26b%3Dc%23d"},
+    {"/a?u=${header.X}", "\r\nSet-Cookie: a=b", "/a?u=%0D%0ASet-Cookie%3A%20a%3Db"},
+    {"/a?${query}", "a=\r\nb", "/a?a=%0D%0Ab"},
+};
+
+static cs_str same_for_all(void *arg, const struct template_part *p)
+{
+    (void)p;
+    return str_of(arg);
+}
+
+static void test_urls(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+        const struct url *u = &urls[i];
+        struct arena a;
+        struct buf out = {0}, error = {0};
+        cs_str where = {0};
+        char value[100];
+        arena_init(&a, NULL);
+        snprintf(value, sizeof value, "%s", u->value);
+        const struct template *t = template_compile(&a, str_of(u->text), &where, &error);
+        assert_non_null(t);
+        template_render(t, CS_ESCAPE_URL, same_for_all, value, &out);
+        if (!str_is(buf_str(&out), u->result))
+            fail_msg("%s with \"%s\": \"%.*s\", not \"%s\"", u->text, u->value, (int)out.n, out.p,
+                     u->result);
+        buf_free(&out);
+        arena_drop(&a);
+    }
+    printf("rows: %zu\n", ARRAY_LEN(urls));
+}
+
 static void test_rows(void **state)
 {
     (void)state;
@@ -101,6 +187,6 @@ static void test_rows(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_rows), cmocka_unit_test(test_urls)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
