@@ -3,7 +3,6 @@
 
 #include "base/mem.h"
 #include "serve/jump.h"
-#include "serve/near.h"
 #include "serve/request.h"
 #include "serve/respond.h"
 
@@ -81,6 +80,11 @@ void explainer_free(struct explainer *e)
 
 /* ---- A connection that leads nowhere ---- */
 
+static void on_task(struct loop_task *t)
+{
+    (void)t;
+}
+
 static void make_conn(struct explainer *e, const struct explain_ask *ask)
 {
     const struct serve_plan *plan = e->serve.plan;
@@ -89,6 +93,7 @@ static void make_conn(struct explainer *e, const struct explain_ask *ask)
         i++;
     e->conn = (struct conn){.serve = &e->serve, .running = true, .listener = (uint8_t)i};
     e->conn.io.fd = -1;
+    e->conn.task.run = on_task;
     memcpy(&e->conn.peer, &ask->peer, sizeof e->conn.peer);
     e->conn.peer_len = ask->peer_len;
     e->conn.told = plan->conf->listens[ask->section].proxy_protocol &&
@@ -301,6 +306,8 @@ static void read_off(struct explainer *e, struct request *r)
 {
     struct explanation *x = &e->out;
     struct arena *a = &e->arena;
+    cs_str file = file_of(e, r);
+    jump_outside(r); /* an error page has its own route */
     *x = (struct explanation){.site = r->site,
                               .route = r->route,
                               .method = arena_dup(a, r->head.method_text),
@@ -311,7 +318,7 @@ static void read_off(struct explainer *e, struct request *r)
                               .status = r->status,
                               .open = r->open,
                               .handler = arena_dup(a, handler_of(r)),
-                              .file = file_of(e, r)};
+                              .file = file};
     read_fields(e, r);
     read_limits(e, r);
     x->trace = keep_trace(e, r->trace);
@@ -328,9 +335,8 @@ const struct explanation *explainer_run(struct explainer *e, const struct explai
     if (ask->user.n)
         r->user = arena_dup(&r->arena, ask->user);
     run(r, ask->head);
-    if (r->site)
-        near_routes(r->trace, e->serve.plan, r->site, r->route, r->path);
     read_off(e, r);
     request_end(r);
+    loop_reap(&e->loop);
     return &e->out;
 }

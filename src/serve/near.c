@@ -86,12 +86,17 @@ const char *near_why(enum conf_match kind, cs_str match, cs_str path, bool *behi
     }
 }
 
+/* Since the search for this path began. */
 static bool knows(const struct trace *t, const struct conf_route *c)
 {
+    bool found = false;
+
     for (const struct trace_step *s = t->first; s; s = s->next)
-        if (s->what == TRACE_ROUTE && s->route->conf == c)
-            return true;
-    return false;
+        if (s->what == TRACE_PATH)
+            found = false;
+        else if (s->what == TRACE_ROUTE && s->route->conf == c)
+            found = true;
+    return found;
 }
 
 void near_routes(struct trace *t, const struct serve_plan *plan, const struct conf_site *site,

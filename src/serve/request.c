@@ -11,6 +11,7 @@
 #include "serve/handle.h"
 #include "serve/jump.h"
 #include "serve/limit.h"
+#include "serve/near.h"
 #include "serve/offload.h"
 #include "serve/respond.h"
 #include "serve/tell.h"
@@ -273,6 +274,8 @@ int request_search(struct request *r)
         tell_path(r);
     enum lookup_result result = router_find(r->router_site, &ask, &r->found);
     r->route = result == LOOKUP_METHOD ? router_root(r->router_site) : r->found.route;
+    if (r->dry && !jump_has_page(r))
+        near_routes(r->trace, r->serve->plan, r->site, r->route, r->path);
     if (result == LOOKUP_FOUND)
         return 0;
     if (result == LOOKUP_GAVE_UP)

@@ -26,6 +26,7 @@ HEAD = """
     use = headers
     root = www
     add = X-Site-Only: one
+    error_pages = 404 /index.html, 4xx /api/index.html, 405 /nowhere
     [site:wild]
     host = *.wild.test
     use = headers, access
@@ -62,7 +63,10 @@ ANSWERS = [
     "add = X-More: {n}",
     "remove = X-Path\nset = X-Site-Only: route",
     "use = -headers",
+    "error_pages = 404 403 /docs/a?x=1, 405 /users/",
+    "error_pages = 403 405 /none",
 ]
+JUMPS = ["rewrite = /docs/index.html", "rewrite = /users/${path}?x=${query.x}", "rewrite = /a${path}", "rewrite = /b/a?x=1"]
 
 
 def some_path(rng):
@@ -85,6 +89,8 @@ def settings(rng):
         if any(c == condition for c, _ in group):
             continue
         answer = rng.choice(ANSWERS).format(n=n, status=rng.choice([301, 302, 303, 307, 308]))
+        if rng.random() < 0.15:
+            answer = rng.choice(JUMPS)
         if site == "wild":  # which has it for all of its routes
             answer = answer.replace("use = access\n", "")
         group.append((condition, f"[route:r{n}]\nsite = {site}\nmatch = {match}\n{condition}\n{answer}\n"))
