@@ -386,6 +386,17 @@ static void log_hooks(struct request *r)
     }
 }
 
+static void log_all(struct request *r)
+{
+    struct access_log *log = access_log_of(r);
+    if (log)
+        access_log_add(log, r);
+    if (r->hooks & ROUTE_LOG)
+        log_hooks(r);
+    if (r->trace)
+        log_trace(r);
+}
+
 void request_end(struct request *r)
 {
     struct timer_wheel *timers = &r->serve->loop->timers;
@@ -395,13 +406,8 @@ void request_end(struct request *r)
         if (!r->answered)
             r->status = 499;
         count(r);
-        struct access_log *log = access_log_of(r);
-        if (log)
-            access_log_add(log, r);
-        if (r->hooks & ROUTE_LOG && !r->dry)
-            log_hooks(r);
-        if (r->trace && !r->dry)
-            log_trace(r);
+        if (!r->dry)
+            log_all(r);
     }
     if (r->serve->debug)
         api_debug_gone(r);

@@ -178,6 +178,8 @@ def check_variety(told):
     routes = {x.get("route") for x in told}
     files = {x.get("file") for x in told}
     verdicts = {near["verdict"] for x in told for search in x["searches"] for near in search["near"]}
+    jumps = {search["jump"]["by"] for x in told for search in x["searches"] if "jump" in search}
+    assert {"rewrite", "error_pages"} <= jumps, jumps
     assert {200, 301, 302, 400, 403, 404, 405} <= statuses, statuses
     assert len(routes) > 20 and len(files) > 10, (routes, files)
     assert {"method", "header", "query", "client", "behind"} <= verdicts, verdicts
