@@ -32,7 +32,7 @@ static int refuse(cs_req *r)
     const struct conf *c = cs_conf(r);
     cs_set_header(r, "WWW-Authenticate",
                   cs_format(r, "Basic realm=\"%.*s\", charset=\"UTF-8\"", CS_F(c->realm)));
-    return cs_text(r, 401, "Name and password, please.\n");
+    return 401;
 }
 
 /* What is known of a name. All are looked at, so that it does not matter which one it is. */
@@ -81,8 +81,8 @@ static void on_checked(cs_req *r, void *arg)
     const int rc = judge(r, arg);
     if (rc == CS_DECLINED)
         cs_proceed(r);
-    else if (rc != CS_OK)
-        cs_fail(r, 503, "no memory for the name of the user");
+    else
+        cs_page(r, rc == CS_NOMEM ? 503 : rc);
 }
 
 static const char *copy(cs_req *r, const char *text)
@@ -117,6 +117,7 @@ static int check(cs_req *r, struct visit *v, const struct roster *file)
     const char *known = find(c, file, v->sent.name);
     if (known && c->cache && verdict_is_known(&v->sent, known, cs_now_ms())) {
         cs_counter_add(remembered, 1);
+        explicit_bzero(v->sent.password, strlen(v->sent.password));
         return let_in(r, v);
     }
     int rc = prepare(r, c, file, v, known);
@@ -178,7 +179,6 @@ static int explain_sent(cs_req *r, struct visit *v)
 
 static int explain(cs_req *r, int hook)
 {
-    const struct conf *c = cs_conf(r);
     const cs_str field = cs_header(r, "Authorization");
     struct visit *v = cs_alloc(r, sizeof *v);
     char *room = cs_alloc(r, field.n + 1);
@@ -186,11 +186,10 @@ static int explain(cs_req *r, int hook)
         return CS_DECLINED;
     if (cs_user(r).n)
         return CS_DECLINED; /* taken to be somebody already */
-    int rc = !v || !room ? CS_NOMEM : secret_read(&v->sent, field, room) ? explain_sent(r, v) : 401;
-    if (rc == 401)
-        cs_set_header(r, "WWW-Authenticate",
-                      cs_format(r, "Basic realm=\"%.*s\", charset=\"UTF-8\"", CS_F(c->realm)));
-    return rc;
+    const int rc = !v || !room                          ? CS_NOMEM
+                   : secret_read(&v->sent, field, room) ? explain_sent(r, v)
+                                                        : 401;
+    return rc == 401 ? refuse(r) : rc;
 }
 
 /* ---- Settings ---- */

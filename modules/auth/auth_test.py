@@ -267,6 +267,24 @@ def test_a_slow_hash_holds_up_nobody(serve):
         assert (c.answered, c.broken, c.wrong) == (200, 0, []) and slow.is_silent(0)
 
 
+@pytest.mark.parametrize("users, who", [(f"ann:{BCRYPT}", ("ann", "opan")), ("ann:open", ("ann", "opan")), (f"ann:{BCRYPT}", None)])
+def test_a_page_for_who_is_not_let_in(serve, users, who):
+    s = serve("""
+        [module:hello]
+        [module:auth]
+        users = @USERS@
+        [site:default]
+        root = @DIR@/www
+        error_pages = 401 /who.html
+        [route:all]
+        match = = /all
+        use = auth
+        handler = hello
+    """.replace("@USERS@", users), www={"who.html": "<p>Who are you?"})
+    r = s.get("/all", basic(*who) if who else {})
+    assert (r.status, r.text, r["www-authenticate"]) == (401, "<p>Who are you?", 'Basic realm="Restricted", charset="UTF-8"')
+
+
 def test_passwords_are_not_shown(serve):
     s = serve(CONF.replace(USERS, "alice:wonder, bob:sesame"), start=False)
     done = s.run("-c", s.conf, "-T")

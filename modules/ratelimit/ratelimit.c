@@ -112,7 +112,7 @@ static int refuse(cs_req *r, const struct verdict *v)
     cs_counter_add(v->wait ? refused : busy, 1);
     const long long seconds = v->wait ? (long long)(v->wait + 999) / 1000 : 1;
     cs_set_header(r, "Retry-After", cs_format(r, "%lld", seconds));
-    return cs_text(r, 429, v->wait ? "Too many requests.\n" : "Too many requests at once.\n");
+    return 429;
 }
 
 static void tell(cs_req *r, const struct conf *c, const struct verdict *v)

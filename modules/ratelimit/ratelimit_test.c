@@ -240,7 +240,7 @@ static void test_connections(void)
     struct cst *t = cst_open("./ratelimit.so", "requests = off\nconnections = 2\n");
     cst_req *one = cst_begin(t, "POST", "/", BODY, ""), *two = cst_begin(t, "POST", "/", BODY, "");
     cst_run(t);
-    cst_answer a = cst_expect(cst_get(t, "/"), 429, "Too many requests at once.\n");
+    cst_answer a = cst_expect(cst_get(t, "/"), 429, NULL);
     assert(cst_is(cst_field(&a, "Retry-After"), "1"));
     cst_send_body(one, 1, "ab");
     cst_expect(cst_finish(one), 200, "ok\n");

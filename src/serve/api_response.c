@@ -101,6 +101,15 @@ int api_fail(cs_req *pub, int status, const char *fmt, ...)
     return CS_OK;
 }
 
+int api_page(cs_req *pub, int status)
+{
+    struct request *r = request_of(pub);
+    if (status < 200 || status > 599 || r->answered || r->heading || r->jumping || jump_is_past(r))
+        return CS_ERROR;
+    respond_page(r, status, NULL);
+    return CS_OK;
+}
+
 int api_start(cs_req *pub, int status, const char *type, int64_t len)
 {
     return respond_start(request_of(pub), status, type, len);

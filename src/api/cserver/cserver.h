@@ -690,6 +690,9 @@ typedef struct cs_api {
      * CS_ERROR: there is an answer, some of the body has been given to somebody, it is an error page that is being made, or
      * the path is none. A request jumps 10 times at most, then it gets a 500. */
     int (*jump)(cs_req *r, cs_str target);
+    /* Answers with the page of a status of 200..599, as a hook does that returns the status: for callbacks. The error
+     * pages of the settings are looked at. CS_OK; CS_ERROR: there is an answer already, or a header filter runs. */
+    int (*page)(cs_req *r, int status);
 
     /* Calls of later minor versions are appended here: CS_HAS(name) says whether this server has one. */
 } cs_api;
@@ -898,6 +901,7 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 #define cs_client_in(r, blocks)          cs_api_->client_in(r, blocks)
 #define cs_client_block(r, blocks)       cs_api_->client_block(r, blocks)
 #define cs_say(r, key, ...)              cs_api_->say(r, &cs_api_, key, __VA_ARGS__)
+#define cs_page(r, status)               cs_api_->page(r, status)
 #define cs_jump(r, ...)                  cs_api_->jump(r, CS_STR(__VA_ARGS__))
 #define cs_root_open(r, ...)             cs_api_->root_open(r, CS_STR(__VA_ARGS__))
 #define cs_mime(...)                     cs_api_->mime(CS_STR(__VA_ARGS__))
