@@ -3,7 +3,7 @@
  *
  *   handler: is the file in the cache and fresh? ------------------> answer (no system call)
  *      |
- *      look up: file, index of the folder, try_files in order -----> answer, redirect, 403
+ *      look up: file, index of the folder, try_files in order -----> answer, redirect, 403, another path
  *      |
  *      nothing there ---------------------------------------------> CS_DECLINED
  *
@@ -15,9 +15,17 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 
+enum slash {
+    SLASH_REDIRECT,
+    SLASH_CANONICAL,
+    SLASH_KEEP
+};
+static const char *const slash_words[] = {"redirect", "canonical", "keep", NULL};
+
 struct conf {
     cs_list index;
-    cs_list try_files;
+    cs_templates try_files;
+    int64_t slash; /* enum slash */
     cs_str cache_control;
     _Bool dotfiles;
     int64_t cache_valid;
@@ -169,40 +177,94 @@ static int look(cs_req *r, const struct conf *c, cs_str path, struct file **out)
     return rc;
 }
 
-/* The alternatives of try_files: 0 and a file, -errno, or a status above 0. */
+/* What variables have made of a path may be anything: here it has to be what the path of a request is. */
+static int is_path(cs_str s)
+{
+    if (!s.n || s.p[0] != '/')
+        return 0;
+    for (size_t i = 0; i < s.n; i++) {
+        const cs_str rest = {s.p + i, s.n - i};
+        if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f)
+            return 0;
+        if (cs_starts(rest, "/./") || cs_starts(rest, "/../") || cs_eq(rest, "/.") ||
+            cs_eq(rest, "/.."))
+            return 0;
+    }
+    return 1;
+}
+
+static int look_alternative(cs_req *r, const struct conf *c, const cs_template *t,
+                            struct file **out)
+{
+    cs_str path = cs_expand(r, t, CS_ESCAPE_NONE);
+    if (!path.p)
+        return -ENOMEM;
+    if (!t->constant && (!is_path(path) || (!c->dotfiles && path_hidden(path))))
+        return -ENOENT;
+    const int rc = look(r, c, path, out);
+    return rc == -EISDIR ? -ENOENT : rc;
+}
+
+/* "@/path": routes are searched again. Not for the path that has led here. */
+static int go_on(cs_req *r, const cs_req_info *q, const cs_template *t)
+{
+    cs_str to = cs_expand(r, t, CS_ESCAPE_URL), here = cs_escape(r, CS_ESCAPE_PATH, q->path);
+    if (!to.p || !here.p)
+        return -ENOMEM;
+    to = (cs_str){to.p + 1, to.n - 1};
+    const cs_str path = {to.p, (size_t)(strchrnul(to.p, '?') - to.p)};
+    return !cs_str_eq(path, here) && cs_jump(r, to) == CS_OK ? 0 : -ENOENT;
+}
+
+/* The alternatives of try_files: 0 and a file, or none where the request goes on elsewhere; -errno, or a status above 0. */
 static int look_alternatives(cs_req *r, const struct conf *c, struct file **out)
 {
     int rc = -ENOENT;
     for (size_t i = 0; i < c->try_files.n && is_missing(rc); i++) {
-        cs_str s = c->try_files.v[i];
-        if (s.p[0] == '=')
-            return atoi(s.p + 1);
-        rc = look(r, c, s, out);
-        if (rc == -EISDIR)
-            rc = -ENOENT;
+        const cs_template *t = c->try_files.v[i];
+        if (t->text.p[0] == '=')
+            return atoi(t->text.p + 1);
+        rc = t->text.p[0] == '@' ? go_on(r, cs_info(r), t) : look_alternative(r, c, t, out);
     }
     return rc;
 }
 
-/* With its slash, and the query as it came. */
-static cs_str folder_address(cs_req *r, const cs_req_info *q)
-{
-    cs_str path = cs_escape(r, CS_ESCAPE_PATH, q->path);
-    if (!path.p)
-        return path;
-    return cs_format(r, "%.*s/%s%.*s", CS_F(path), q->query.n ? "?" : "", CS_F(q->query));
-}
-
-/* A folder was asked for without its slash: relative links on its page would go wrong. */
-static int to_folder(cs_req *r, const cs_req_info *q)
+/* The path that it stands for, and the query as it came. */
+static int to_path(cs_req *r, const cs_req_info *q, cs_str path, const char *end)
 {
     if (!is_read(q))
         return not_allowed(r);
-    cs_str address = folder_address(r, q);
+    path = cs_escape(r, CS_ESCAPE_PATH, path);
+    if (!path.p)
+        return CS_NOMEM;
+    cs_str address =
+        cs_format(r, "%.*s%s%s%.*s", CS_F(path), end, q->query.n ? "?" : "", CS_F(q->query));
     if (!address.p)
         return CS_NOMEM;
     int rc = cs_set_header(r, "Location", address);
     return rc == CS_OK ? 301 : rc;
+}
+
+/* A folder was asked for without its slash: relative links on its page would go wrong. */
+static int to_folder(cs_req *r, const struct conf *c, const cs_req_info *q, struct file **out)
+{
+    char room[PATH_MOST];
+    if (c->slash != SLASH_KEEP)
+        return to_path(r, q, q->path, "/");
+    const cs_str folder = joined(room, q->path, CS_S("/"));
+    return folder.n ? look(r, c, folder, out) : -ENAMETOOLONG;
+}
+
+/* Is there a file of that name without the slash at its end? */
+static int is_file_with_slash(cs_req *r, const struct conf *c, const cs_req_info *q)
+{
+    struct file *f = NULL;
+    const cs_str path = {q->path.p, q->path.n - 1};
+    if (c->slash != SLASH_CANONICAL || q->path.n < 2 || !is_folder_name(q->path) ||
+        look_file(r, c, path, &f) < 0)
+        return 0;
+    file_unref(f);
+    return 1;
 }
 
 static int failed(cs_req *r, int rc)
@@ -220,11 +282,13 @@ static int search(cs_req *r, const struct conf *c, const cs_req_info *q)
         return CS_DECLINED;
     int rc = look(r, c, q->path, &f);
     if (rc == -EISDIR)
-        return to_folder(r, q);
+        rc = to_folder(r, c, q, &f);
+    if (is_missing(rc) && is_file_with_slash(r, c, q))
+        return to_path(r, q, (cs_str){q->path.p, q->path.n - 1}, "");
     if (is_missing(rc))
         rc = look_alternatives(r, c, &f);
     if (rc == 0)
-        return answer(r, c, f);
+        return f ? answer(r, c, f) : CS_OK;
     if (rc > 0)
         return rc;
     return is_missing(rc) ? CS_DECLINED : failed(r, rc);
@@ -274,17 +338,27 @@ static int worker_start(cs_proc *p)
 
 static int check_alternative(cs_conf *cc, const struct conf *c, size_t i)
 {
-    const cs_str s = c->try_files.v[i];
-    if (s.n && s.p[0] == '/')
-        return CS_OK;
-    if (s.n != 4 || s.p[0] != '=' || strspn(s.p + 1, "0123456789") != 3 || s.p[1] < '4' ||
-        s.p[1] > '5')
-        return cs_conf_error(cc, "try_files",
-                             "\"%.*s\" is neither a path that starts with \"/\" nor a "
-                             "status such as =404",
-                             CS_F(s));
-    if (i + 1 < c->try_files.n)
-        return cs_conf_error(cc, "try_files", "%.*s ends the search: write it last", CS_F(s));
+    const cs_template *t = c->try_files.v[i];
+    const cs_str s = t->text;
+    const int jumps = s.n && s.p[0] == '@';
+    const cs_str path = {s.p + jumps, s.n - (size_t)jumps};
+    const int is_status = s.n == 4 && s.p[0] == '=' && strspn(s.p + 1, "0123456789") == 3 &&
+                          (s.p[1] == '4' || s.p[1] == '5');
+    if (!is_status && !cs_starts(path, "/") && !cs_starts(path, "${path}") &&
+        !cs_starts(path, "${capture."))
+        return cs_template_error(
+            cc, "try_files", t,
+            "\"%.*s\" is neither a path, which starts with \"/\", ${path} or a "
+            "capture, nor a status such as =404, nor \"@\" and a path",
+            CS_F(s));
+    if (!is_status && !jumps && memchr(s.p, '?', s.n))
+        return cs_template_error(cc, "try_files", t,
+                                 "\"%.*s\" has a query, and files have none; write @%.*s to "
+                                 "search the routes for it",
+                                 CS_F(s), CS_F(s));
+    if ((is_status || jumps) && i + 1 < c->try_files.n)
+        return cs_template_error(cc, "try_files", t, "%.*s ends the search: write it last",
+                                 CS_F(s));
     return CS_OK;
 }
 
@@ -306,10 +380,16 @@ static int on_config(cs_conf *cc, const void *conf)
 static const cs_directive directives[] = {
     CS_LIST(struct conf, index, "index.html", 0, 16, CS_PER_ROUTE,
             "Files that stand for a folder, tried in order."),
-    CS_LIST(
+    CS_TEMPLATES(
         struct conf, try_files, NULL, 0, 16, CS_PER_ROUTE,
-        "Paths tried in order where the one asked for is not there; =404 or another status may be "
-        "the last."),
+        "Files tried in order where the one asked for is not there: /index.html, ${path}.html. "
+        "The last may be =404 or another status, or \"@\" and a path that routes are searched "
+        "for: @/app?${query}."),
+    CS_ENUM(
+        struct conf, slash, "redirect", slash_words, CS_PER_ROUTE,
+        "A folder without \"/\" at its end: redirect leads to the address with it, keep serves its "
+        "index as it is; canonical is redirect, and leads from a file with \"/\" to the one "
+        "without."),
     CS_BOOL(struct conf, dotfiles, "off", CS_PER_ROUTE,
             "Serve names that start with a dot; .well-known always is."),
     CS_STRING(struct conf, cache_control, NULL, 0, 1024, CS_PER_ROUTE,

@@ -258,12 +258,13 @@ static void add_to_url(const struct template *t, size_t i, cs_str so_far, cs_str
         buf_add_char(out, '/');
     if (!so_far.n && v.n && !slash && is_raw(var) && var != TEMPLATE_HOST)
         buf_add_char(out, '/');
-    if (is_raw(var))
-        add_raw(one_slash(so_far, v), out);
-    else if (var == TEMPLATE_PATH || var == TEMPLATE_CAPTURE)
-        add_escaped(CS_ESCAPE_PATH, one_slash(so_far, v), out);
-    else
+    bool path = var == TEMPLATE_PATH || var == TEMPLATE_CAPTURE || var == TEMPLATE_TARGET;
+    if (path && so_far.n && memchr(so_far.p, '?', so_far.n))
         add_escaped(CS_ESCAPE_QUERY, v, out);
+    else if (is_raw(var))
+        add_raw(one_slash(so_far, v), out);
+    else
+        add_escaped(path ? CS_ESCAPE_PATH : CS_ESCAPE_QUERY, path ? one_slash(so_far, v) : v, out);
 }
 
 void template_render(const struct template *t, int place, template_lookup *look_up, void *arg,

@@ -160,7 +160,7 @@ int tell_ask(struct request *r, const struct conf_module *m, int hook)
                           hook == CS_HOOK_ACCESS
                               ? "would have to ask others: taken as if it let it pass"
                               : "would have to ask others before it answers");
-    step->text = str_of(meaning(hook, rc));
+    step->text = str_of(r->jumping && rc == CS_OK ? "leaves it to another path" : meaning(hook, rc));
     step->status = rc >= 200 ? rc : r->answered ? r->status : 0;
     return rc;
 }

@@ -203,9 +203,10 @@ enum {
     CS_ESCAPE_JSON,  /* between the quotes of a string; what is no UTF-8 becomes U+FFFD */
     CS_ESCAPE_NONE,  /* anywhere: it stays as it is (1.1) */
     CS_ESCAPE_FIELD, /* a header field: control bytes become blanks (1.1) */
-    CS_ESCAPE_URL    /* cs_expand only: an address. ${path} and captures are escaped as paths; ${query}, ${target} and ${host}
-                      * are parts of one already and stay; all others are escaped as in a query. Whatever comes from the
-                      * client, it does not lead to another host than the text and ${host} say (1.1) */
+    CS_ESCAPE_URL    /* cs_expand only: an address. ${path} and captures are escaped as paths, ${query}, ${target} and ${host} are
+                      * parts of one already and stay, all others are escaped as in a query; behind a "?" all but ${query}
+                      * and ${host} are. Whatever comes from the client, it does not lead to another host than the text
+                      * and ${host} say (1.1) */
 };
 
 /* Which streams a group takes, and what happens to those that are too slow. */
