@@ -143,7 +143,8 @@ static void put_fields(struct json *j, const struct explanation *x)
         json_str(j, "name", f->name);
         json_str(j, "value", f->value);
         json_str(j, "by", f->by.n ? f->by : CS_S("server"));
-        put_origin(j, f->at);
+        if (f->at.n)
+            json_str(j, "at", f->at);
         json_end_object(j);
     }
     json_end_array(j);

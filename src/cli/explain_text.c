@@ -9,11 +9,16 @@
 static void row(struct buf *out, const char *key, const struct conf_origin *at, const char *fmt,
                 ...) __attribute__((format(printf, 4, 5)));
 
+static void pad(struct buf *out, size_t width)
+{
+    buf_printf(out, "%*s", width + 2 < AT_COLUMN ? (int)(AT_COLUMN - width) : 2, "");
+}
+
 static void add_place(struct buf *out, size_t width, const struct conf_origin *at)
 {
     if (!at || (!at->file && !at->what))
         return;
-    buf_printf(out, "%*s", width + 2 < AT_COLUMN ? (int)(AT_COLUMN - width) : 2, "");
+    pad(out, width);
     report_origin(at, out);
 }
 
@@ -64,7 +69,17 @@ static bool finds_none(const struct trace_step *path)
     return true;
 }
 
-static void put_step(const struct trace_step *s, const char *why, struct buf *out)
+/* What a module says of a field stands beside that. */
+static bool is_shown_below(const struct explanation *x, const struct trace_step *s)
+{
+    for (size_t i = 0; i < x->nfields; i++)
+        if (str_eq(x->fields[i].by, s->who) && explain_place(s->text, &x->fields[i]).n)
+            return true;
+    return false;
+}
+
+static void put_step(const struct explanation *x, const struct trace_step *s, const char *why,
+                     struct buf *out)
 {
     switch (s->what) {
     case TRACE_LISTENER:
@@ -94,7 +109,8 @@ static void put_step(const struct trace_step *s, const char *why, struct buf *ou
         put_module(s, out);
         break;
     case TRACE_SAY:
-        row(out, "", NULL, "%.*s: %.*s", CS_F(s->key), CS_F(s->text));
+        if (!is_shown_below(x, s))
+            row(out, "", NULL, "%.*s: %.*s", CS_F(s->key), CS_F(s->text));
         break;
     case TRACE_LOG:
         row(out, "log", NULL, "%.*s", CS_F(s->text));
@@ -102,6 +118,21 @@ static void put_step(const struct trace_step *s, const char *why, struct buf *ou
     default:
         break; /* fields stand in the answer's head */
     }
+}
+
+static void put_field(const struct explain_field *f, bool first, struct buf *out)
+{
+    size_t start = out->n;
+
+    buf_printf(out, "  %-*s %.*s: %.*s", KEY_WIDTH, first ? "headers" : "", CS_F(f->name),
+               CS_F(f->value));
+    if (f->by.n)
+        buf_printf(out, "  (%.*s)", CS_F(f->by));
+    if (f->at.n) {
+        pad(out, out->n - start);
+        buf_add_str(out, f->at);
+    }
+    buf_add_char(out, '\n');
 }
 
 static void put_answer(const struct explanation *x, struct buf *out)
@@ -114,12 +145,8 @@ static void put_answer(const struct explanation *x, struct buf *out)
         row(out, "answer", NULL, "%d by the server itself", x->status);
     if (x->file.n)
         row(out, "file", NULL, "%.*s", CS_F(x->file));
-    for (size_t i = 0; i < x->nfields; i++) {
-        const struct explain_field *f = &x->fields[i];
-
-        row(out, i ? "" : "headers", f->at, "%.*s: %.*s%s%.*s%s", CS_F(f->name), CS_F(f->value),
-            f->by.n ? "  (" : "", CS_F(f->by), f->by.n ? ")" : "");
-    }
+    for (size_t i = 0; i < x->nfields; i++)
+        put_field(&x->fields[i], i == 0, out);
 }
 
 void explain_text(const struct explain_wish *w, const struct explanation *x, const char *why,
@@ -127,7 +154,7 @@ void explain_text(const struct explain_wish *w, const struct explanation *x, con
 {
     buf_printf(out, "%.*s\n", CS_F(w->request));
     for (const struct trace_step *s = x->trace->first; s; s = s->next)
-        put_step(s, why, out);
+        put_step(x, s, why, out);
     if (x->trace->dropped)
         row(out, "not", NULL, "and %zu routes more whose match was tried", x->trace->dropped);
     for (size_t i = 0; i < x->nlimits; i++)

@@ -168,7 +168,8 @@ static cs_str file_of(struct explainer *e, const struct request *r)
 static bool has_word(cs_str text, cs_str word)
 {
     for (size_t i = 0; i + word.n <= text.n; i++)
-        if (str_eq_nocase((cs_str){text.p + i, word.n}, word))
+        if (str_eq_nocase((cs_str){text.p + i, word.n}, word) &&
+            (i + word.n == text.n || strchr(": ,\"", text.p[i + word.n])))
             return true;
     return false;
 }
@@ -185,8 +186,8 @@ static const struct conf_value *value_with(const struct conf_head *head, cs_str 
     return NULL;
 }
 
-/* A module does not tell which of its keys makes it set a field: it is the innermost one that names it. */
-static const struct conf_origin *origin_of(const struct request *r, cs_str module, cs_str name)
+/* Where no module has told where a field stands: the innermost of its keys that names it. */
+static const struct conf_origin *key_with(const struct request *r, cs_str module, cs_str name)
 {
     const struct conf *conf = r->serve->plan->conf;
     const struct conf_head *heads[3] = {r->route && r->route->conf ? &r->route->conf->head : NULL,
@@ -200,6 +201,35 @@ static const struct conf_origin *origin_of(const struct request *r, cs_str modul
             return &v->origin;
     }
     return NULL;
+}
+
+cs_str explain_place(cs_str said, const struct explain_field *f)
+{
+    size_t n = f->name.n + 2 + f->value.n;
+    bool long_enough = said.n > n + 3;
+    if (!long_enough || !str_eq_nocase((cs_str){said.p, f->name.n}, f->name) ||
+        memcmp(said.p + f->name.n, ": ", 2) != 0 ||
+        memcmp(said.p + f->name.n + 2, f->value.p, f->value.n) != 0 ||
+        memcmp(said.p + n, " (", 2) != 0 || said.p[said.n - 1] != ')')
+        return (cs_str){"", 0};
+    return (cs_str){said.p + n + 2, said.n - n - 3};
+}
+
+static cs_str place_of(struct explainer *e, const struct request *r, const struct explain_field *f)
+{
+    cs_str at = {"", 0};
+    struct buf text = {0};
+    for (const struct trace_step *s = r->trace->first; s; s = s->next) {
+        cs_str told =
+            s->what == TRACE_SAY && str_eq(s->who, f->by) ? explain_place(s->text, f) : at;
+        at = told.n ? told : at;
+    }
+    const struct conf_origin *key = at.n ? NULL : key_with(r, f->by, f->name);
+    if (key)
+        report_origin(key, &text);
+    at = arena_dup(&e->arena, key ? buf_str(&text) : at);
+    buf_free(&text);
+    return at;
 }
 
 static cs_str setter_of(const struct request *r, cs_str name, cs_str value)
@@ -230,7 +260,7 @@ static void add_field(struct explainer *e, const struct request *r, cs_str line)
     f->name = arena_dup(&e->arena, name);
     f->value = arena_dup(&e->arena, (cs_str){colon + 2, line.n - f->name.n - 2});
     f->by = setter_of(r, f->name, f->value);
-    f->at = f->by.n ? origin_of(r, f->by, f->name) : NULL;
+    f->at = f->by.n ? place_of(e, r, f) : (cs_str){"", 0};
 }
 
 static size_t count_lines(cs_str text)

@@ -19,8 +19,8 @@ struct explain_ask {
 /* A field of the answer's head, in its order. */
 struct explain_field {
     cs_str name, value;
-    cs_str by;                    /* the module that has set it; n 0: the server */
-    const struct conf_origin *at; /* the key that says so; NULL: none, or not known */
+    cs_str by; /* the module that has set it; n 0: the server */
+    cs_str at; /* file and line of what says so; n 0: none, or not known */
 };
 
 /* A limit that holds, by the innermost scope that sets it. */
@@ -52,5 +52,8 @@ struct explainer *explainer_new(struct serve_plan *plan, struct region *region);
 void explainer_free(struct explainer *e);
 /* Valid until the next one. */
 const struct explanation *explainer_run(struct explainer *e, const struct explain_ask *ask);
+
+/* "NAME: VALUE (FILE:LINE)", as modules may say it of a field that they set: FILE:LINE. n 0: it is not of that field. */
+cs_str explain_place(cs_str said, const struct explain_field *f);
 
 #endif

@@ -51,6 +51,7 @@ CONF = r"""
     allow = 10.0.0.0/8
     handler = hello
     add = X-Inner: yes
+    set = X-Site-Inner: 1
 """
 WWW = {"index.html": "<p>hello\n", "a.txt": "text\n", "sub/index.html": "sub\n"}
 
