@@ -127,24 +127,14 @@ static void run(struct request *r, cs_str head)
 
 /* ---- What is read off it ---- */
 
-static const struct trace_step *last_of(const struct request *r, enum trace_what what)
-{
-    const struct trace_step *found = NULL;
-    for (const struct trace_step *s = r->trace->first; s; s = s->next)
-        if (s->what == what)
-            found = s;
-    return found;
-}
-
-/* The last step that a module took as a handler counts, if it did not leave it to others. */
+/* The last module that was asked for an answer, if it did not leave that to others. */
 static cs_str handler_of(const struct request *r)
 {
-    const struct trace_step *s = last_of(r, TRACE_ASK);
+    const struct trace_step *s = NULL;
     for (const struct trace_step *t = r->trace->first; t; t = t->next)
-        if (t->what == TRACE_ASK && str_is(t->key, "handler"))
+        if (t->what == TRACE_ASK && !str_is(t->key, "header filter"))
             s = t;
-    bool answers = s && str_is(s->key, "handler") && (s->status || r->open);
-    return answers ? s->who : (cs_str){"", 0};
+    return s && (s->status || r->open) ? s->who : (cs_str){"", 0};
 }
 
 static cs_str said(const struct request *r, const char *key)

@@ -1,10 +1,13 @@
 """cserver explain: what it says of a request, and that a server does the same. tests/http/explain_same_test.py is for many."""
 import json
+import os
+import re
+import shlex
 import subprocess
 
 import pytest
 
-from lib.server import LIMIT, PROGRAM
+from lib.server import LIMIT, PROGRAM, SOURCE
 
 CONF = r"""
     [listen:main]
@@ -51,6 +54,7 @@ CONF = r"""
     allow = 10.0.0.0/8
     handler = hello
     add = X-Inner: yes
+    max_body = 1k
     set = X-Site-Inner: 1
 """
 WWW = {"index.html": "<p>hello\n", "a.txt": "text\n", "sub/index.html": "sub\n"}
@@ -90,10 +94,12 @@ ROWS = [
     ("GET http://main.test/api", {"headers": ["X-Key: 1"]}, {"status": 405, "searches.0.near.0.verdict": "method"}),
     ("POST http://main.test/api", {}, {"route": "", "searches.0.near.0.verdict": "header"}),
     ("POST http://main.test/api", {"headers": ["X-Key: 1"]}, {"route": "post", "handler": "echo", "status": None}),
-    ("http://main.test/inner", {}, {"route": "inner", "status": 403, "handler": ""}),
+    ("http://main.test/inner", {}, {"route": "inner", "status": 403, "handler": "access"}),
     ("http://main.test/inner", {"client": "10.1.2.3"}, {"route": "inner", "handler": "hello", "client": "10.1.2.3"}),
     ("http://main.test/inner", {"client": "::ffff:10.1.2.3"}, {"handler": "hello", "client": "10.1.2.3"}),
     ("http://main.test/inner", {"client": "2001:db8::1"}, {"status": 403, "client": "2001:db8::1"}),
+    ("POST http://main.test/inner", {"headers": ["Content-Length: 2000"]}, {"status": 413, "limits.0.value": "1k"}),
+    ("POST http://main.test/a.txt", {"headers": ["Content-Length: 2000"]}, {"status": 405, "limits.0.value": "1m"}),
     ("http://main.test/../x", {}, {"status": 400}),
     ("http://main.test/%zz", {}, {"status": 400}),
     ("http://main.test/a b", {}, {"status": 400}),
@@ -211,6 +217,34 @@ def test_lines_of_standard_input(server):
     assert ["error" if "error" in x else x["path"] for x in got] == ["/a.txt", "/api", "error", "/", "error"]
     assert got[1]["route"] == "post" and got[1]["client"] == "10.0.0.1"
     assert "has no \"request\"" in got[2]["error"]
+
+
+def test_all_settings_have_their_origin(server):
+    s = server()
+    done = s.run("-T", "-c", s.conf)
+    assert done.returncode == 0, done.stderr
+    for key in ("methods = POST", "headers = X-Key", "allow = 10.0.0.0/8", "max_body = 1k", "set = X-Site: ${site}"):
+        assert re.search(rf"^(\w+\.)?{re.escape(key)} ; \S+cserver\.ini:{line(s, key)}$", done.stdout, re.M), key
+
+
+def page_blocks():
+    with open(os.path.join(SOURCE, "docs/explain.md"), encoding="utf-8") as f:
+        return re.findall(r"^```(ini|console)\n(.*?)^```$", f.read(), re.M | re.S)
+
+
+def test_the_page_shows_what_it_prints(serve):
+    """docs/explain.md: "..." alone is for any number of lines."""
+    (first, settings), *asks = page_blocks()
+    assert first == "ini" and len(asks) >= 3
+    s = serve("", files={"www/app.html": "app\n", "www/404.html": "gone\n"}, start=False)
+    s.write("conf/cserver.ini", settings)
+    for _, shown in asks:
+        command, *lines = shown.splitlines()
+        words = shlex.split(command)
+        assert words[:3] == ["$", "cserver", "explain"]
+        done = s.run(*words[2:])
+        pattern = "".join(r"(?:.*\n)*?" if text == "..." else re.escape(text) + r"\n" for text in lines)
+        assert re.fullmatch(pattern, done.stdout), done.stdout + done.stderr
 
 
 def test_nothing_is_started_or_counted(server):
