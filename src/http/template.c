@@ -245,26 +245,30 @@ static cs_str one_slash(cs_str so_far, cs_str v)
     return v;
 }
 
+static bool is_path(enum template_var var)
+{
+    return var == TEMPLATE_PATH || var == TEMPLATE_CAPTURE || var == TEMPLATE_TARGET;
+}
+
 static void add_to_url(const struct template *t, size_t i, cs_str so_far, cs_str v, struct buf *out)
 {
     enum template_var var = t->parts[i].var;
-    bool empty = false, host = var != TEMPLATE_HOST && is_in_host(so_far, &empty);
-    bool slash = v.n && v.p[0] == '/';
-    if (host && (empty || !ends_host(t, i))) {
+    bool raw = is_raw(var), path = is_path(var), empty = false;
+    bool in_host = var != TEMPLATE_HOST && is_in_host(so_far, &empty);
+    bool behind = so_far.n && memchr(so_far.p, '?', so_far.n);
+    bool begins = in_host || (!so_far.n && raw && var != TEMPLATE_HOST);
+    if ((in_host && (empty || !ends_host(t, i))) || (path && behind) || !(raw || path)) {
+        if (in_host && !empty && v.n && ends_host(t, i))
+            buf_add_char(out, '/');
         add_escaped(CS_ESCAPE_QUERY, v, out);
         return;
     }
-    if (host && v.n && !slash)
+    if (begins && v.n && v.p[0] != '/')
         buf_add_char(out, '/');
-    if (!so_far.n && v.n && !slash && is_raw(var) && var != TEMPLATE_HOST)
-        buf_add_char(out, '/');
-    bool path = var == TEMPLATE_PATH || var == TEMPLATE_CAPTURE || var == TEMPLATE_TARGET;
-    if (path && so_far.n && memchr(so_far.p, '?', so_far.n))
-        add_escaped(CS_ESCAPE_QUERY, v, out);
-    else if (is_raw(var))
+    if (raw)
         add_raw(one_slash(so_far, v), out);
     else
-        add_escaped(path ? CS_ESCAPE_PATH : CS_ESCAPE_QUERY, path ? one_slash(so_far, v) : v, out);
+        add_escaped(CS_ESCAPE_PATH, one_slash(so_far, v), out);
 }
 
 void template_render(const struct template *t, int place, template_lookup *look_up, void *arg,
