@@ -58,9 +58,7 @@ static void put_captures(struct json *j, const struct trace_step *s)
 static void put_jump(struct json *j, const struct trace_step *s)
 {
     json_object(j, "jump");
-    json_str(j, "by", s->who.n ? s->who : s->key);
-    if (s->who.n)
-        json_str(j, "key", s->key);
+    json_str(j, "by", trace_jumper(s));
     json_str(j, "to", s->text);
     put_origin(j, s->at);
     json_end_object(j);

@@ -102,8 +102,7 @@ static void put_step(const struct explanation *x, const struct trace_step *s, co
         row(out, "capture", NULL, "%.*s = %.*s", CS_F(s->key), CS_F(s->text));
         break;
     case TRACE_JUMP:
-        row(out, "jump", s->at, "%.*s%s%.*s to %.*s", CS_F(s->who), s->who.n ? ", " : "",
-            CS_F(s->key), CS_F(s->text));
+        row(out, "jump", s->at, "%.*s to %.*s", CS_F(trace_jumper(s)), CS_F(s->text));
         break;
     case TRACE_ASK:
         put_module(s, out);

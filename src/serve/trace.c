@@ -71,6 +71,11 @@ void trace_route(struct trace *t, const struct route *r, enum trace_verdict verd
     va_end(ap);
 }
 
+cs_str trace_jumper(const struct trace_step *s)
+{
+    return str_is(s->key, "module") ? s->who : s->key;
+}
+
 const char *trace_verdict_name(enum trace_verdict verdict)
 {
     static const char *const names[] = {"taken",   "method", "header",  "query", "client",

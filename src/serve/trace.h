@@ -15,7 +15,7 @@ enum trace_what {
     TRACE_PATH,     /* text: the path routes are searched for, of the request or after a jump */
     TRACE_ROUTE,    /* a route that was looked at: verdict; text: why */
     TRACE_CAPTURE,  /* of the route that was taken: key: name or number; text: value */
-    TRACE_JUMP, /* key: "rewrite", "error_pages", "try_files" ...; text: where to; at: of that setting */
+    TRACE_JUMP, /* key: "rewrite", "error_pages", or "module": who; text: where to; at: of that setting */
     TRACE_ASK, /* a module: who; key: "access", "handler", "header filter"; text: what came of it; status */
     TRACE_SAY, /* what a module says of itself: who, key, text */
     TRACE_FIELD, /* of the answer; who has set it, key: name, text: value, "" where it was taken away */
@@ -72,6 +72,8 @@ void trace_route(struct trace *t, const struct route *r, enum trace_verdict verd
                  const struct conf_origin *at, const char *fmt, ...)
     __attribute__((format(printf, 5, 6)));
 
+/* Of a step JUMP: the key that says where to, or the module. */
+cs_str trace_jumper(const struct trace_step *s);
 /* "taken", "method", "header" ...: as JSON has it. */
 const char *trace_verdict_name(enum trace_verdict verdict);
 

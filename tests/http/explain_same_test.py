@@ -21,6 +21,7 @@ HEAD = """
     set = X-Site: ${site}, X-Route: ${route}, X-Client: ${client}, X-Path: ${path}
     [module:redirect]
     [module:access]
+    [module:return]
     [site:one]
     host = one.test, www.one.test
     use = headers
@@ -63,6 +64,11 @@ ANSWERS = [
     "add = X-More: {n}",
     "remove = X-Path\nset = X-Site-Only: route",
     "use = -headers",
+    "handler = return\nstatus = {some}\ntext = ${{method}} ${{path}} ${{query.x}}",
+    "handler = redirect\nto = /${{query.x}}/${{path}}?from=${{host}}",
+    "handler = static\ntry_files = ${{path}}, ${{path}}.txt, /docs/${{query.x}}, =404",
+    "handler = static\ntry_files = ${{path}}, @/a/b.txt?x=${{query.x}}",
+    "try_files = ${{path}}.txt, @/users/none",
     "error_pages = 404 403 /docs/a?x=1, 405 /users/",
     "error_pages = 403 405 /none",
 ]
@@ -88,8 +94,9 @@ def settings(rng):
         condition = rng.choice(CONDITIONS) if rng.random() < 0.6 else ""
         if any(c == condition for c, _ in group):
             continue
-        answer = rng.choice(ANSWERS).format(n=n, status=rng.choice([301, 302, 303, 307, 308]))
-        if rng.random() < 0.15:
+        answer = rng.choice(ANSWERS).format(n=n, status=rng.choice([301, 302, 303, 307, 308]),
+                                            some=rng.choice([200, 403, 404, 410, 503]))
+        if rng.random() < 0.25:
             answer = rng.choice(JUMPS)
         if site == "wild":  # which has it for all of its routes
             answer = answer.replace("use = access\n", "")
@@ -179,7 +186,7 @@ def check_variety(told):
     files = {x.get("file") for x in told}
     verdicts = {near["verdict"] for x in told for search in x["searches"] for near in search["near"]}
     jumps = {search["jump"]["by"] for x in told for search in x["searches"] if "jump" in search}
-    assert {"rewrite", "error_pages"} <= jumps, jumps
+    assert {"rewrite", "error_pages", "static"} <= jumps, jumps
     assert {200, 301, 302, 400, 403, 404, 405} <= statuses, statuses
     assert len(routes) > 20 and len(files) > 10, (routes, files)
     assert {"method", "header", "query", "client", "behind"} <= verdicts, verdicts
