@@ -38,27 +38,13 @@ static void become(struct request *r, const struct jump_walk *w)
     r->collected = w->collected;
 }
 
-static void change(struct request *r)
+void jump_change(struct request *r)
 {
     struct jump *j = r->jump;
     struct jump_walk now = here(r);
     become(r, &j->other);
     j->other = now;
     j->inside = !j->inside;
-}
-
-bool jump_outside(struct request *r)
-{
-    bool was = r->jump && r->jump->inside;
-    if (was)
-        change(r);
-    return was;
-}
-
-void jump_inside(struct request *r, bool was)
-{
-    if (was)
-        change(r);
 }
 
 /* ---- Where to ---- */
@@ -257,7 +243,7 @@ static void run_page(struct request *r)
                                   .query = j->page->query,
                                   .method_text = CS_S("GET"),
                                   .method = HTTP_GET};
-    change(r);
+    jump_change(r);
     int status = jump_route(r);
     if (status) {
         respond_page(r, status, NULL);
@@ -287,10 +273,9 @@ void jump_run(struct request *r)
 
 /* ---- Answers ---- */
 
-bool jump_is_past(const struct request *r)
+bool jump_is_past_of(const struct request *r, unsigned number)
 {
-    unsigned number = crumb_module();
-    if (!r->jump || !number || !r->route)
+    if (!number || !r->route)
         return false;
     if (jump_has_page(r))
         return r->jump->inside &&
@@ -318,9 +303,9 @@ static void forget_age(struct request *r)
 }
 
 /* A redirect is what it says. */
-int jump_status(struct request *r, int status)
+int jump_page_status(struct request *r, int status)
 {
-    if (!jump_has_page(r) || (status >= 300 && status < 400))
+    if (status >= 300 && status < 400)
         return status;
     forget_age(r);
     return r->jump->status;

@@ -56,13 +56,32 @@ int jump_page_failed(struct request *r, int status);
 void jump_run(struct request *r);
 
 /* Is it a module that has no say any more, because the request has jumped since? */
-bool jump_is_past(const struct request *r);
+bool jump_is_past_of(const struct request *r, unsigned module);
+static inline bool jump_is_past(const struct request *r)
+{
+    return r->jump && jump_is_past_of(r, crumb_module());
+}
 /* The status of an answer that a module gives. */
-int jump_status(struct request *r, int status);
+int jump_page_status(struct request *r, int status);
+static inline int jump_status(struct request *r, int status)
+{
+    return jump_has_page(r) ? jump_page_status(r, status) : status;
+}
 
 /* While hooks of the request's own route run: everything is as it was before the error page. What jump_outside returns is
  * for jump_inside. */
-bool jump_outside(struct request *r);
-void jump_inside(struct request *r, bool was);
+void jump_change(struct request *r);
+static inline bool jump_outside(struct request *r)
+{
+    bool was = r->jump && r->jump->inside;
+    if (was)
+        jump_change(r);
+    return was;
+}
+static inline void jump_inside(struct request *r, bool was)
+{
+    if (was)
+        jump_change(r);
+}
 
 #endif
