@@ -190,6 +190,7 @@ def test_completion(stage):
 
     assert complete("-s", "re") == ["reload", "reopen"]
     assert "--config" in complete("--co") and "-c" in complete("-")
+    assert complete("exp") == ["explain"] and "--client" in complete("explain", "--")
     assert complete("m") == ["msg", "module"]
     assert complete("msg", "t") == ["tail", "topics"]
     assert "--to" in complete("msg", "send", "x", "--")
