@@ -290,3 +290,42 @@ def test_what_holds_is_shown_and_reads_back(serve):
     def values(text):
         return [line.split(" ; ")[0] for line in text.splitlines()]
     assert values(first.stdout) == values(second.stdout)
+
+
+EARLY = [
+    ("method", b"POST /only-get HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n", 405),
+    ("path", b"GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ("trace", b"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405),
+    ("server as a whole", b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 200),
+    ("body", b"POST /none HTTP/1.1\r\nHost: a\r\nContent-Length: 99\r\n\r\n", 413),
+    ("regex", b"GET /" + b"a" * 60 + b"! HTTP/1.1\r\nHost: a\r\n\r\n", 500),
+]
+
+
+@pytest.mark.parametrize("request_,status", [e[1:] for e in EARLY], ids=[e[0] for e in EARLY])
+def test_also_where_no_route_is_found(early, request_, status):
+    r = early.connect().send(request_).response()
+    assert (r.status, r["x-site"]) == (status, "s")
+
+
+@pytest.fixture(scope="module")
+def early():
+    s = Server("""
+        [module:headers]
+        [module:hello]
+        [site:s]
+        use = headers
+        set = X-Site: ${site}
+        max_body = 10
+        [route:get]
+        match = = /only-get
+        methods = GET
+        handler = hello
+        [route:slow]
+        match = ~ ^/(a+)+$
+        handler = hello
+        """)
+    s.start()
+    yield s
+    faults = s.end()
+    assert not faults, "\n".join(faults)

@@ -147,6 +147,19 @@ static int keep(cs_req *r, int number)
     return CS_NOMEM;
 }
 
+/* One that has been sent on to another path meets us again, and may have come to the same limit. */
+static _Bool is_counted(cs_req *r, const uint64_t id[2])
+{
+    uint64_t *last = cs_ctx(r);
+    if (last && last[0] == id[0] && last[1] == id[1])
+        return 1;
+    last = cs_alloc(r, 2 * sizeof *last);
+    if (last)
+        memcpy(last, id, 2 * sizeof *last);
+    cs_ctx(r) = last;
+    return 0;
+}
+
 static int may_pass(cs_req *r)
 {
     const struct conf *c = cs_conf(r);
@@ -157,6 +170,8 @@ static int may_pass(cs_req *r)
         return CS_DECLINED;
     if (identify(r, c, all->table.seed, id) != CS_OK)
         return CS_NOMEM;
+    if (is_counted(r, id))
+        return CS_DECLINED;
     if (cs_zone_lock(zone) != CS_OK)
         return CS_DECLINED; /* broken beyond repair: rather no limit than no service */
     struct bucket *b = find(all, id, &v);

@@ -283,3 +283,22 @@ def test_settings_that_are_refused(serve, line, says):
     s = serve(CONF.replace("requests = 60", line), start=False)
     done = s.run("-c", s.conf, "-t")
     assert done.returncode == 78 and says in done.stderr, done.stderr
+
+
+def test_a_request_that_goes_on_is_counted_once(serve):
+    """From the files to a route, and both count with the same limit."""
+    s = serve("""
+        [module:hello]
+        [module:ratelimit]
+        requests = 6
+        per = 1d
+        limit = all
+        [site:s]
+        root = www
+        use = ratelimit
+        try_files = @/hello
+        [route:hello]
+        match = = /hello
+        handler = hello
+        """, www={})
+    assert [s.get("/nothing").status for _ in range(7)] == [200] * 6 + [429]

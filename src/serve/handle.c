@@ -150,7 +150,7 @@ void handle_begin(struct request *r)
             request_refuse_module(r);
             return;
         }
-    r->hooks = route->hooks;
+    r->link = 0;
     handle_run(r);
 }
 

@@ -197,6 +197,7 @@ static void run_path(struct request *r)
     to.link = 0;
     become(r, &to);
     int status = may_jump(r, "the handler that has sent it there") ? jump_route(r) : 500;
+    request_stand_before(r);
     if (status) {
         respond_page(r, status, NULL);
         return;

@@ -204,6 +204,21 @@ cs_str request_path_copy(struct request *r, cs_str path)
     return (cs_str){p, path.n};
 }
 
+void request_stand_before(struct request *r)
+{
+    r->hooks = r->route->hooks;
+    r->link = (unsigned)r->route->nlinks;
+}
+
+/* Until its own is found: that of the site, whose filters and log meet whatever becomes of it. */
+static void begin_at_root(struct request *r)
+{
+    static const char no_path[CRUMB_PATH];
+    r->path = (cs_str){no_path, 0};
+    r->route = router_root(r->router_site);
+    request_stand_before(r);
+}
+
 static bool set_path(struct request *r)
 {
     const char *error = "";
@@ -288,6 +303,7 @@ int request_search(struct request *r)
 static bool find_route(struct request *r)
 {
     int status = jump_route(r);
+    request_stand_before(r);
     if (status)
         respond_page(r, status, NULL);
     return !status;
@@ -304,6 +320,7 @@ void request_begin(struct request *r)
     r->method = r->head.method_text;
     set_framing(r);
     find_site(r);
+    begin_at_root(r);
     if (!answer_special(r) && set_path(r) && find_route(r))
         request_enter_route(r);
 }

@@ -176,6 +176,9 @@ cs_str request_path_copy(struct request *r, cs_str path);
 /* The token that it has given out leads to nothing any more. */
 void request_drop_token(struct request *r);
 
+/* Its route is known, and none of the modules there has been asked yet: its filters and log meet what comes. */
+void request_stand_before(struct request *r);
+
 /* Before and (crumb_leave) after each call into a module for a request. */
 void request_crumb(const struct request *r);
 static inline uint32_t request_enter(const struct request *r, unsigned module, enum crumb_hook hook)
