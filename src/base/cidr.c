@@ -63,6 +63,9 @@ bool cidr_parse(cs_str text, struct cidr *out, const char **error)
     const char *slash = text.n ? memchr(text.p, '/', text.n) : NULL;
     cs_str addr = {text.p, slash ? (size_t)(slash - text.p) : text.n};
     uint64_t bits = ALL_BITS;
+    *error = "has a blank in it; addresses and blocks are separated by commas";
+    if (text.n && memchr(text.p, ' ', text.n))
+        return false;
     *error = "is no IP address and no block such as 10.0.0.0/8";
     if (!cidr_addr_parse(addr, &out->addr))
         return false;

@@ -54,6 +54,11 @@ void keys_unknown(struct bind *b, const struct conf_section *s, const struct con
 /* "; did you mean \"x\"?" when one of the n names is near enough, else nothing. */
 void keys_did_you_mean(cs_str wrong, const cs_str *names, size_t n, struct buf *out);
 
+/* ---- elsewhere.c ---- */
+
+/* Appends what does here what a key of that name does in nginx; false: it is none that operators know. */
+bool elsewhere_key(cs_str name, struct buf *out);
+
 /* ---- participants.c: `use` and `handler` ---- */
 
 /* Sets site->used; before the routes of the site. */
@@ -72,6 +77,8 @@ void inherit_module(struct bind *b, size_t i, const struct conf_section *s);
 void inherit_site(struct bind *b, struct conf_site *site, const struct conf_section *s);
 /* route->site, route->handlers and route->used are set. */
 void inherit_route(struct bind *b, struct conf_route *route, const struct conf_section *s);
+/* Keys that a site has for its routes, none of which uses the module: somebody believes in a rule that does not hold. */
+void inherit_unread(struct bind *b);
 /* Is everything set that a module cannot do without, wherever it is used? */
 void inherit_required(struct bind *b);
 

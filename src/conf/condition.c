@@ -51,7 +51,8 @@ static bool is_upper(cs_str s)
 static const char *wrong_method(cs_str m)
 {
     if (!is_token(m))
-        return "is no method, such as GET or POST";
+        return memchr(m.p, ' ', m.n) ? "has a blank in it; methods are separated by commas"
+                                     : "is no method, such as GET or POST";
     if (str_is(m, "CONNECT") || str_is(m, "TRACE"))
         return "meets no route: the server itself refuses such requests";
     if (!is_upper(m))

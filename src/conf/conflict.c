@@ -1,6 +1,7 @@
 /* conflict.c - sections against each other: what may exist only once. */
 #include "conf/bind.h"
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "os/sock.h"
 
@@ -247,6 +248,79 @@ static void check_routes(struct bind *b, const struct conf_route *const *run, si
             }
 }
 
+/* Without groups, and without what stands at both ends anyway: *end where it says "$". */
+static cs_str core(cs_str regex, char *room, size_t most, bool *end)
+{
+    cs_str out = {room, 0};
+
+    for (size_t i = 0; i < regex.n && out.n < most; i++) {
+        if (regex.p[i] == ')' || (!i && regex.p[i] == '^'))
+            continue;
+        if (regex.p[i] != '(') {
+            room[out.n++] = regex.p[i];
+            continue;
+        }
+        if (i + 3 < regex.n && memcmp(regex.p + i + 1, "?<", 2) == 0 && regex.p[i + 3] != '=' &&
+            regex.p[i + 3] != '!') {
+            const char *close = memchr(regex.p + i, '>', regex.n - i);
+
+            i = close ? (size_t)(close - regex.p) : regex.n;
+        }
+    }
+    *end = out.n && room[out.n - 1] == '$';
+    out.n -= *end;
+    return out;
+}
+
+/* Only what people write for "all" is seen. */
+static bool takes_all(const struct conf_route *r)
+{
+    static const char *const any[] = {".*", "/.*", ".+"}, *const begun[] = {"", "/", "."};
+    char room[40];
+    bool end;
+    cs_str text;
+
+    if (r->match_kind != CONF_MATCH_REGEX || r->match_arg.n > sizeof room || !r->match_arg.n ||
+        conf_route_asks(r))
+        return false;
+    text = core(r->match_arg, room, sizeof room, &end);
+    for (size_t i = 0; i < ARRAY_LEN(any); i++)
+        if (str_is(text, any[i]) || (!end && str_is(text, begun[i])))
+            return true;
+    return false;
+}
+
+/* Regexes behind it, and all prefixes. */
+static void look_behind(struct bind *b, const struct conf_route *all)
+{
+    struct buf names = {0};
+    size_t n = 0;
+
+    for (size_t i = 0; i < b->c->nroutes; i++) {
+        const struct conf_route *r = &b->c->routes[i];
+
+        if (r == all || r->site != all->site || r->match_kind == CONF_MATCH_EXACT ||
+            (r->match_kind == CONF_MATCH_REGEX && r < all))
+            continue;
+        if (n++ < 3)
+            buf_printf(&names, "%s[route:%s]", n > 1 ? ", " : "", r->head.label.p);
+    }
+    if (n)
+        report_warning(
+            b->rep, &all->match_at, (int)all->match.n,
+            "match: \"%.*s\" takes all paths, so %s%s can never be reached: regexes come "
+            "before starts of paths; write match = / for what is left",
+            CS_F(all->match), names.p, n > 3 ? " and others" : "");
+    buf_free(&names);
+}
+
+static void look_for_all(struct bind *b)
+{
+    for (size_t i = 0; i < b->c->nroutes; i++)
+        if (takes_all(&b->c->routes[i]))
+            look_behind(b, &b->c->routes[i]);
+}
+
 void conflict_routes(struct bind *b)
 {
     const struct conf_route **all = mem_alloc((b->c->nroutes + 1) * sizeof *all);
@@ -262,4 +336,5 @@ void conflict_routes(struct bind *b)
         check_routes(b, all + from, to - from);
     }
     free(all);
+    look_for_all(b);
 }

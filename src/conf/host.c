@@ -35,6 +35,8 @@ static const char *wrong_char(char c)
     case '*':
         return "has a \"*\" in the wrong place; only \"*\" alone and \"*.\" at the start are "
                "possible";
+    case ' ':
+        return "has a blank in it; names are separated by commas";
     default:
         return (unsigned char)c >= 0x80
                    ? "is not in ASCII; write an international name in its xn-- form"
@@ -43,10 +45,28 @@ static const char *wrong_char(char c)
     }
 }
 
+/* What other servers take for names. */
+static const char *elsewhere(cs_str name)
+{
+    if (str_is(name, "_"))
+        return "is another server's sign for all other names; write \"*\"";
+    if (name.n && name.p[0] == '~')
+        return "is no name, and there is no regular expression for names; *.a.com is all below "
+               "a.com";
+    if (memmem(name.p, name.n, "//", 2))
+        return "is a URL or a path; write the bare name";
+    if (name.n > 1 && name.p[0] == '.')
+        return "starts with a dot; a name and all below it are two names: a.com, *.a.com";
+    return NULL;
+}
+
 static int check_name(cs_str name, cs_str part, struct buf *error)
 {
+    const char *why = elsewhere(name);
     cs_str rest = part, label;
 
+    if (why)
+        return refuse(name, why, error);
     for (size_t i = 0; i < part.n; i++) {
         char c = str_lower_char(part.p[i]);
 

@@ -514,6 +514,49 @@ static void required_where_used(struct bind *b, const struct conf_module *m, con
     }
 }
 
+/* ---- What is set for nobody ---- */
+
+static bool site_has(const struct bind *b, const struct conf_site *site,
+                     const struct conf_module *m)
+{
+    if (has_module(site->used, site->nused, m))
+        return true;
+    for (size_t i = 0; i < b->c->nroutes; i++) {
+        const struct conf_route *r = &b->c->routes[i];
+
+        if (r->site == site &&
+            (has_module(r->handlers, r->nhandlers, m) || has_module(r->used, r->nused, m)))
+            return true;
+    }
+    return false;
+}
+
+static void unread(struct bind *b, const struct conf_site *site, const struct conf_value *v)
+{
+    const struct conf_origin *at = &v->origin;
+    const char *site_label = site->head.label.p, *name = v->module->head.label.p;
+
+    report_error(b->rep, at, 1,
+                 "\"%s\" in [site:%s]: neither the site nor a route of it uses \"%s\", so it would "
+                 "do nothing; write use = %s",
+                 v->directive->name, site_label, name, name);
+}
+
+void inherit_unread(struct bind *b)
+{
+    for (size_t i = 0; i < b->c->nsites && !b->rep->errors; i++) {
+        const struct conf_site *site = &b->c->sites[i];
+
+        for (size_t k = 0; k < site->head.nvalues; k++) {
+            const struct conf_value *v = &site->head.values[k];
+            const cs_module *desc = v->module ? v->module->desc : NULL;
+
+            if (desc && participants_usable(desc) && !site_has(b, site, v->module))
+                unread(b, site, v);
+        }
+    }
+}
+
 void inherit_required(struct bind *b)
 {
     for (size_t i = 0; i < b->c->nmodules; i++) {

@@ -113,6 +113,15 @@ static void near_elsewhere(cs_str key, struct buf *out)
     }
 }
 
+/* Nothing here is named so. */
+static void look_around(const struct conf_section *s, cs_str key, bool modules, struct buf *out)
+{
+    if (!elsewhere_key(key, out))
+        near_elsewhere(key, out);
+    if (!out->n && modules && !str_is(s->kind, "module"))
+        buf_add_z(out, "; where it is a module's, load that with [module:NAME]");
+}
+
 void keys_unknown(struct bind *b, const struct conf_section *s, const struct conf_entry *e,
                   const cs_directive *const *extra)
 {
@@ -129,7 +138,7 @@ void keys_unknown(struct bind *b, const struct conf_section *s, const struct con
     if (!belongs(b, s, e->key, &tail)) {
         ask(best, &tail);
         if (!best.n)
-            near_elsewhere(e->key, &tail);
+            look_around(s, e->key, extra != NULL, &tail);
     }
     report_error(b->rep, &e->at, (int)e->key.n, "unknown key \"%s\" in %s%s", e->key.p,
                  value_section_name(b, s->kind, s->label), tail.n ? tail.p : "");

@@ -415,7 +415,11 @@ static void no_equals(cs_str text, size_t end, struct line *l, struct buf *error
     const char *colon = memchr(text.p, ':', end);
 
     bad(l, 0, end);
-    if (colon && line_is_name(str_trim(slice(text, 0, (size_t)(colon - text.p))), LINE_KEY_MAX))
+    if (end && strchr("{};", text.p[end - 1]))
+        buf_add_z(error, "this reads like nginx; here a block is a section, such as [site:main] or "
+                         "[route:api], and a line in it is name = value, without a \";\"");
+    else if (colon &&
+             line_is_name(str_trim(slice(text, 0, (size_t)(colon - text.p))), LINE_KEY_MAX))
         buf_add_z(error, "\":\" does not separate a name from its value; write \"name = value\"");
     else
         buf_add_z(error, "a line without \"=\"; it is neither [section] nor name = value (a value "

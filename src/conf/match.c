@@ -84,8 +84,15 @@ void match_bind(struct bind *b, struct conf_route *r, const struct conf_section 
     if (why) {
         report_error(b->rep, &at, (int)r->match.n, "match: \"%.*s\" %s",
                      r->match.n > 80 ? 80 : (int)r->match.n, r->match.p, why);
+        r->match_arg = CS_S(""); /* one sentence about it is enough */
         return;
     }
+    if (r->match.p[r->match.n - 1] == ';')
+        report_warning(
+            b->rep, &at, (int)r->match.n,
+            "match: \"%.*s\" ends in \";\", which would be a part of the path; a setting "
+            "ends with its line",
+            r->match.n > 80 ? 80 : (int)r->match.n, r->match.p);
     why = r->match_kind == CONF_MATCH_REGEX ? NULL : never_matches(r->match_arg);
     if (why)
         report_warning(b->rep, &at, (int)r->match.n, "match: \"%.*s\" never matches: it %s",

@@ -57,7 +57,10 @@ static void no_such_module(const struct names *l, size_t i, cs_str name)
         refuse(l, i, "the module \"%.*s\" is not loaded; load it with [module:%.*s]%s", CS_F(name),
                CS_F(name), tail.n ? tail.p : "");
     else
-        refuse(l, i, "\"%.*s\" is no name of a module%s", CS_F(name), tail.n ? tail.p : "");
+        refuse(l, i, "\"%.*s\" is no name of a module%s", CS_F(name),
+               memchr(name.p, ' ', name.n) ? "; names are separated by commas"
+               : tail.n                    ? tail.p
+                                           : "");
     buf_free(&tail);
     free(names);
 }

@@ -54,7 +54,8 @@ struct source {
     int line_no;
     const char *line_text;
     struct conf_section *section; /* NULL: before the first */
-    bool lost; /* behind a section line that was refused: keys are looked at and dropped */
+    bool lost;  /* behind a section line that was refused: keys are looked at and dropped */
+    bool stray; /* a line was no section and no key: what is indented below it belongs to it */
     bool told_outside, told_crlf;
     struct conf_entry *entry; /* the one that continuation lines go to */
     struct line line;         /* the one that libinih is working on */
@@ -184,7 +185,7 @@ static void open_section(struct source *s)
 
     close_entry(s); /* this may include files with sections */
     old = conf_text_find(s->r->text, l->name, l->label);
-    s->lost = false;
+    s->lost = s->stray = false;
     s->section = text_add_section(s->r->text, l->name, l->label, l->labelled, &at);
     if (!old)
         return;
@@ -278,6 +279,8 @@ static void bad_line(struct source *s, const char *error)
         s->entry->bad = true;
     } else if (s->entry) {
         s->entry->bad = true;
+    } else {
+        s->stray = true;
     }
 }
 
@@ -287,6 +290,8 @@ static bool more_line(struct source *s)
 {
     struct conf_origin at = place(s, s->line.col);
 
+    if (!s->entry && s->stray)
+        return false;
     if (!s->entry) {
         report_error(
             s->r->rep, &at, 1,

@@ -47,8 +47,13 @@ void rewrite_bind(struct bind *b, const struct conf_route *r, const struct conf_
     if (!r->rewrite->text.n)
         return;
     why = wrong(template_of(r->rewrite));
-    if (why)
-        refuse(b, s, "rewrite", why);
+    if (why) {
+        struct conf_origin at = place_of(s, "rewrite");
+
+        report_error(b->rep, &at, (int)r->rewrite->text.n, "rewrite: \"%.*s\" %s",
+                     r->rewrite->text.n > 80 ? 80 : (int)r->rewrite->text.n, r->rewrite->text.p,
+                     why);
+    }
     if (r->handler.n)
         refuse(b, s, "handler",
                "a route with \"rewrite\" sends its requests on to another route, whose handlers "

@@ -202,6 +202,36 @@ static bool with_variables(struct bind *b, const struct conf_entry *const *entri
     return ok;
 }
 
+/* How many groups the regex of a route may have. */
+static size_t groups(const struct conf_section *s)
+{
+    size_t n = 0;
+
+    for (const struct conf_entry *e = s->first; e; e = e->next)
+        for (size_t i = 0; str_is(e->key, "match") && i < e->value.n && e->value.p[0] == '~'; i++)
+            n += e->value.p[i] == '(';
+    return n;
+}
+
+/* What is a variable elsewhere, and was hardly meant as text. */
+static void look_for_bare(struct bind *b, const struct conf_section *s,
+                          const struct conf_entry *const *entries, size_t n, const cs_directive *d,
+                          cs_str text)
+{
+    struct buf ours = {0};
+    struct conf_origin at;
+    cs_str where;
+
+    if (template_bare(text, &where, &ours) &&
+        (where.n != 2 || (size_t)(where.p[1] - '0') <= groups(s))) {
+        at = shown(place_of(entries, n, where), d);
+        report_warning(b->rep, &at, (int)where.n,
+                       "%s: \"%.*s\" is plain text here; the variable is written ${%s}",
+                       entries[0]->key.p, CS_F(where), ours.p);
+    }
+    buf_free(&ours);
+}
+
 static void store(struct bind *b, const struct conf_section *s,
                   const struct conf_entry *const *entries, size_t n, const cs_directive *d,
                   void *base)
@@ -221,6 +251,8 @@ static void store(struct bind *b, const struct conf_section *s,
         report_value(b, bad_entry(entries, n, d), d, text, error.p);
     else
         mark_templates(b, s, entries, n, d, base);
+    if (schema_is_template(d))
+        look_for_bare(b, s, entries, n, d, text);
     buf_free(&error);
 }
 

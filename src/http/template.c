@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "http/escape.h"
+#include "http/foreign.h"
 
 struct variable {
     const char *name; /* with a dot at its end: a name follows */
@@ -61,6 +62,13 @@ static void suggest(cs_str inside, struct buf *error)
 {
     const struct variable *best = NULL;
     unsigned least = NEAR + 1;
+    struct buf ours = {0};
+    if (foreign_name(inside, &ours))
+        buf_printf(error, "; what another server calls so is ${%s} here", ours.p);
+    const bool known = ours.n;
+    buf_free(&ours);
+    if (known)
+        return;
     for (size_t i = 0; i < ARRAY_LEN(variables); i++) {
         unsigned d = str_distance(head_of(inside), str_of(variables[i].name), NEAR);
         if (d < least) {
@@ -179,6 +187,34 @@ cs_str template_plain(const struct template *t)
     if (!t->nparts)
         return CS_S("");
     return t->nparts == 1 && t->pub.constant ? t->parts[0].text : (cs_str){0};
+}
+
+/* ---- Signs of another server ---- */
+
+static bool is_word_char(char c)
+{
+    return c == '_' || (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z');
+}
+
+bool template_bare(cs_str text, cs_str *where, struct buf *ours)
+{
+    for (size_t i = 0; i + 1 < text.n; i++) {
+        size_t end = i + 1;
+        cs_str rest;
+        if (text.p[i] != '$')
+            continue;
+        while (end < text.n && is_word_char(text.p[end]))
+            end++;
+        const cs_str name = {text.p + i + 1, end - i - 1};
+        *where = (cs_str){text.p + i, end - i};
+        if (foreign_name(name, ours))
+            return true;
+        if (find(name, &rest)) {
+            buf_add_str(ours, name);
+            return true;
+        }
+    }
+    return false;
 }
 
 /* ---- Rendering ---- */

@@ -57,6 +57,9 @@ static inline const struct template *template_of(const cs_template *t)
 const struct template *template_compile(struct arena *a, cs_str text, cs_str *where,
                                         struct buf *error);
 
+/* "$host" is a variable elsewhere, and plain text here. The first such in *where, and in *ours what it is called here. */
+bool template_bare(cs_str text, cs_str *where, struct buf *ours);
+
 /* Value of a variable; empty where there is none. */
 typedef cs_str template_lookup(void *arg, const struct template_part *part);
 /* Appends it to out. `place`: a CS_ESCAPE_... of cserver.h. Never a CR, LF or NUL that comes from a variable, but in

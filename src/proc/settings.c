@@ -181,7 +181,7 @@ static bool serves_something(const struct conf *c)
 /* A file that a full disk or a broken copy has cut off is well-formed up to there. */
 static void look_for_content(struct settings *s)
 {
-    if (!s->text->first)
+    if (!s->text->first && !s->report.errors)
         report_error(&s->report, NULL, 1,
                      "there is nothing in %s, not one section: has it been cut off?",
                      s->text->path);

@@ -236,6 +236,37 @@ static const struct row rows[] = {
     {"site on an unknown listener", "[listen:main]\naddress = :1\n[site:a]\nlisten = mian\n",
      "t.ini:4:10", "no [listen:mian]|did you mean \"main\""},
     {"host with a port", "[site:a]\nhost = a.com:80\n", "t.ini:2:8", "has a port"},
+    {"hosts without commas", "[site:a]\nhost = a.com b.com\n", "t.ini:2:8",
+     "has a blank|separated by commas"},
+    {"host is an address", "[site:a]\nhost = https://a.com\n", "t.ini:2:8", "bare name"},
+    {"host for all below and itself", "[site:a]\nhost = .a.com\n", "t.ini:2:8",
+     "starts with a dot|a.com, *.a.com"},
+    {"host is a regex", "[site:a]\nhost = ~ ^www\n", "t.ini:2:8", "no regular expression|*.a.com"},
+    {"another server's default host", "[site:a]\nhost = _\n", "t.ini:2:8", "write \"*\""},
+    {"key of a site that nobody reads",
+     "[module:stamp]\n" SITE "ink = red\n[route:b]\nmatch = /b\nhandler = static\n", "t.ini:4:7",
+     "\"ink\" in [site:a]|neither the site nor a route of it uses \"stamp\"|use = stamp"},
+    {"rewrite without a slash", SITE "[route:a]\nmatch = /a\nrewrite = b\n", "t.ini:5:11",
+     "\"b\" is no path"},
+    {"clients without commas", SITE "[route:a]\nmatch = /a\nclients = 10.0.0.0/8 ::1\n",
+     "t.ini:5:11", "has a blank|separated by commas"},
+    {"case in an expression", SITE "[route:a]\nmatch = ~* ^/a\n", "t.ini:4:9", "~ (?i)"},
+    {"methods without commas", SITE "[route:a]\nmatch = /a\nmethods = GET POST\n", "t.ini:5:11",
+     "separated by commas"},
+    {"use without commas", "[site:a]\nroot = /w\nuse = stamp auth\n", "t.ini:3:7",
+     "separated by commas"},
+    {"key that another server has", SITE "server_name = a.com\n", "t.ini:3:1",
+     "unknown key \"server_name\"|nginx|\"host\" of [site:...]"},
+    {"key that another server has, and we have not", SITE "gzip = on\n", "t.ini:3:1",
+     "unknown key \"gzip\"|not there yet"},
+    {"key of a module that is not loaded", SITE "requests = 5\n", "t.ini:3:1",
+     "unknown key \"requests\"|load that with [module:NAME]"},
+    {"key that another server has, and ours looks like", SITE "error_page = 404 /x\n", "t.ini:3:1",
+     "did you mean \"error_pages\""},
+    {"another server's variable", "[module:view]\n[site:a]\ntext = ${request_uri}\n", "t.ini:3:8",
+     "${request_uri} is no variable|is ${target} here"},
+    {"another server's variable with a name", "[module:view]\n[site:a]\ntext = ${http_x_api_key}\n",
+     "t.ini:3:8", "is ${header.x-api-key} here"},
     {"host is a url", "[site:a]\nhost = http//a.com\n", "t.ini:2:8", "bare name"},
     {"star inside", "[site:a]\nhost = www.*.com\n", "t.ini:2:8", "\"*\" in the wrong place"},
     {"star without dot", "[site:a]\nhost = *a.com\n", "t.ini:2:8", "wrong place"},
@@ -380,6 +411,10 @@ static const struct several {
     struct row row;
     unsigned errors;
 } several[] = {
+    {{"another server's file",
+      "worker_processes auto;\nhttp {\n  server {\n    listen 80;\n  }\n}\n", "t.ini:1:1",
+      "t.ini:2:1|t.ini:6:1|reads like nginx|[site:main]"},
+     3},
     {{"values of a section that is there twice", "[server]\n[server]\nworkers = x\n", "t.ini:3:11",
       "not a whole number|second time"},
      2},
@@ -500,6 +535,7 @@ struct warning_row {
     const char *label, *text, *place, *words;
 };
 
+#define VIEW "[module:view]\n[site:a]\n[route:a]\nmatch = ~ ^/(a)\nhandler = view\n"
 static const struct warning_row warnings[] = {
     {"trusted for nothing", "[listen:a]\naddress = :1\ntrusted = 10.0.0.1\nclient_from = off\n",
      "t.ini:3:11", "trusted: it means nothing here"},
@@ -511,7 +547,51 @@ static const struct warning_row warnings[] = {
     {"query in a match", SITE "[route:a]\nmatch = = /a?b=1\n", "t.ini:4:9", "the query is no part"},
     {"dots in a match", SITE "[route:a]\nmatch = /a/../b\n", "t.ini:4:9", "normalised"},
     {"two slashes in a match", SITE "[route:a]\nmatch = //a\n", "t.ini:4:9", "normalised"},
+    {"semicolon behind a match", SITE "[route:a]\nmatch = /a;\n", "t.ini:4:9", "ends in \";\""},
+    {"a variable without braces", VIEW "text = https://$host/\n", "t.ini:6:16",
+     "text: \"$host\" is plain text|${host}"},
+    {"another server's variable without braces", VIEW "text = $binary_remote_addr\n", "t.ini:6:8",
+     "is plain text|${client}"},
+    {"in a list", VIEW "fields = a, b $uri c\n", "t.ini:6:15", "is plain text|${path}"},
+    {"a capture without braces", VIEW "text = /new/$1\n", "t.ini:6:13",
+     "is plain text|${capture.1}"},
+    {"an expression for all",
+     SITE "[route:a]\nmatch = ~ ^/(?<all>.*)$\n[route:b]\nmatch = /b\n[route:c]\nmatch = ~ ^/c\n"
+          "[route:d]\nmatch = = /d\n",
+     "t.ini:4:9", "takes all paths|[route:b]|[route:c]|never be reached|match = /"},
 };
+
+/* Not everything that looks so is a mistake. */
+static const struct warning_row harmless[] = {
+    {"money", VIEW "text = costs $5 or $ 7\n", NULL, NULL},
+    {"no group to mean", "[module:view]\n" SITE "text = $1\n[route:a]\nmatch = /\nhandler = view\n",
+     NULL, NULL},
+    {"words behind a dollar", VIEW "text = $hostile $Host $x $$\n", NULL, NULL},
+    {"all, but for some", SITE "[route:a]\nmatch = ~ ^/\nmethods = POST\n[route:b]\nmatch = /b\n",
+     NULL, NULL},
+    {"all, behind the others",
+     SITE "[route:c]\nmatch = ~ ^/c\n[route:d]\nmatch = = /d\n[route:a]\nmatch = ~ ^/\n", NULL,
+     NULL},
+    {"the first page only", SITE "[route:a]\nmatch = ~ ^/$\n[route:b]\nmatch = /b\n", NULL, NULL},
+    {"what does not begin so", SITE "[route:a]\nmatch = ~ ^(?!/api).*$\n[route:b]\nmatch = /api\n",
+     NULL, NULL},
+    {"key of a site for one of its routes",
+     "[module:stamp]\n" SITE "ink = red\n[route:b]\nmatch = /b\nuse = stamp\n", NULL, NULL},
+};
+
+static void test_harmless(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(harmless); i++) {
+        struct fake f;
+
+        fake_read(&f, harmless[i].text, NULL, 0);
+        if (f.rep.errors || f.rep.warnings)
+            fail_msg("row \"%s\":\n%s", harmless[i].label, fake_report(&f));
+        fake_free(&f);
+    }
+    printf("rows: %zu\n", ARRAY_LEN(harmless));
+}
 
 static void test_warnings(void **state)
 {
@@ -585,9 +665,9 @@ static void test_large_and_strange(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bad_files),         cmocka_unit_test(test_no_line_end),
-        cmocka_unit_test(test_bad_overrides),     cmocka_unit_test(test_warnings),
-        cmocka_unit_test(test_large_and_strange),
+        cmocka_unit_test(test_bad_files),     cmocka_unit_test(test_no_line_end),
+        cmocka_unit_test(test_bad_overrides), cmocka_unit_test(test_warnings),
+        cmocka_unit_test(test_harmless),      cmocka_unit_test(test_large_and_strange),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
