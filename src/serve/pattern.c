@@ -6,6 +6,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct pattern_pool {
     pcre2_match_context *limits;
@@ -19,13 +20,14 @@ struct pattern {
     struct pattern *next;
     struct pattern_pool *pool;
     pcre2_code *code;
-    bool jit;
+    bool jit, anchored; /* it begins at the beginning only */
     uint32_t ngroups, nnames, name_size;
     PCRE2_SPTR names; /* entries of name_size bytes: two of the group's number, the name, a NUL */
 };
 
 /* \C could leave a match in the middle of a character, which nothing behind it expects. */
-#define OPTIONS (PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C)
+#define OPTIONS                                                                                    \
+    (PCRE2_UTF | PCRE2_DOLLAR_ENDONLY | PCRE2_NEVER_BACKSLASH_C | PCRE2_USE_OFFSET_LIMIT)
 
 static void *must(void *p)
 {
@@ -73,13 +75,15 @@ static void make_room(struct pattern_pool *pool, size_t groups)
 static void look_at(struct pattern *p)
 {
     size_t jit = 0;
-    uint32_t groups = 0;
+    uint32_t groups = 0, options = 0;
+    pcre2_pattern_info(p->code, PCRE2_INFO_ALLOPTIONS, &options);
     pcre2_pattern_info(p->code, PCRE2_INFO_JITSIZE, &jit);
     pcre2_pattern_info(p->code, PCRE2_INFO_CAPTURECOUNT, &groups);
     pcre2_pattern_info(p->code, PCRE2_INFO_NAMECOUNT, &p->nnames);
     pcre2_pattern_info(p->code, PCRE2_INFO_NAMEENTRYSIZE, &p->name_size);
     pcre2_pattern_info(p->code, PCRE2_INFO_NAMETABLE, &p->names);
     p->jit = jit > 0;
+    p->anchored = options & PCRE2_ANCHORED;
     p->ngroups = groups + 1;
 }
 
@@ -104,13 +108,52 @@ struct pattern *pattern_new(struct pattern_pool *pool, cs_str text, struct buf *
 }
 
 /* The JIT's entry skips checks that are for callers who know less. */
-enum pattern_result pattern_try(const struct pattern *p, cs_str s)
+static int match(const struct pattern *p, cs_str s, size_t from)
 {
     const struct pattern_pool *pool = p->pool;
     PCRE2_SPTR text = (PCRE2_SPTR)(s.p ? s.p : "");
-    int rc = p->jit
-                 ? pcre2_jit_match(p->code, text, s.n, 0, 0, pool->data, pool->limits)
-                 : pcre2_match(p->code, text, s.n, 0, PCRE2_NO_UTF_CHECK, pool->data, pool->limits);
+    return p->jit ? pcre2_jit_match(p->code, text, s.n, from, 0, pool->data, pool->limits)
+                  : pcre2_match(p->code, text, s.n, from, PCRE2_NO_UTF_CHECK, pool->data,
+                                pool->limits);
+}
+
+/* Of this thread alone: what others do is not its fault. */
+static int64_t cpu_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* A place between two characters, at or behind i; behind the end: there is no such place. */
+static size_t border(cs_str s, size_t i)
+{
+    while (i < s.n && ((unsigned char)s.p[i] & 0xc0) == 0x80)
+        i++;
+    return i < s.n ? i : s.n + 1;
+}
+
+/* Parts grow, since PCRE2 remembers within a part what is in vain. */
+static int match_long(const struct pattern *p, cs_str s)
+{
+    int64_t until = cpu_ms() + PATTERN_LONG_CPU_MS;
+    int rc = PCRE2_ERROR_NOMATCH;
+    size_t part = PATTERN_PART_MIN;
+    for (size_t from = 0, end; from <= s.n && rc == PCRE2_ERROR_NOMATCH; from = end) {
+        end = border(s, from + part);
+        part = part < PATTERN_PART_MAX ? 2 * part : part;
+        pcre2_set_offset_limit(p->pool->limits, end - 1);
+        rc = match(p, s, from);
+        if (rc == PCRE2_ERROR_NOMATCH && end <= s.n && cpu_ms() > until)
+            rc = PCRE2_ERROR_MATCHLIMIT;
+    }
+    pcre2_set_offset_limit(p->pool->limits, PCRE2_UNSET);
+    return rc;
+}
+
+enum pattern_result pattern_try(const struct pattern *p, cs_str s)
+{
+    int rc = p->anchored || s.n < PATTERN_LONG ? match(p, s, 0) : match_long(p, s);
     if (rc >= 0)
         return PATTERN_MATCHES;
     return rc == PCRE2_ERROR_NOMATCH ? PATTERN_DIFFERS : PATTERN_GAVE_UP;

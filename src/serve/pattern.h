@@ -14,6 +14,13 @@
 #define PATTERN_HEAP_KIB    1024
 #define PATTERN_STACK       (512 * 1024) /* of the JIT's code */
 
+/* PCRE2 counts anew at each place where a match may begin, and does not count all that its JIT does. So an expression that may
+ * begin anywhere is tried on a long text part by part, until it has taken this much time of the CPU. */
+#define PATTERN_LONG        256
+#define PATTERN_PART_MIN    1
+#define PATTERN_PART_MAX    512
+#define PATTERN_LONG_CPU_MS 100
+
 struct pattern;
 struct
     pattern_pool; /* owns patterns, and has what all of them use while they run: one try at a time */

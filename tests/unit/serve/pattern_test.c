@@ -85,6 +85,51 @@ static void test_bad(void **state)
     printf("rows: %zu\n", ARRAY_LEN(bad));
 }
 
+/* Where a match may begin anywhere, all of the places together are bounded, and none is left out. */
+static void test_long(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *label, *text, *fill;
+        enum pattern_result result;
+        size_t at; /* of a match */
+    } rows[] = {
+        {"squares at each beginning", "a{1,300}a{1,300}[bc]", "a", PATTERN_GAVE_UP, 0},
+        {"for ever", "(a+)+[bc]", "a", PATTERN_GAVE_UP, 0},
+        {"cubes, from one beginning", "^/xa{1,40}a{1,40}a{1,40}[bc]", "a", PATTERN_DIFFERS, 0},
+        {"a walk to the end and back", "/x(.*)\\.(zip|gz)$", "a", PATTERN_DIFFERS, 0},
+        {"from segment to segment", "(?:/[^/]+)+/end$", "/aa", PATTERN_DIFFERS, 0},
+        {"from the beginning to the end", "x(?:a|b)*!", "a", PATTERN_MATCHES, 1},
+        {"the last byte", "!$", "a", PATTERN_MATCHES, 8000},
+        {"the end", "$", "a", PATTERN_MATCHES, 8001},
+        {"what stands before it", "(?<=a)!", "a", PATTERN_MATCHES, 8000},
+        {"only at the beginning", "\\Aa|\\A!", "a", PATTERN_DIFFERS, 0},
+        {"characters of two bytes", "\\x{e9}!", "\xc3\xa9", PATTERN_MATCHES, 7998},
+        {"of three", "\\x{20ac}!", "\xe2\x82\xac", PATTERN_MATCHES, 7997},
+    };
+    struct pattern_pool *pool = pattern_pool_new();
+    struct buf error = {0}, subject = {0};
+    cs_str whole[4];
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        buf_clear(&subject);
+        for (buf_add_z(&subject, "/x"); subject.n < 8000;)
+            buf_add_z(&subject, rows[i].fill);
+        buf_add_char(&subject, '!');
+        const struct pattern *p = pattern_new(pool, str_of(rows[i].text), &error);
+        int result = pattern_try(p, buf_str(&subject));
+        if (result != (int)rows[i].result)
+            fail_msg("%s: result %d", rows[i].label, result);
+        if (result != PATTERN_MATCHES)
+            continue;
+        pattern_groups(p, buf_str(&subject), whole);
+        if ((size_t)(whole[0].p - subject.p) != rows[i].at)
+            fail_msg("%s: at %td", rows[i].label, whole[0].p - subject.p);
+    }
+    buf_free(&subject);
+    pattern_pool_free(pool);
+    printf("rows: %zu\n", ARRAY_LEN(rows));
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -106,6 +151,6 @@ static void test_names(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_table), cmocka_unit_test(test_bad),
-                                       cmocka_unit_test(test_names)};
+                                       cmocka_unit_test(test_long), cmocka_unit_test(test_names)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
