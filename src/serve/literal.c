@@ -25,8 +25,8 @@ static size_t skip_class(cs_str s, size_t i)
     return i;
 }
 
-/* Alternatives that are in no brackets: then the beginning is that of the first one only. Quoting (\Q) and comments may hide
- * anything: they count as such. */
+/* Alternatives that are in no brackets: then the beginning is that of the first one only. Quoting (\Q), comments, names of verbs
+ * ("(*MARK:()") and strings of callouts may hide anything: they count as such. */
 static bool has_choice(cs_str s)
 {
     int depth = 0;
@@ -38,7 +38,9 @@ static bool has_choice(cs_str s)
         } else if (s.p[i] == '[') {
             i = skip_class(s, i);
         } else if (s.p[i] == '(') {
-            if (str_starts((cs_str){s.p + i, s.n - i}, CS_S("(?#")))
+            cs_str rest = {s.p + i, s.n - i};
+            if (str_starts(rest, CS_S("(?#")) || str_starts(rest, CS_S("(*")) ||
+                str_starts(rest, CS_S("(?C")))
                 return true;
             depth++;
         } else if (s.p[i] == ')') {
