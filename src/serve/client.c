@@ -23,7 +23,7 @@ static bool conn_addr(const struct conn *c, struct cidr_addr *out)
 
 static bool trusts(const struct conf_listen *l, const struct cidr_addr *addr)
 {
-    return blocks_find(l->trusted, addr) > 0;
+    return l->trusted->words.n && blocks_find(l->trusted, addr) > 0;
 }
 
 /* ---- PROXY headers ---- */

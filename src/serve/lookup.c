@@ -139,8 +139,10 @@ static void take(struct search *s, const struct route *r)
         f->groups = groups;
         f->ngroups = pattern_ngroups(r->pattern);
     }
+    if (!t)
+        return;
     trace_route(t, r, TRACE_TAKEN, NULL, "%s match", kind_of(r));
-    if (t && r->pattern)
+    if (r->pattern)
         trace_groups(s, r);
 }
 
@@ -198,7 +200,7 @@ static void try_patterns(struct search *s)
             consider(s, r);
         else if (result == PATTERN_GAVE_UP)
             give_up(s, r, &r->conf->match_at);
-        else
+        else if (s->ask->trace)
             trace_route(s->ask->trace, r, TRACE_DIFFERS, NULL, "its regex does not match the path");
     }
 }
