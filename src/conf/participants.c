@@ -112,7 +112,7 @@ static void bind_handlers(struct bind *b, struct conf_route *r, const struct con
         else if (m)
             r->handlers[r->nhandlers++] = m;
     }
-    if (!r->handler.n && !r->root.n && !r->site->root.n)
+    if (!r->handler.n && !r->root.n && !r->site->root.n && !r->rewrite->text.n)
         report_error(b->rep, &s->at, (int)s->label.n + 8,
                      "[route:%s] needs a \"handler\" or a \"root\"; its site has no root either",
                      s->label.p);

@@ -21,6 +21,10 @@ static const struct {
     {"nothing but a root", "[site:x]\nroot = www\n",
      "root = /p/www\n[module:static]\naddress = :8080"},
     {"a section without keys", "[server]\n[accept]\n", "batch = 4"},
+    {"a rewrite, and no files",
+     "[module:hello]\n[route:a]\nmatch = /a\nrewrite = /b\n[route:b]\nmatch = /b\nhandler = "
+     "hello\n",
+     "rewrite = /b"},
     {"no blanks around equals", "[server]\nworkers=4\n", "workers = 4"},
     {"many blanks", "[server]\nworkers   =\t  4   \n", "workers = 4"},
     {"comments everywhere", "[server] ; x\n; y\nworkers = 4 ; z ; z\n# w\nlog_level = warn\t;v\n",
