@@ -1,5 +1,6 @@
 #include "serve/limit.h"
 
+#include "conf/schema.h"
 #include "serve/feed.h"
 #include "serve/respond.h"
 
@@ -22,12 +23,20 @@ int64_t limit_write(const struct conn *c)
         .value;
 }
 
-static const char *value_of(const struct conf_bound *b)
+/* What [limits] says may have changed since the file was read. */
+static void add_value(const struct conf *conf, const struct conf_bound *b, struct buf *out)
 {
-    for (size_t i = 0; i < b->head->nvalues; i++)
-        if (!strcmp(b->head->values[i].directive->name, b->key))
-            return b->head->values[i].text.p;
-    return "";
+    const struct conf_limits *now = &conf->limits;
+    for (size_t i = 0; i < b->head->nvalues; i++) {
+        const struct conf_value *v = &b->head->values[i];
+        if (strcmp(v->directive->name, b->key) != 0)
+            continue;
+        if (b->head == &now->head)
+            schema_format(v->directive, now, out);
+        else
+            buf_add_str(out, v->text);
+        return;
+    }
 }
 
 void limit_be_patient(struct request *r)
@@ -42,11 +51,13 @@ void limit_be_patient(struct request *r)
 void limit_tell(struct request *r, const char *who, enum conf_limit which, const char *what)
 {
     struct conf_bound b = limit_bound(r, which);
-    struct buf at = {0};
+    struct buf at = {0}, value = {0};
     bool labelled = b.head->label.n > 0;
+    add_value(r->serve->plan->conf, &b, &value);
     report_origin(conf_origin_of(b.head, b.key), &at);
     request_log(r, who ? CS_ERR : CS_INFO, who, "%s: %s of [%.*s%s%.*s] is %s (%s)", what, b.key,
-                CS_F(b.head->kind), labelled ? ":" : "", CS_F(b.head->label), value_of(&b), at.p);
+                CS_F(b.head->kind), labelled ? ":" : "", CS_F(b.head->label), value.p, at.p);
+    buf_free(&value);
     buf_free(&at);
 }
 

@@ -76,6 +76,14 @@ def test_a_limit_changes_without_new_workers(serve, status, who):
     assert "[limits] max_body" in tuned(s, 3)
 
 
+def test_what_was_too_long_is_told_by_the_limit_of_now(serve, status):
+    s = serve(HELLO + limits(max_body="1m"))
+    s.configure(HELLO + limits(max_body=999))
+    tuned(s, 1)
+    assert answers(s, "/hello", post) == 413
+    s.log_has("body of 1000 bytes refused: max_body of [limits] is 999 (")
+
+
 def test_hangup(serve, status):
     s = serve(HELLO)
     workers = s.workers()
