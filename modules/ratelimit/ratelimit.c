@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <cserver/cserver.h>
+#include <stdio.h>
 
 struct conf {
     int64_t requests, per, burst, connections;
@@ -189,15 +190,30 @@ static int may_pass(cs_req *r)
     return v.number >= 0 ? keep(r, v.number) : CS_DECLINED;
 }
 
+/* As it would be written in the settings: 1h, and not 3600000 ms. */
+static const char *span(char *room, size_t n, int64_t ms)
+{
+    static const struct {
+        int64_t ms;
+        const char *name;
+    } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+    size_t i = 0;
+    while (ms % units[i].ms)
+        i++;
+    snprintf(room, n, "%lld%s", (long long)(ms / units[i].ms), units[i].name);
+    return room;
+}
+
 /* It says what holds, not what is left: that is known where the requests are. */
 static int explain(cs_req *r, int hook)
 {
     const struct conf *c = cs_conf(r);
+    char per[32];
     if (hook != CS_HOOK_ACCESS)
         return CS_DECLINED;
     if (c->requests)
-        cs_say(r, "rate", "%lld requests in %lld ms, %lld at once", (long long)c->requests,
-               (long long)c->per, (long long)rate_of(c).burst);
+        cs_say(r, "rate", "%lld requests in %s, %lld at once", (long long)c->requests,
+               span(per, sizeof per, c->per), (long long)rate_of(c).burst);
     if (c->connections)
         cs_say(r, "connections", "%lld under way at once", (long long)c->connections);
     if (c->limit.n)

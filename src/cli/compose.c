@@ -46,14 +46,33 @@ static int split_authority(struct address *out, struct buf *error)
 {
     if (!out->authority.n || http_host_split(out->authority, &out->host, &out->port))
         return 0;
-    buf_printf(error, "\"%.*s\" is no host and port", CS_F(out->authority));
+    buf_printf(error, "\"%.*s\" is no host and port%s", CS_F(out->authority),
+               memchr(out->authority.p, ' ', out->authority.n)
+                   ? "; a request is METHOD URL, with the method in capital letters"
+                   : "");
     return -1;
+}
+
+/* As it stands in a log: a URL has no blank. */
+static cs_str without_version(cs_str text)
+{
+    static const char *const versions[] = {" HTTP/1.1", " HTTP/1.0", " HTTP/2.0"};
+
+    for (size_t i = 0; i < sizeof versions / sizeof versions[0]; i++) {
+        const cs_str v = str_of(versions[i]);
+
+        if (text.n > v.n && str_eq((cs_str){text.p + text.n - v.n, v.n}, v))
+            return (cs_str){text.p, text.n - v.n};
+    }
+    return text;
 }
 
 static int parse(cs_str text, struct address *out, struct arena *a, struct buf *error)
 {
-    cs_str word = until(text, " ");
+    cs_str word;
 
+    text = without_version(text);
+    word = until(text, " ");
     *out = (struct address){.method = CS_S("GET"), .port = -1};
     if (word.n < text.n && is_method(word)) {
         out->method = word;
@@ -297,8 +316,13 @@ int explain_line(cs_str line, struct arena *a, struct explain_wish *out, struct 
         out->listen = unescaped(value, a);
     if (json_find(line, "user", &value))
         out->user = unescaped(value, a);
-    if (json_find(line, "headers", &value))
+    if (json_find(line, "headers", &value)) {
+        if (value.n && value.p[0] != '[') {
+            buf_add_z(error, "\"headers\" is an array, such as [\"X-Beta: yes\"]");
+            return -1;
+        }
         take_headers(value, a, out);
+    }
     if (out->request.n)
         return 0;
     buf_add_z(error,

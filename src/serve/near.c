@@ -1,7 +1,11 @@
 #include "serve/near.h"
 
 #define LETTERS 2 /* so many may differ */
-#define SHORT   5 /* bytes: of less two letters are nearly everything */
+#define TYPOS                                                                                      \
+    3 /* so many are shown: with routes such as /old1, /old2 ... all are near each other */
+#define SHORT 5 /* bytes: of less two letters are nearly everything */
+
+static const char typo[] = "the paths differ by a letter or two";
 
 static bool starts_nocase(cs_str s, cs_str with)
 {
@@ -35,7 +39,7 @@ static const char *near_exact(cs_str match, cs_str path)
     if (str_starts(path, match) && match.n > 1 && ends_segment(path, match.n))
         return "it is that path and nothing below it: that would be a match without the =";
     if (is_typo(match, path))
-        return "the paths differ by a letter or two";
+        return typo;
     return NULL;
 }
 
@@ -69,7 +73,7 @@ static const char *near_prefix(cs_str match, cs_str path, bool *behind)
     if (starts_nocase(path, match) && whole)
         return "it is written otherwise: upper and lower case differ in paths";
     if (is_typo(bare, same_depth(path, bare)))
-        return "the paths differ by a letter or two";
+        return typo;
     return NULL;
 }
 
@@ -103,6 +107,8 @@ void near_routes(struct trace *t, const struct serve_plan *plan, const struct co
                  const struct route *taken, cs_str path)
 {
     const struct conf *conf = plan->conf;
+    /* Who has named that very path has meant it. */
+    size_t typos = taken && taken->conf && taken->conf->match_kind == CONF_MATCH_EXACT ? TYPOS : 0;
 
     for (size_t i = 0; i < conf->nroutes && path.n; i++) {
         const struct conf_route *c = &conf->routes[i];
@@ -113,6 +119,8 @@ void near_routes(struct trace *t, const struct serve_plan *plan, const struct co
         if (c->site != site || (taken && taken->conf == c) || knows(t, c))
             continue;
         why = near_why(c->match_kind, c->match_arg, path, &behind);
+        if (why == typo && typos++ >= TYPOS)
+            continue;
         r = why ? router_route(plan->router, site->head.label, c->head.label) : NULL;
         if (r)
             trace_route(t, r, behind ? TRACE_BEHIND : TRACE_NEAR, NULL, "%s", why);

@@ -168,6 +168,20 @@ def test_fields_have_their_origin(server):
     assert by["Server"]["by"] == "server"
 
 
+def test_near_each_other(serve):
+    """Routes that differ by a number are no news where one of them was meant, and few are enough where none was."""
+    s = serve("[module:hello]\n" + "".join(
+        f"[route:old{i}]\nmatch = = /old{i}.php\nhandler = hello\n" for i in range(30)), start=False)
+    assert told(s, "/old7.php")["searches"][0]["near"] == []
+    assert [n["label"] for n in told(s, "/oldx.php")["searches"][0]["near"]] == ["old0", "old1", "old2"]
+
+
+def test_a_rate_reads_as_it_is_written(serve):
+    s = serve("[module:hello]\n[module:ratelimit]\n[route:a]\nmatch = /\nuse = ratelimit\nhandler = hello\n"
+              "requests = 3\nper = 1h\n", start=False)
+    assert "3 requests in 1h, 3 at once" in explain(s, "/").stdout
+
+
 def test_for_eyes(server):
     s = server()
     text = explain(s, "POST http://main.test/api").stdout
@@ -181,6 +195,7 @@ def test_for_eyes(server):
 
 BAD = [
     (["GET http://ma in:x/"], 2, "is no host and port"),
+    (["get http://main.test/"], 2, "capital letters"),
     (["http://main.test/", "-H", "X"], 2, "no header field"),
     (["http://main.test/", "-H", "X: a\r\nY: b"], 2, "no header field"),
     (["http://main.test/\r\nX: y"], 2, "control bytes"),
@@ -212,11 +227,16 @@ def test_lines_of_standard_input(server):
         '{"no": "request"}',
         json.dumps({"request": "http://side.test/", "listen": "side"}),
         "not one",
+        json.dumps({"request": "http://main.test/", "headers": {"X-Key": "1"}}),
+        "GET http://main.test/a.txt HTTP/1.1",
     ]
     got = in_lines(s, lines, code=2)
-    assert ["error" if "error" in x else x["path"] for x in got] == ["/a.txt", "/api", "error", "/", "error"]
+    assert ["error" if "error" in x else x["path"] for x in got] == [
+        "/a.txt", "/api", "error", "/", "error", "error", "/a.txt"]
     assert got[1]["route"] == "post" and got[1]["client"] == "10.0.0.1"
     assert "has no \"request\"" in got[2]["error"]
+    assert "is an array" in got[5]["error"]
+    assert got[6]["status"] == 200
 
 
 def test_all_settings_have_their_origin(server):
