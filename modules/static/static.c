@@ -336,6 +336,15 @@ static int worker_start(cs_proc *p)
     return CS_OK;
 }
 
+/* "$uri /index.html" is one element. */
+static _Bool looks_like_two(cs_str s)
+{
+    for (size_t i = 0; i + 1 < s.n; i++)
+        if (s.p[i] == ' ' && strchr("/=@$", s.p[i + 1]))
+            return 1;
+    return 0;
+}
+
 static int check_alternative(cs_conf *cc, const struct conf *c, size_t i)
 {
     const cs_template *t = c->try_files.v[i];
@@ -344,6 +353,12 @@ static int check_alternative(cs_conf *cc, const struct conf *c, size_t i)
     const cs_str path = {s.p + jumps, s.n - (size_t)jumps};
     const int is_status = s.n == 4 && s.p[0] == '=' && strspn(s.p + 1, "0123456789") == 3 &&
                           (s.p[1] == '4' || s.p[1] == '5');
+    if (looks_like_two(s))
+        return cs_template_error(
+            cc, "try_files", t,
+            "\"%.*s\" is one name: separate them by commas. The file that was asked "
+            "for is looked for anyway, without a ${path} in front",
+            CS_F(s));
     if (!is_status && !cs_starts(path, "/") && !cs_starts(path, "${path}") &&
         !cs_starts(path, "${capture."))
         return cs_template_error(
@@ -367,7 +382,10 @@ static int on_config(cs_conf *cc, const void *conf)
     const struct conf *c = conf;
     int rc = CS_OK;
     for (size_t i = 0; i < c->index.n; i++)
-        if (!c->index.v[i].n || memchr(c->index.v[i].p, '/', c->index.v[i].n))
+        if (c->index.v[i].n && memchr(c->index.v[i].p, ' ', c->index.v[i].n))
+            rc = cs_conf_error(cc, "index", "\"%.*s\" has a blank: names are separated by commas",
+                               CS_F(c->index.v[i]));
+        else if (!c->index.v[i].n || memchr(c->index.v[i].p, '/', c->index.v[i].n))
             rc = cs_conf_error(cc, "index",
                                "\"%.*s\" is not the name of a file in the folder itself",
                                CS_F(c->index.v[i]));

@@ -633,6 +633,9 @@ def test_without_a_root_there_is_nothing(serve):
 @pytest.mark.parametrize("keys, word", [
     ("try_files = index.html", "try_files"),
     ("try_files = =404, /x", "last"),
+    ("try_files = $uri $uri/ /index.html", "commas"),
+    ("try_files = /a.html =404", "commas"),
+    ("index = index.html index.htm", "commas"),
     ("try_files = =999", "try_files"),
     ("index = sub/index.html", "index"),
     ("cache_valid = 5", "cache_valid"),
