@@ -181,6 +181,8 @@ void explain_json(const struct explain_wish *w, const struct explanation *x, con
     json_object(&j, NULL);
     json_str(&j, "request", w->request);
     json_str(&j, "client", x->client);
+    if (x->client_why.n)
+        json_str(&j, "client_why", x->client_why);
     put_arrival(&j, x->trace, why);
     json_str(&j, "path", x->path);
     json_str(&j, "query", x->query);

@@ -84,7 +84,8 @@ static void put_step(const struct explanation *x, const struct trace_step *s, co
     switch (s->what) {
     case TRACE_LISTENER:
         row(out, "listener", s->at, "%.*s: %s", CS_F(s->key), why);
-        row(out, "client", NULL, "%.*s", CS_F(s->text));
+        row(out, "client", NULL, "%.*s%s%.*s", CS_F(s->text), x->client_why.n ? ": " : "",
+            CS_F(x->client_why));
         break;
     case TRACE_SITE:
         row(out, "site", s->at, "%.*s: %.*s", CS_F(s->key.n ? s->key : CS_S("(no section)")),

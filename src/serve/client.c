@@ -1,6 +1,7 @@
 #include "serve/client.h"
 
 #include "base/blocks.h"
+#include "base/check.h"
 #include "base/log.h"
 #include "http/forwarded.h"
 #include "http/proxy.h"
@@ -158,4 +159,45 @@ bool request_client_addr(struct request *r, struct cidr_addr *out)
 cs_str request_peer(struct request *r)
 {
     return r->conn ? conn_peer(r->conn) : request_client(r);
+}
+
+/* ---- For cserver explain ---- */
+
+static bool has_field(const struct request *r, cs_str name)
+{
+    for (size_t i = 0; i < r->head.nheaders; i++)
+        if (str_eq_nocase(r->head.headers[i].name, name))
+            return true;
+    return false;
+}
+
+/* The field of which somebody may believe that it names the client, that which does before the others; n 0: there is none. */
+static cs_str field_sent(const struct request *r, cs_str counts)
+{
+    const cs_str names[] = {counts, CS_S("X-Forwarded-For"), CS_S("Forwarded")};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (names[i].n && has_field(r, names[i]))
+            return names[i];
+    return (cs_str){0};
+}
+
+cs_str client_why(struct request *r)
+{
+    const struct conf_listen *l = listener_of(r->conn);
+    const cs_str counts = field_name(l), sent = field_sent(r, counts);
+    const cs_str peer = conn_peer(r->conn);
+    struct cidr_addr addr;
+    if (!sent.n || r->reading || r->refused)
+        return CS_S("");
+    if (!l->trusted->words.n)
+        return arena_printf(&r->arena, "%.*s does not count: [listen:%s] has nobody in trusted",
+                            CS_F(sent), l->head.label.p);
+    if (!counts.p || !str_eq(sent, counts))
+        return arena_printf(&r->arena, "%.*s does not count: client_from says so", CS_F(sent));
+    if (!trusts(l, conn_addr(r->conn, &addr) ? &addr : NULL))
+        return arena_printf(&r->arena, "%.*s does not count: %.*s is not in trusted", CS_F(sent),
+                            CS_F(peer));
+    if (!read_fields(r, l, &addr))
+        return arena_printf(&r->arena, "%.*s has no address at its end", CS_F(sent));
+    return arena_printf(&r->arena, "%.*s of %.*s says so", CS_F(sent), CS_F(peer));
 }

@@ -11,4 +11,7 @@
  * < 0: it is none, or from nobody who may send one; told and counted, nothing may be answered. */
 long client_read_proxy(struct conn *c);
 
+/* Why the client is who it is, where a field of the request names one: "X-Forwarded-For of 10.0.0.1 says so"; n 0: no such field. */
+cs_str client_why(struct request *r);
+
 #endif

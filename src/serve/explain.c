@@ -2,6 +2,7 @@
 #include "serve/explain.h"
 
 #include "base/mem.h"
+#include "serve/client.h"
 #include "serve/jump.h"
 #include "serve/request.h"
 #include "serve/respond.h"
@@ -335,6 +336,7 @@ static void read_off(struct explainer *e, struct request *r)
                               .path = arena_dup(a, r->path),
                               .query = arena_dup(a, r->head.target_query),
                               .client = arena_dup(a, request_client(r)),
+                              .client_why = arena_dup(a, client_why(r)),
                               .status = r->status,
                               .open = r->open,
                               .handler = arena_dup(a, handler_of(r)),

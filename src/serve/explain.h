@@ -35,7 +35,7 @@ struct explanation {
     const struct conf_site *site;
     const struct route *route;        /* at last, after all jumps; NULL: it came to none */
     cs_str method, host, path, query; /* the path of that route */
-    cs_str client;
+    cs_str client, client_why;        /* why: n 0 where no field names one */
     int status;
     bool open;      /* a module answers that does not say how: status 200 stands for that */
     cs_str handler; /* the module that answers; n 0: the server itself */

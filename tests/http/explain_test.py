@@ -176,6 +176,29 @@ def test_near_each_other(serve):
     assert [n["label"] for n in told(s, "/oldx.php")["searches"][0]["near"]] == ["old0", "old1", "old2"]
 
 
+FORWARDED = [  # listener's keys, field, who is told of, why
+    ("", "X-Forwarded-For: 192.0.2.1", "10.0.0.1", "X-Forwarded-For does not count: [listen:main] has nobody in trusted"),
+    ("trusted = 10.0.0.2", "X-Forwarded-For: 192.0.2.1", "10.0.0.1", "X-Forwarded-For does not count: 10.0.0.1 is not in trusted"),
+    ("trusted = 10.0.0.1", "X-Forwarded-For: 192.0.2.1", "192.0.2.1", "X-Forwarded-For of 10.0.0.1 says so"),
+    ("trusted = 10.0.0.1", "X-Forwarded-For: who knows", "10.0.0.1", "X-Forwarded-For has no address at its end"),
+    ("trusted = 10.0.0.1", "Forwarded: for=192.0.2.1", "10.0.0.1", "Forwarded does not count: client_from says so"),
+    ("trusted = 10.0.0.1\nclient_from = Forwarded", "Forwarded: for=192.0.2.1", "192.0.2.1", "Forwarded of 10.0.0.1 says so"),
+    ("trusted = 10.0.0.1\nproxy_protocol = on", "X-Forwarded-For: 192.0.2.1", "10.0.0.1",
+     "X-Forwarded-For does not count: client_from says so"),
+    ("trusted = 10.0.0.1", "X-Other: 1", "10.0.0.1", ""),
+]
+
+
+@pytest.mark.parametrize("row", FORWARDED, ids=[f"{keys} {field}" for keys, field, _, _ in FORWARDED])
+def test_who_the_client_is(serve, row):
+    keys, field, client, why = row
+    s = serve(f"[listen:main]\naddress = 127.0.0.1:@PORT@\n{keys}\n[module:hello]\n[route:a]\nmatch = /\nhandler = hello\n",
+              start=False)
+    x = told(s, "/", "-H", field, "--client", "10.0.0.1")
+    assert (x["client"], x.get("client_why", "")) == (client, why)
+    assert f"{client}{': ' if why else ''}{why}\n" in explain(s, "/", "-H", field, "--client", "10.0.0.1").stdout
+
+
 def test_a_rate_reads_as_it_is_written(serve):
     s = serve("[module:hello]\n[module:ratelimit]\n[route:a]\nmatch = /\nuse = ratelimit\nhandler = hello\n"
               "requests = 3\nper = 1h\n", start=False)
