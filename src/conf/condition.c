@@ -51,8 +51,9 @@ static bool is_upper(cs_str s)
 static const char *wrong_method(cs_str m)
 {
     if (!is_token(m))
-        return memchr(m.p, ' ', m.n) ? "has a blank in it; methods are separated by commas"
-                                     : "is no method, such as GET or POST";
+        return memchr(m.p, ' ', m.n)
+                   ? "is no method: it has a blank in it, and methods are separated by commas"
+                   : "is no method, such as GET or POST";
     if (str_is(m, "CONNECT") || str_is(m, "TRACE"))
         return "meets no route: the server itself refuses such requests";
     if (!is_upper(m))
@@ -101,11 +102,15 @@ static const char *wrong_test(const struct conf_condition *c, char sign)
         return "has no name";
     if (c->test == CONF_TEST_REGEX && !c->value.n)
         return "has no expression behind the \"~\"";
-    if (c->name.p[0] == '!' && c->test != CONF_TEST_THERE)
+    if ((c->name.p[0] == '!' || c->name.p[c->name.n - 1] == '!') && c->test != CONF_TEST_THERE)
         return "has a \"!\" and a value; what it is not is said by an expression, such as "
                "\"~ ^(?!v$)\"";
     if (sign == ':' && !is_token(c->name))
         return "has no good name of a field, such as \"X-Beta: yes\"";
+    if (sign == '=' && c->test == CONF_TEST_IS && c->value.n && c->value.p[0] == '=')
+        return "has two \"=\"; one is enough, such as \"page = 1\"";
+    if (sign == '=' && c->name.p[0] == '?')
+        return "begins with \"?\", which is no part of the query";
     if (sign == '=' && memchr(c->name.p, '&', c->name.n))
         return "has a \"&\" in its name; write one element for each parameter";
     return NULL;

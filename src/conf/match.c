@@ -93,6 +93,12 @@ void match_bind(struct bind *b, struct conf_route *r, const struct conf_section 
             "match: \"%.*s\" ends in \";\", which would be a part of the path; a setting "
             "ends with its line",
             r->match.n > 80 ? 80 : (int)r->match.n, r->match.p);
+    if (r->match_kind != CONF_MATCH_REGEX && memchr(r->match.p, '*', r->match.n))
+        report_warning(
+            b->rep, &at, (int)r->match.n,
+            "match: \"%.*s\" has a \"*\" in it, which is a plain character here: \"/x\" is "
+            "/x and all below it, \"~ ^/x\" all that begins so",
+            r->match.n > 80 ? 80 : (int)r->match.n, r->match.p);
     why = r->match_kind == CONF_MATCH_REGEX ? NULL : never_matches(r->match_arg);
     if (why)
         report_warning(b->rep, &at, (int)r->match.n, "match: \"%.*s\" never matches: it %s",
