@@ -79,6 +79,8 @@ static cs_str location(cs_req *r, const struct conf *c)
         put(&t, CS_S("/"));
     cs_str fragment = cut(&base, '#');
     cs_str query = cut(&base, '?');
+    if (c->keep_path && !base.n)
+        t.n = 0; /* the path brings its slash: with two it would begin with a host */
     if (c->keep_path && base.n && base.p[base.n - 1] == '/')
         base.n--;
     put(&t, base);

@@ -25,6 +25,10 @@ static void test_locations(void)
         {"to = ${user}\n", "/", "/", 302},
         {"to = ${target}\n", "//evil.example", "/evil.example", 302},
         {"to = /\nkeep_path = on\n", "//evil.example", "/evil.example", 302},
+        {"to = ${query.next}\nkeep_path = on\n", "/evil.example", "/evil.example", 302},
+        {"to = ${query.next}?x=1#y\nkeep_path = on\n", "/evil.example", "/evil.example?x=1#y", 302},
+        {"to = ${query.next}\nkeep_path = on\n", "/evil.example?next=/", "/%2F/evil.example", 302},
+        {"to = ${query}\nkeep_path = on\n", "/evil.example?/", "/evil.example", 302},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct cst *t = cst_open("./redirect.so", rows[i].settings);
