@@ -19,6 +19,7 @@ static void test_answers(void)
          "<p>&lt;script&gt;</p>"},
         {"text = {\"x\": \"${query.x}\"}\ntype = application/json\n", "/?x=%22%0a", 200,
          "{\"x\": \"\\\"\\n\"}"},
+        {"text = f('${query.x}')\ntype = text/javascript\n", "/?x=')//", 200, "f('\\u0027)//')"},
         {"text = <a>${query.x}</a>\ntype = image/svg+xml\n", "/?x=%26", 200, "<a>&amp;</a>"},
         {"text = $${path}\n", "/", 200, "${path}"},
     };

@@ -75,12 +75,14 @@ static void put_html(struct sink *s, cs_str text)
     }
 }
 
+/* Of strings in JavaScript too, which may stand between single quotes. */
 static void put_json(struct sink *s, cs_str text)
 {
     char step[JSON_STEP_MAX];
     while (text.n) {
+        bool quote = text.p[0] == '\'';
         size_t n = json_escape_step(&text, step);
-        put(s, step, n);
+        put(s, quote ? "\\u0027" : step, quote ? 6 : n);
     }
 }
 

@@ -26,6 +26,7 @@ static const struct row {
      "&lt;b x=&quot;1&quot; y=&#39;2&#39;&gt;&amp;amp;"},
     {"plain JSON", CS_ESCAPE_JSON, "Hello, \xc3\xa9", "Hello, \xc3\xa9"},
     {"quotes and backslashes", CS_ESCAPE_JSON, "\"a\\b\"", "\\\"a\\\\b\\\""},
+    {"single quotes, for JavaScript", CS_ESCAPE_JSON, "it's", "it\\u0027s"},
     {"control bytes", CS_ESCAPE_JSON, "\n\t\x01", "\\n\\t\\u0001"},
     {"no UTF-8", CS_ESCAPE_JSON, "a\xff", "a\xef\xbf\xbd"},
     {"empty", CS_ESCAPE_HTML, "", ""},
