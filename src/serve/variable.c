@@ -66,6 +66,8 @@ static cs_str look_up(void *arg, const struct template_part *part)
 cs_str variable_expand(struct request *r, const cs_template *pub, int where)
 {
     const struct template *t = template_of(pub);
+    if (where < CS_ESCAPE_PATH || where > CS_ESCAPE_URL)
+        return (cs_str){0};
     cs_str plain = template_plain(t);
     if (plain.p)
         return plain;
