@@ -64,13 +64,14 @@ void limit_tell(struct request *r, const char *who, enum conf_limit which, const
 bool limit_body_fits(struct request *r)
 {
     char what[80];
-    if (r->body != REQUEST_BODY_LENGTH)
+    uint64_t size = r->body == REQUEST_BODY_LENGTH ? r->body_left : r->collected.n;
+    if (!size)
         return true;
     int64_t most = limit_of(r, CONF_MAX_BODY);
-    if (!most || r->body_left <= (uint64_t)most)
+    if (!most || size <= (uint64_t)most)
         return true;
     serve_count_one(r->serve, IPC_LIMIT_BODY);
-    snprintf(what, sizeof what, "body of %llu bytes refused", (unsigned long long)r->body_left);
+    snprintf(what, sizeof what, "body of %llu bytes refused", (unsigned long long)size);
     limit_tell(r, NULL, CONF_MAX_BODY, what);
     respond_refuse(r, 413);
     return false;
