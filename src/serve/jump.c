@@ -254,9 +254,21 @@ static void run_page(struct request *r)
     handle_page(r);
 }
 
+/* What was said of an answer that does not come holds for no other. */
+static void forget_fields(struct request *r)
+{
+    struct request_field **at = &r->fields;
+    while (*at)
+        if ((*at)->of_page)
+            *at = (*at)->next;
+        else
+            at = &(*at)->next;
+}
+
 int jump_page_failed(struct request *r, int status)
 {
     struct jump *j = r->jump;
+    forget_fields(r);
     request_log(r, CS_WARN, NULL, "the error page %.*s for %d came to %d: ours takes its place",
                 CS_F(j->page->path), j->status, status);
     jump_outside(r);

@@ -81,6 +81,10 @@ CONF = r"""
     match = = /form
     methods = GET
     rewrite = /tell/form
+    [route:small]
+    match = /small
+    handler = page
+    max_body = 100
     [route:too_long]
     match = = /long
     rewrite = /tell/${header.X}${header.X}
@@ -218,6 +222,21 @@ def test_a_jump_in_a_circle(server):
 def test_the_body_goes_along(server):
     r = ask(server, "/from?to=/tell", "POST", b"x" * 5000)
     assert "POST /tell?" in r.text and r.text.endswith("body 5000/5000")
+
+
+@pytest.mark.parametrize("size, status", [(100, 200), (101, 413)])
+def test_a_body_that_is_too_large_for_where_it_goes(server, size, status):
+    """Though all of it has been read for the first route."""
+    r = ask(server, "/from?to=/small", "POST", b"x" * size)
+    assert r.status == status and (status == 413 or r.text.endswith(f"body {size}/{size}"))
+
+
+# ---- Texts ----
+
+@pytest.mark.parametrize("where, text", [(0, "/tell/a%3Cb"), (6, "/tell/a%3Cb"), (7, "nothing"), (-1, "nothing"), (99, "nothing")])
+def test_expand(server, where, text):
+    """A place that there is not is the module's mistake, and costs no worker."""
+    assert ask(server, f"/tell/a%3Cb?do=expand&where={where}").text == text
 
 
 # ---- Settings ----

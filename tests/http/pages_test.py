@@ -18,7 +18,7 @@ CONF = """
     use = jumper
     jumper.say = site
     error_pages = 404 /404.html, 500 502 413 /tell?a=1, 5xx /50x.html, 410 /not/there.html, 411 /page?do=decline
-        412 /page?do=fail&status=501, 414 /page?do=own&status=403, 416 /page?do=redirect, 418 /page?do=later
+        412 /page?do=fail&status=501, 414 /page?do=own&status=403, 415 /page?do=fields&status=404, 416 /page?do=redirect, 418 /page?do=later
         422 /guarded?access=403, 423 /page?do=never, 424 /page?do=pieces, 426 /page?do=status&status=200
         428 /page?do=detach, 429 /page?do=stream_body, 431 /page?do=leave_traces&status=404, 451 /page?filter=1
     [route:work]
@@ -146,6 +146,12 @@ def test_fields_of_before(server):
     assert r["content-language"] is None and r["cache-control"] == "max-age=1000"
     r = ask(server, "/work?do=fields&status=503")
     assert r.text == "<p>broken</p>" and r["x-kept"] == "yes" and r["cache-control"] is None
+
+
+def test_fields_of_a_page_that_fails(server):
+    r = ask(server, "/work?do=status&status=415")
+    assert r.status == 415 and "415 Unsupported Media Type" in r.text
+    assert r["x-kept"] is None and r["cache-control"] is None
 
 
 def test_filters_and_log_are_the_request_s_own(server):

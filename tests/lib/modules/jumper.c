@@ -11,6 +11,7 @@
 
 struct conf {
     cs_str say;
+    const cs_template *text;
 };
 
 struct seen {
@@ -127,6 +128,11 @@ static int do_as_told(cs_req *r, cs_str what, int status)
         on_fail(r, arg);
         return 200;
     }
+    if (cs_eq(what, "expand")) {
+        const struct conf *c = cs_conf(r);
+        cs_str text = cs_expand(r, c->text, number(r, "where", 0));
+        return text.p ? cs_text(r, 200, text) : cs_text(r, 200, "nothing");
+    }
     if (cs_eq(what, "own"))
         return cs_text(r, status, "my own words");
     if (cs_eq(what, "fields")) {
@@ -215,6 +221,7 @@ static int worker_start(cs_proc *p)
 
 static const cs_directive directives[] = {
     CS_STRING(struct conf, say, "nothing", 0, 100, CS_PER_ROUTE, "Which settings are these?"),
+    CS_TEMPLATE(struct conf, text, "${path}", 0, 100, CS_PER_ROUTE, "For do=expand."),
     CS_END,
 };
 
