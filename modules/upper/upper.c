@@ -32,5 +32,10 @@ static int body_filter(cs_req *r, cs_str data, int last)
     return CS_OK;
 }
 
+static int explain(cs_req *r, int hook)
+{
+    return hook == CS_HOOK_HEADER_FILTER ? header_filter(r) : CS_DECLINED;
+}
+
 CS_MODULE(.name = "upper", .version = "1.0", .help = "Sends texts in capital letters.",
-          .header_filter = header_filter, .body_filter = body_filter);
+          .header_filter = header_filter, .body_filter = body_filter, .explain = explain);

@@ -138,19 +138,28 @@ static cs_str handler_of(const struct request *r)
     return s && (s->status || r->open) ? s->who : (cs_str){"", 0};
 }
 
+/* Since it came to the path that answers. */
 static cs_str said(const struct request *r, const char *key)
 {
     cs_str text = {"", 0};
     for (const struct trace_step *s = r->trace->first; s; s = s->next)
-        if (s->what == TRACE_SAY && str_is(s->key, key))
+        if (s->what == TRACE_JUMP)
+            text = (cs_str){"", 0};
+        else if (s->what == TRACE_SAY && str_is(s->key, key))
             text = s->text;
     return text;
+}
+
+/* Not where a page of ours came in its place: conditions or ranges stood against it, or an error page failed. */
+static bool sends_file(const struct request *r)
+{
+    return jump_has_page(r) ? r->jump->inside : r->status != 412 && r->status != 416;
 }
 
 /* Modules know files by their path below the root. */
 static cs_str file_of(struct explainer *e, const struct request *r)
 {
-    cs_str file = said(r, "file");
+    cs_str file = sends_file(r) ? said(r, "file") : (cs_str){"", 0};
     bool below = file.n && file.p[0] == '/' && r->route && r->route->root;
     const char *root = below ? e->serve.plan->roots[r->route->root - 1].path : "";
     return arena_printf(&e->arena, "%s%.*s", root, CS_F(file));
