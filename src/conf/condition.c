@@ -116,6 +116,18 @@ static const char *wrong_test(const struct conf_condition *c, char sign)
     return NULL;
 }
 
+/* What a client writes there is not what sites are chosen by. */
+static void look_at_host(const struct tests *t, size_t i, const struct conf_condition *c)
+{
+    if (t->sign != ':' || c->test != CONF_TEST_IS || !str_eq_nocase(c->name, CS_S("Host")))
+        return;
+    report_warning(
+        t->b->rep, &c->at, (int)t->list->v[i].n,
+        "%s: Host is compared as it is sent, with its port and in its case; a [site:...] with "
+        "host = %.*s has all forms",
+        t->key, CS_F(c->value));
+}
+
 static struct conf_condition *cut_all(const struct tests *t)
 {
     struct conf_condition *all = arena_zalloc(&t->b->c->arena, (t->list->n + 1) * sizeof *all);
@@ -129,6 +141,8 @@ static struct conf_condition *cut_all(const struct tests *t)
         why = wrong_test(&all[i], t->sign);
         if (why)
             refuse(t, i, "\"%.*s\" %s", CS_F(text), why);
+        else
+            look_at_host(t, i, &all[i]);
     }
     return all;
 }

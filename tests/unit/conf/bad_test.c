@@ -552,6 +552,8 @@ static const struct warning_row warnings[] = {
     {"query in a match", SITE "[route:a]\nmatch = = /a?b=1\n", "t.ini:4:9", "the query is no part"},
     {"dots in a match", SITE "[route:a]\nmatch = /a/../b\n", "t.ini:4:9", "normalised"},
     {"two slashes in a match", SITE "[route:a]\nmatch = //a\n", "t.ini:4:9", "normalised"},
+    {"host as a condition", SITE "[route:a]\nmatch = /a\nheaders = X, host: a.com\n", "t.ini:5:14",
+     "headers: Host is compared as it is sent|host = a.com"},
     {"star in a match", SITE "[route:a]\nmatch = /api/*\n", "t.ini:4:9", "plain character"},
     {"semicolon behind a match", SITE "[route:a]\nmatch = /a;\n", "t.ini:4:9", "ends in \";\""},
     {"a variable without braces", VIEW "text = https://$host/\n", "t.ini:6:16",
