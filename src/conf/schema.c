@@ -562,9 +562,12 @@ int schema_split(cs_str text, struct arena *a, cs_list *out, struct buf *error)
 static int parse_list(const cs_directive *d, cs_str text, cs_list *out, struct arena *a,
                       struct buf *error)
 {
-    if (schema_split(text, a, out, error) < 0)
+    cs_list l;
+
+    if (schema_split(text, a, &l, error) < 0 || in_length(d, text, l.n, error) < 0)
         return -1;
-    return in_length(d, text, out->n, error);
+    *out = l;
+    return 0;
 }
 
 /* ---- Templates and blocks ---- */
