@@ -265,7 +265,8 @@ static void tell_of_regex(struct request *r)
 {
     struct buf where = {0};
     report_origin(r->found.at, &where);
-    serve_count_one(r->serve, IPC_REGEX_LIMIT);
+    if (!jump_has_page(r)) /* one request is counted once */
+        serve_count_one(r->serve, IPC_REGEX_LIMIT);
     request_log(r, CS_ERR, NULL,
                 "a regex of the route gave up: it ran into its limits, since it backtracks too "
                 "much for this "

@@ -285,3 +285,37 @@ def test_same_conditions(serve):
               "[route:b]\nmatch = /x\nmethods = GET\nhandler = hello\n", start=False)
     done = s.run("-c", s.conf, "-t")
     assert done.returncode == 78 and "with the same conditions" in done.stderr
+
+
+GIVING_UP = """
+    [module:hello]
+    [module:metrics]
+    [site:a]
+    error_pages = 500 /page
+    [route:field]
+    match = /
+    headers = X: ~ ^(a+)+[bc]
+    handler = hello
+    [route:anywhere]
+    match = ~ (?=a*)a{1,90}?(?=a*)(\\w{1,30})[bc]$
+    handler = hello
+    [route:metrics]
+    match = = /metrics
+    handler = metrics
+"""
+
+
+def test_who_gives_up_is_counted_once(serve):
+    """Also where the search for the page of that error meets the same regex; and on a long path, where each place to begin
+    at costs little, and all of them together too much."""
+    s = serve(GIVING_UP, server={"workers": 1})
+
+    def count():
+        text = s.raw(b"GET /metrics HTTP/1.0\r\n\r\n").decode()
+        return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("cserver_regex_limit_total{"))
+
+    assert s.get("/y", {"X": "a" * 3000 + "d"}).status == 500
+    assert count() == 1
+    assert s.get("/" + "a" * 7000).status == 500
+    assert count() == 2
+    assert s.get("/y").status == 404

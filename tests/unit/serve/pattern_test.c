@@ -94,7 +94,7 @@ static void test_long(void **state)
         enum pattern_result result;
         size_t at; /* of a match */
     } rows[] = {
-        {"squares at each beginning", "a{1,300}a{1,300}[bc]", "a", PATTERN_GAVE_UP, 0},
+        {"much at each beginning", "(?=a*)a{1,90}?(?=a*)(\\w{1,30})[bc]$", "a", PATTERN_GAVE_UP, 0},
         {"for ever", "(a+)+[bc]", "a", PATTERN_GAVE_UP, 0},
         {"cubes, from one beginning", "^/xa{1,40}a{1,40}a{1,40}[bc]", "a", PATTERN_DIFFERS, 0},
         {"a walk to the end and back", "/x(.*)\\.(zip|gz)$", "a", PATTERN_DIFFERS, 0},
