@@ -36,6 +36,7 @@ int api_root_open(cs_req *pub, cs_str path);
 cs_str api_expand(cs_req *pub, const cs_template *t, int where);
 int api_jump(cs_req *pub, cs_str target);
 int api_page(cs_req *pub, int status);
+int api_coding_weight(cs_req *pub, const char *coding);
 int api_client_in(cs_req *pub, const cs_blocks *b);
 cs_str api_client_block(cs_req *pub, const cs_blocks *b);
 void api_say(cs_req *pub, const void *mod, const char *key, const char *fmt, ...)
@@ -60,6 +61,7 @@ int api_on_drain(cs_req *pub, cs_req_cb cb, void *arg);
 int api_status(cs_req *pub);
 cs_str api_response_header(cs_req *pub, const char *name);
 int api_filter_body(cs_req *pub, const void *mod, int64_t len);
+int64_t api_body_length(cs_req *pub);
 int64_t api_elapsed_us(cs_req *pub);
 int64_t api_bytes_sent(cs_req *pub);
 

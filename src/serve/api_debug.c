@@ -157,6 +157,8 @@ static void look_at_request(const char *name, const cs_req *r)
     REQ(cs_str, expand, "cs_expand", (cs_req *r, const cs_template *t, int where), (r, t, where)) \
     REQ(int, jump, "cs_jump", (cs_req *r, cs_str target), (r, target)) \
     REQ(int, page, "cs_page", (cs_req *r, int status), (r, status)) \
+    REQ(int, coding_weight, "cs_coding_weight", (cs_req *r, const char *coding), (r, coding)) \
+    REQ(int64_t, body_length, "cs_body_length", (cs_req *r), (r)) \
     REQ(int, client_in, "cs_client_in", (cs_req *r, const cs_blocks *b), (r, b)) \
     REQ(cs_str, client_block, "cs_client_block", (cs_req *r, const cs_blocks *b), (r, b)) \
     REQ(int, set_header, "cs_set_header", (cs_req *r, const char *name, cs_str value), (r, name, value)) \
@@ -209,7 +211,18 @@ FORMATTED(int, fail, (cs_req * r, int status, const char *fmt, ...), fmt,
 FORMATTED(int, group_sendf, (cs_group * g, const char *fmt, ...), fmt, look("cs_group_sendf"),
           (g, "%s", text))
 
-/* cs_log is for any thread; cs_conf_error is called where there is no request and no thread. */
+static void debug_say(cs_req *r, const void *mod, const char *key, const char *fmt, ...)
+{
+    look_at_request("cs_say", r);
+    va_list ap;
+    va_start(ap, fmt);
+    char *text = text_of(fmt, ap);
+    va_end(ap);
+    real->say(r, mod, key, "%s", text);
+    free(text);
+}
+
+/* cs_log is for any thread; cs_conf_error and cs_template_error are called where there is no request and no thread. */
 const cs_api *api_debug_table(const cs_api *plain)
 {
     real = plain;
@@ -220,5 +233,6 @@ const cs_api *api_debug_table(const cs_api *plain)
     TAKE(, replyf, , , )
     TAKE(, fail, , , )
     TAKE(, group_sendf, , , )
+    TAKE(, say, , , )
     return &looked_at;
 }

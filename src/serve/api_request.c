@@ -2,6 +2,7 @@
 #include "serve/api_calls.h"
 
 #include "base/blocks.h"
+#include "http/accept.h"
 #include "http/escape.h"
 #include "http/query.h"
 #include "module/host.h"
@@ -99,6 +100,16 @@ void **api_ctx(cs_req *pub, const void *mod)
 static bool has_room(const struct request *r, size_t n)
 {
     return n <= REQUEST_MEMORY_MAX && r->arena.total + n <= REQUEST_MEMORY_MAX;
+}
+
+int api_coding_weight(cs_req *pub, const char *coding)
+{
+    const struct request *r = request_of(pub);
+    struct http_accept a = HTTP_ACCEPT_NONE;
+    for (size_t i = 0; i < r->head.nheaders; i++)
+        if (str_eq_nocase(r->head.headers[i].name, CS_S("Accept-Encoding")))
+            http_accept_read(r->head.headers[i].value, str_of(coding), &a);
+    return http_accept_weight(&a);
 }
 
 cs_str api_query(cs_req *pub, const char *name)

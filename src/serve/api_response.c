@@ -152,6 +152,12 @@ cs_str api_response_header(cs_req *pub, const char *name)
     return (cs_str){0};
 }
 
+int64_t api_body_length(cs_req *pub)
+{
+    const struct request *r = request_of(pub);
+    return r->heading ? r->promised : -1;
+}
+
 int api_filter_body(cs_req *pub, const void *mod, int64_t len)
 {
     return filter_want(request_of(pub), mod, len);

@@ -70,8 +70,8 @@ static void add_stage(struct filter *f, const struct conf_module *m, int64_t len
 static int tell_header_filter(struct request *r, const struct conf_module *m)
 {
     cs_str was = tell_enter(r, m);
-    int rc = r->dry ? tell_ask(r, m, CS_HOOK_HEADER_FILTER)
-                    : m->desc->header_filter(request_public(r));
+    int rc =
+        r->dry ? tell_ask(r, m, CS_HOOK_HEADER_FILTER) : m->desc->header_filter(request_public(r));
     tell_back(r, was, m, CS_HOOK_HEADER_FILTER, rc);
     return rc;
 }
@@ -225,8 +225,7 @@ static int pass_on(struct request *r, size_t i, cs_str data, bool last)
     }
     s->sent = sent;
     s->ended = last;
-    if (data.n || last)
-        give(r, i + 1, data, last);
+    give(r, i + 1, data, last);
     return r->complete && (!last || r->aborted) ? CS_ERROR : CS_OK;
 }
 
@@ -253,8 +252,7 @@ static int send_piece(struct request *r, cs_str data, bool last)
         return CS_ERROR;
     }
     f->taken = taken;
-    if (data.n || last)
-        give(r, 0, data, last);
+    give(r, 0, data, last);
     if (r->complete)
         return last && !r->aborted ? CS_OK : CS_ERROR;
     return r->out.queued >= RESPOND_HIGH_WATER ? CS_AGAIN : CS_OK;

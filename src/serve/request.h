@@ -144,7 +144,7 @@ struct request {
     struct feed *feed;  /* a stream, while the hook that has made it has not returned */
     uint64_t body_sent; /* body bytes queued; for the log what has left is taken from out */
     bool to_end;        /* nothing but the end of the connection tells the end of the body */
-    int64_t promised;   /* declared length of a piecewise answer; -1 unknown */
+    int64_t promised;   /* declared length of the answer's body, before filters; -1 unknown */
     cs_req_cb on_drain;
     void *on_drain_arg;
     unsigned on_drain_module;

@@ -386,9 +386,10 @@ static bool answer_conditions(struct request *r, const struct respond_body *b)
         return true;
     }
     r->status = code;
+    if (!filters_agree(r)) /* they see the type that a 200 would have */
+        return true;
     r->type = (cs_str){0};
-    if (filters_agree(r))
-        emit(r, &(struct shape){.len = 0}, &(struct respond_body){.fd = -1});
+    emit(r, &(struct shape){.len = 0}, &(struct respond_body){.fd = -1});
     return true;
 }
 
@@ -406,6 +407,7 @@ int respond(struct request *r, int status, const char *type, struct respond_body
         return CS_ERROR;
     }
     r->status = status = jump_status(r, status);
+    r->promised = r->open ? -1 : (int64_t)body.len;
     set_type(r, type);
     bool plain = status != 200 || (r->head.method != HTTP_GET && r->head.method != HTTP_HEAD);
     bool valid = r->validators.etag.p || r->validators.mtime >= 0;
@@ -524,10 +526,10 @@ int respond_start(struct request *r, int status, const char *type, int64_t len)
         return CS_ERROR;
     r->status = status = jump_status(r, status);
     set_type(r, type);
+    r->promised = len;
     if (!filters_agree(r))
         return CS_ERROR;
     r->no_body = r->no_body || http_status_bodiless(status);
-    r->promised = len;
     if (r->filter) {
         filter_pieces(r, len);
         len = filter_len(r->filter);

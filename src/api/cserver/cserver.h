@@ -602,7 +602,8 @@ typedef struct cs_api {
      * wait for on_drain before sending more, since all that is sent meanwhile is kept in memory.
      * CS_CLOSED: the client has gone. CS_ERROR: not started, complete, or longer than announced, which cuts
      * the answer; so does a last piece that leaves it shorter. In a body_filter: passes data to the next filter; CS_OK,
-     * never CS_AGAIN, or a negative result when the answer has been cut. */
+     * never CS_AGAIN, or a negative result when the answer has been cut. A piece of no bytes that is not the last asks
+     * the filters for what they hold back (1.1). */
     int (*send)(cs_req *r, cs_str data, int last);
     /* Calls cb(r, arg) once, when what has been sent has left for the client; soon, when it has already.
      * There is one cb at a time, the latest. It does not come once the answer is complete. CS_ERROR in a filter, where
@@ -695,6 +696,12 @@ typedef struct cs_api {
      * pages of the settings are looked at. CS_OK; CS_ERROR: there is an answer already, or a header filter runs. */
     int (*page)(cs_req *r, int status);
 
+    /* How much the client wants its answer in that coding, by Accept-Encoding: 0 (not at all) to 1000; -1: it has said
+     * nothing of it. For "identity", the body as it is, -1 means that it may come, but that any coding is liked better. */
+    int (*coding_weight)(cs_req *r, const char *coding);
+    /* header_filter only: the length of the answer's body before any filter; -1: not known. */
+    int64_t (*body_length)(cs_req *r);
+
     /* Calls of later minor versions are appended here: CS_HAS(name) says whether this server has one. */
 } cs_api;
 
@@ -766,7 +773,8 @@ typedef struct cs_module {
     int (*header_filter)(cs_req *r);
     /* A piece of the body: passes on what it likes with cs_send(r, data, last), with `last` not before it was told so, at
      * the latest when it returns from that call. Every answer with a body comes here, or, where the module has a
-     * header_filter too, those for which that has called filter_body. CS_OK; a negative result cuts the answer. */
+     * header_filter too, those for which that has called filter_body. A piece of no bytes that is not the last: what the
+     * filter holds back is wanted now; it is passed on behind that (1.1). CS_OK; a negative result cuts the answer. */
     int (*body_filter)(cs_req *r, cs_str data, int last);
     /* The request is over; it can only be looked at. */
     void (*on_log)(cs_req *r);
@@ -904,6 +912,8 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 #define cs_say(r, key, ...)              cs_api_->say(r, &cs_api_, key, __VA_ARGS__)
 #define cs_page(r, status)               cs_api_->page(r, status)
 #define cs_jump(r, ...)                  cs_api_->jump(r, CS_STR(__VA_ARGS__))
+#define cs_coding_weight(r, coding)      cs_api_->coding_weight(r, coding)
+#define cs_body_length(r)                cs_api_->body_length(r)
 #define cs_root_open(r, ...)             cs_api_->root_open(r, CS_STR(__VA_ARGS__))
 #define cs_mime(...)                     cs_api_->mime(CS_STR(__VA_ARGS__))
 
