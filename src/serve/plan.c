@@ -4,6 +4,7 @@
 #include "os/fd.h"
 #include "os/file.h"
 #include "serve/api.h"
+#include "serve/missing.h"
 #include "serve/route.h"
 
 #include <stdlib.h>
@@ -58,8 +59,10 @@ struct serve_plan *serve_plan_new(const struct conf *conf, struct report *rep)
     struct serve_plan *p = new_plan(conf);
     open_roots(p, rep);
     p->router = router_new(conf, p, rep);
-    if (rep->errors == before)
+    if (rep->errors == before) {
+        missing_pages(p, rep);
         return p;
+    }
     serve_plan_free(p);
     return NULL;
 }

@@ -259,3 +259,19 @@ def test_settings_refused(serve, section, value, word):
     s = serve(f"[module:hello]\n[site:a]\n{site}\n[route:r]\nmatch = /r\nhandler = hello\n{route}\n", start=False)
     done = s.run("-c", s.conf, "-t")
     assert done.returncode == 78 and word in done.stderr and re.search(r":\d+:\d+: ", done.stderr), done.stderr
+
+
+@pytest.mark.parametrize("more, warned", [
+    ("", ["/none.html"]),
+    ("[route:n]\nmatch = /none.html\nhandler = hello\n", []),
+    ("[route:n]\nmatch = = /none\nhandler = hello\n", ["/none.html"]),
+    ("[route:n]\nmatch = ~ x\nhandler = hello\n", []),
+    ("[route:n]\nmatch = /n\nhandler = hello\nerror_pages = 410 /gone/page, 404 off, 4xx /a.html\n", ["/none.html", "/gone/page"]),
+])
+def test_pages_that_are_not_there(serve, more, warned):
+    """They are no mistake, since they may come later: -t warns."""
+    s = serve(f"[module:hello]\n[site:a]\nroot = @DIR@/www\nerror_pages = 404 /none.html, 500 502 /a.html\n{more}",
+              www={"a.html": "a"}, start=False)
+    done = s.run("-c", s.conf, "-t")
+    assert done.returncode == 0
+    assert re.findall(r":\d+:\d+: warning: error_pages: (\S+) is no file below \S+/www, and no route of \[site:a\]", done.stderr) == warned
