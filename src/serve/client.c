@@ -137,7 +137,8 @@ static void find(struct request *r)
         by_ip = told = true;
     r->client.by_ip = by_ip;
     r->client.addr = addr;
-    r->client.text = told ? text_of(r, &addr) : arena_dup(&r->arena, conn_peer(r->conn));
+    r->client.peer = arena_dup(&r->arena, conn_peer(r->conn));
+    r->client.text = told ? text_of(r, &addr) : r->client.peer;
     r->client.known = !r->reading;
 }
 
@@ -158,7 +159,9 @@ bool request_client_addr(struct request *r, struct cidr_addr *out)
 
 cs_str request_peer(struct request *r)
 {
-    return r->conn ? conn_peer(r->conn) : request_client(r);
+    if (!r->client.known)
+        find(r);
+    return r->client.peer;
 }
 
 /* ---- For cserver explain ---- */

@@ -107,7 +107,7 @@ struct request {
     struct {
         bool known, by_ip;
         struct cidr_addr addr;
-        cs_str text;
+        cs_str text, peer;
     } client;    /* request_client finds it out */
     cs_str host; /* as request_host gives it; p NULL: nobody has asked */
     const struct router_site *router_site;
