@@ -128,14 +128,15 @@ void request_crumb(const struct request *r)
     atomic_store_explicit(&c->request, r->id, memory_order_release);
 }
 
-/* The page does not go through filters: those of the module may be among them. */
+/* The page does not go through filters: those of the module may be among them. One that only makes the error page has none there. */
 void request_refuse_module(struct request *r)
 {
     if (r->answered) {
         respond_abort(r);
         return;
     }
-    r->hooks &= ROUTE_LOG;
+    if (!jump_has_page(r))
+        r->hooks &= ROUTE_LOG;
     respond_set_field(r, CS_S("Retry-After"), CS_S("60"), false);
     respond_page(r, 503, NULL);
 }

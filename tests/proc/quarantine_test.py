@@ -322,3 +322,15 @@ def test_streams_of_the_module_end(serve, who, tmp_path):
         assert c.eof()
         c.close()
     wait_for(lambda: s.get("/boom").status == 503)
+
+
+def test_pages_keep_the_fields_of_their_site(serve, who, tmp_path):
+    """Though the module that makes the error page is left out: none of the request's own filters is its."""
+    so = build_module(str(tmp_path), "boom", BOOM % (FAULT, "1.0"))
+    settings = SETTINGS.format(boom=so, who=who)
+    s = serve(settings + "[module:headers]\n[site:a]\nuse = headers\nset = X-Site: ${site}\nerror_pages = 404 /boom\n",
+              env=crash.QUIET)
+    while boom(s) == b"":
+        pass
+    r = s.get("/nowhere")
+    assert (r.status, r["x-site"], r["retry-after"]) == (404, "a", None)
