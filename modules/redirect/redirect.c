@@ -52,10 +52,15 @@ static cs_str cut(cs_str *s, char c)
     return tail;
 }
 
+static int is_letter(char c)
+{
+    return (c | 32) >= 'a' && (c | 32) <= 'z';
+}
+
 static int has_scheme(cs_str s)
 {
     size_t n = 0;
-    while (n < s.n && ((s.p[n] | 32) >= 'a' && (s.p[n] | 32) <= 'z'))
+    while (n < s.n && is_letter(s.p[n]))
         n++;
     return n > 0 && s.n - n > 3 && !memcmp(s.p + n, "://", 3);
 }
@@ -109,6 +114,28 @@ static int explain(cs_req *r, int hook)
     return hook == CS_HOOK_HANDLER ? handler(r) : CS_DECLINED;
 }
 
+static cs_str behind(cs_str s, size_t n)
+{
+    return (cs_str){s.p + n, s.n - n};
+}
+
+/* Is all of the host what a client writes somewhere? A capture is what the regex lets through. */
+static int is_any_host(cs_str to)
+{
+    cs_str host = has_scheme(to)        ? behind(to, (size_t)(strchr(to.p, ':') - to.p) + 3)
+                  : cs_starts(to, "//") ? behind(to, 2)
+                                        : (cs_str){"", 0};
+    if (!cs_starts(host, "${"))
+        return 0;
+    while (host.n && !strchr("/?#", host.p[0])) {
+        if (is_letter(host.p[0]) || cs_starts(host, "${host}") || cs_starts(host, "${capture."))
+            return 0;
+        const char *close = host.p[0] == '$' ? memchr(host.p, '}', host.n) : NULL;
+        host = behind(host, close ? (size_t)(close - host.p) + 1 : 1);
+    }
+    return 1;
+}
+
 static int on_config(cs_conf *cc, const void *conf)
 {
     const struct conf *c = conf;
@@ -124,6 +151,11 @@ static int on_config(cs_conf *cc, const void *conf)
                              "\"%.*s\" is neither a path nor an address: write /%.*s or "
                              "https://%.*s",
                              CS_F(to), CS_F(to), CS_F(to));
+    if (is_any_host(to))
+        return cs_conf_error(cc, "to",
+                             "\"%.*s\" leads to whatever host a client writes there: name the "
+                             "host, or take ${host} or a capture of a regex",
+                             CS_F(to));
     return CS_OK;
 }
 

@@ -41,6 +41,27 @@ static void test_locations(void)
     }
 }
 
+/* Whose host it is has to be in the settings. */
+static void test_hosts(void)
+{
+    static const char *const refused[] = {"https://${query.h}", "https://${header.X}/x",
+                                          "//${cookie.c}?x", "https://${query.a}${query.b}:8443/",
+                                          "HTTPS://${query.h}#x"};
+    static const char *const good[] = {
+        "https://${host}/x",     "https://${query.h}.example.com/", "https://10.0.0.1${path}",
+        "https://www.${host}/x", "//${query.h}.example.com",        "/${query.h}",
+    };
+    char line[100];
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        snprintf(line, sizeof line, "to = %s\n", refused[i]);
+        assert(strstr(cst_check("./redirect.so", line), "whatever host"));
+    }
+    for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
+        snprintf(line, sizeof line, "to = %s\n", good[i]);
+        cst_close(cst_open("./redirect.so", line));
+    }
+}
+
 int main(void)
 {
     test_locations();
@@ -50,5 +71,6 @@ int main(void)
     cst_close(t);
     assert(strstr(cst_check("./redirect.so", NULL), "\"to\""));
     assert(strstr(cst_check("./redirect.so", "to = example.com\n"), "https://example.com"));
+    test_hosts();
     assert(strstr(cst_check("./redirect.so", "to = /${pth}\n"), "did you mean ${path}?"));
 }
