@@ -1,9 +1,11 @@
 /* redirect.c - sends the client to another address, with the path and the query it asked for or
  * without. Every byte that came from the request is escaped before it goes into Location. */
 #include <cserver/cserver.h>
+#include <stdio.h>
 
 struct conf {
     const cs_template *to;
+    cs_list moved;
     int64_t status; /* index into status_words */
     _Bool keep_path;
     _Bool keep_query;
@@ -71,38 +73,76 @@ static int is_address(cs_str s)
     return (s.n && s.p[0] == '/') || has_scheme(s);
 }
 
-/* to = base ? query # fragment: the path goes behind the base, the query behind its query. */
-static cs_str location(cs_req *r, const struct conf *c)
+static cs_str behind(cs_str s, size_t n)
 {
-    const cs_req_info *q = cs_info(r);
-    cs_str base = cs_expand(r, c->to, CS_ESCAPE_URL);
-    cs_str path = c->keep_path ? cs_escape(r, CS_ESCAPE_PATH, q->path) : CS_S("");
-    struct text t = {cs_alloc(r, base.n + path.n + 3 * q->query.n + 3), 0};
+    return (cs_str){s.p + n, s.n - n};
+}
+
+/* An element of `moved`: "FROM TO". Its parts; the second is empty when it is not so. */
+static cs_str from_of(cs_str element)
+{
+    cut(&element, ' ');
+    return element;
+}
+
+static cs_str to_of(cs_str element)
+{
+    element = behind(element, from_of(element).n);
+    while (cs_starts(element, " "))
+        element = behind(element, 1);
+    return element;
+}
+
+/* Where that path has gone; NULL: it is not in the list. */
+static const cs_str *find(const struct conf *c, cs_str path)
+{
+    for (size_t i = 0; i < c->moved.n; i++) {
+        const cs_str *e = &c->moved.v[i];
+        if (e->n > path.n && e->p[path.n] == ' ' && cs_starts(*e, path))
+            return e;
+    }
+    return NULL;
+}
+
+/* base ? query # fragment: the path goes behind the base, the query behind its query. */
+static cs_str location(cs_req *r, cs_str base, cs_str path, int keep_query)
+{
+    const cs_str asked = keep_query ? cs_info(r)->query : CS_S("");
+    struct text t = {cs_alloc(r, base.n + path.n + 3 * asked.n + 3), 0};
     if (!t.p || !path.p || !base.p)
         return (cs_str){NULL, 0};
     if (!is_address(base))
         put(&t, CS_S("/"));
     cs_str fragment = cut(&base, '#');
     cs_str query = cut(&base, '?');
-    if (c->keep_path && !base.n)
+    if (path.n && !base.n)
         t.n = 0; /* the path brings its slash: with two it would begin with a host */
-    if (c->keep_path && base.n && base.p[base.n - 1] == '/')
+    if (path.n && base.n && base.p[base.n - 1] == '/')
         base.n--;
     put(&t, base);
     put(&t, path);
     put(&t, query);
-    if (c->keep_query && q->query.n) {
+    if (asked.n) {
         put(&t, query.n ? CS_S("&") : CS_S("?"));
-        put_query(&t, q->query);
+        put_query(&t, asked);
     }
     put(&t, fragment);
     return (cs_str){t.p, t.n};
 }
 
+static cs_str usual_location(cs_req *r, const struct conf *c)
+{
+    cs_str path = c->keep_path ? cs_escape(r, CS_ESCAPE_PATH, cs_info(r)->path) : CS_S("");
+    return location(r, cs_expand(r, c->to, CS_ESCAPE_URL), path, c->keep_query);
+}
+
 static int handler(cs_req *r)
 {
     const struct conf *c = cs_conf(r);
-    cs_str to = location(r, c);
+    const cs_str *moved = find(c, cs_info(r)->path);
+    if (!moved && !c->to->text.n)
+        return CS_DECLINED;
+    cs_str to = moved ? location(r, to_of(*moved), CS_S(""), c->keep_query) : usual_location(r, c);
     if (!to.p)
         return CS_NOMEM;
     int rc = cs_set_header(r, "Location", to);
@@ -112,11 +152,6 @@ static int handler(cs_req *r)
 static int explain(cs_req *r, int hook)
 {
     return hook == CS_HOOK_HANDLER ? handler(r) : CS_DECLINED;
-}
-
-static cs_str behind(cs_str s, size_t n)
-{
-    return (cs_str){s.p + n, s.n - n};
 }
 
 /* Is all of the host what a client writes somewhere? A capture is what the regex lets through. */
@@ -136,34 +171,80 @@ static int is_any_host(cs_str to)
     return 1;
 }
 
+/* What is wrong with an address to go to; empty: nothing. */
+struct fault {
+    char text[200];
+};
+
+static int shown(cs_str s)
+{
+    return s.n < 60 ? (int)s.n : 60;
+}
+
+static struct fault address_fault(cs_str to)
+{
+    struct fault f = {""};
+    for (size_t i = 0; i < to.n && !f.text[0]; i++)
+        if (to.p[i] <= ' ' || to.p[i] > '~')
+            snprintf(f.text, sizeof f.text,
+                     "has a byte that an address may not have (number %zu): write it as %%%02X",
+                     i + 1, (unsigned char)to.p[i]);
+    if (f.text[0])
+        return f;
+    if (to.n && !is_address(to) && !cs_starts(to, "${"))
+        snprintf(f.text, sizeof f.text,
+                 "is neither a path nor an address: write /%.*s or https://%.*s", shown(to), to.p,
+                 shown(to), to.p);
+    else if (is_any_host(to))
+        snprintf(f.text, sizeof f.text,
+                 "leads to whatever host a client writes there: name the host, or take ${host} or "
+                 "a capture of a regex");
+    return f;
+}
+
+static struct fault move_fault(const struct conf *c, const cs_str *e)
+{
+    const cs_str from = from_of(*e), to = to_of(*e);
+    if (!cs_starts(from, "/") || !to.n)
+        return (struct fault){
+            "is no old path, a blank and the new address, such as /old.html /new"};
+    if (memchr(from.p, '?', from.n) || memchr(from.p, '%', from.n))
+        return (struct fault){"has \"?\" or \"%\" in the old path, which is compared decoded and "
+                              "without its query"};
+    if (find(c, from) != e)
+        return (struct fault){
+            "has an old path that stands in the list before: it would do nothing"};
+    return address_fault(to);
+}
+
+static int check_moved(cs_conf *cc, const struct conf *c)
+{
+    int rc = CS_OK;
+    for (size_t i = 0; i < c->moved.n; i++) {
+        const struct fault f = move_fault(c, &c->moved.v[i]);
+        if (f.text[0])
+            rc = cs_conf_error(cc, "moved", "\"%.*s\" %s", CS_F(c->moved.v[i]), f.text);
+    }
+    return rc;
+}
+
 static int on_config(cs_conf *cc, const void *conf)
 {
     const struct conf *c = conf;
-    const cs_str to = c->to->text;
-    for (size_t i = 0; i < to.n; i++)
-        if (to.p[i] <= ' ' || to.p[i] > '~')
-            return cs_conf_error(cc, "to",
-                                 "has a byte that an address may not have (number %zu): "
-                                 "write it as %%%02X",
-                                 i + 1, (unsigned char)to.p[i]);
-    if (to.n && !is_address(to) && !cs_starts(to, "${"))
-        return cs_conf_error(cc, "to",
-                             "\"%.*s\" is neither a path nor an address: write /%.*s or "
-                             "https://%.*s",
-                             CS_F(to), CS_F(to), CS_F(to));
-    if (is_any_host(to))
-        return cs_conf_error(cc, "to",
-                             "\"%.*s\" leads to whatever host a client writes there: name the "
-                             "host, or take ${host} or a capture of a regex",
-                             CS_F(to));
-    return CS_OK;
+    const struct fault f = address_fault(c->to->text);
+    if (f.text[0])
+        return cs_conf_error(cc, "to", "\"%.*s\" %s", CS_F(c->to->text), f.text);
+    return check_moved(cc, c);
 }
 
 static const cs_directive directives[] = {
     CS_TEMPLATE(
-        struct conf, to, NULL, 1, 4096, CS_REQUIRED | CS_PER_ROUTE,
+        struct conf, to, NULL, 1, 4096, CS_REQUIRED | CS_ONE_OF | CS_PER_ROUTE,
         "Where to: a path, or a whole address such as https://example.com${path}. What comes "
         "from the request is escaped, and never leads to another host."),
+    CS_LIST(struct conf, moved, NULL, 1, 1000, CS_REQUIRED | CS_ONE_OF | CS_PER_ROUTE,
+            "Single pages that have moved, each as the old path, a blank and the new address: "
+            "/old.html /new. Any other path goes to `to`; without it, to the next handler."),
     CS_ENUM(struct conf, status, "302", status_words, CS_PER_ROUTE,
             "Status of the answer: 301 and 308 are for ever, 307 and 308 keep the method."),
     CS_BOOL(struct conf, keep_path, "off", CS_PER_ROUTE,

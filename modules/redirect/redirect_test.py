@@ -14,6 +14,8 @@ ROUTES = {
     "query": "to = /new\nkeep_query = on",
     "all": "to = https://example.com/base/?a=1#end\nkeep_path = on\nkeep_query = on",
     "self": "to = /\nkeep_path = on",
+    "moved": "moved = /moved/a.html /a, /moved/b   /c\n  /moved/d /d?x=1\nkeep_query = on",
+    "either": "moved = /either/a /a\nto = /else\nkeep_path = on",
 }
 CONF = "[module:redirect]\n" + "".join(
     f"[route:{name}]\nmatch = /{name}\nhandler = redirect\n{keys}\n" for name, keys in ROUTES.items())
@@ -56,6 +58,15 @@ def ask(server, target, method="GET"):
     ("/all/p?q=2", 302, "https://example.com/base/all/p?a=1&q=2#end"),
     ("/all", 302, "https://example.com/base/all?a=1#end"),
     ("/self//evil.example", 302, "/self/evil.example"),
+    ("/moved/a.html", 302, "/a"),
+    ("/moved/./%61.html?y=%20", 302, "/a?y=%20"),
+    ("/moved/d?y=2", 302, "/d?x=1&y=2"),
+    ("/moved/a.htm", 404, None),
+    ("/moved/a.html/", 404, None),
+    ("/moved/b", 302, "/c"),
+    ("/moved", 404, None),
+    ("/either/a", 302, "/a"),
+    ("/either/b", 302, "/else/either/b"),
     ("/self/\\evil.example", 302, "/self/%5Cevil.example"),
 ])
 def test_location(server, target, status, location):
@@ -90,6 +101,14 @@ def test_every_method(server, method):
     ("to = example.com/x", "https://example.com/x"),
     ("to = /a b", "%20"),
     ("to = /new\nstatus = 200", "status"),
+    ("moved = /a", "/old.html /new"),
+    ("moved = a /b", "/old.html /new"),
+    ("moved = /a /b c", "%20"),
+    ("moved = /a example.com/x", "https://example.com/x"),
+    ("moved = /a?x=1 /b", "without its query"),
+    ("moved = /a%20b /b", "decoded"),
+    ("moved = /a /b, /c /d, /a /e", "stands in the list before"),
+    ("moved = /a ${query.x}", "${query.x} is not known here"),
 ])
 def test_settings_refused(serve, keys, word):
     s = serve(f"[module:redirect]\n[route:r]\nmatch = /r\nhandler = redirect\n{keys}\n", start=False)
