@@ -174,6 +174,7 @@ static bool answer_special(struct request *r)
 {
     const struct http_head *h = &r->head;
     if (h->method == HTTP_CONNECT) {
+        r->keep_alive = false; /* what follows may be meant for the other end of a tunnel */
         respond_page(r, 501, NULL);
     } else if (h->method == HTTP_TRACE) {
         respond_set_field(r, CS_S("Allow"), CS_S("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
