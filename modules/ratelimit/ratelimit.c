@@ -149,16 +149,17 @@ static int keep(cs_req *r, int number)
 }
 
 /* One that has been sent on to another path meets us again, and may have come to the same limit. */
-static _Bool is_counted(cs_req *r, const uint64_t id[2])
+static int remember(cs_req *r, const uint64_t id[2])
 {
     uint64_t *last = cs_ctx(r);
     if (last && last[0] == id[0] && last[1] == id[1])
-        return 1;
+        return CS_DECLINED;
     last = cs_alloc(r, 2 * sizeof *last);
-    if (last)
-        memcpy(last, id, 2 * sizeof *last);
+    if (!last)
+        return CS_NOMEM;
+    memcpy(last, id, 2 * sizeof *last);
     cs_ctx(r) = last;
-    return 0;
+    return CS_OK;
 }
 
 static int may_pass(cs_req *r)
@@ -171,8 +172,9 @@ static int may_pass(cs_req *r)
         return CS_DECLINED;
     if (identify(r, c, all->table.seed, id) != CS_OK)
         return CS_NOMEM;
-    if (is_counted(r, id))
-        return CS_DECLINED;
+    int rc = remember(r, id);
+    if (rc != CS_OK)
+        return rc;
     if (cs_zone_lock(zone) != CS_OK)
         return CS_DECLINED; /* broken beyond repair: rather no limit than no service */
     struct bucket *b = find(all, id, &v);
