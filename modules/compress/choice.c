@@ -81,6 +81,12 @@ static struct choice none(const char *why, _Bool depends)
     return (struct choice){.coding = -1, .depends = depends, .why = why};
 }
 
+_Bool choice_is_told(cs_req *r)
+{
+    const cs_str vary = cs_response_header(r, "Vary");
+    return has_word(vary, CS_S("Accept-Encoding")) || has_word(vary, CS_S("*"));
+}
+
 /* A part of a body is a part of the body as it is. With If-Range the client has the beginning of an answer, and it may have been
  * a compressed one: a part of another form must not be put behind that, so it gets all of it. */
 static _Bool wants_part(cs_req *r)

@@ -25,6 +25,8 @@ struct choice {
 /* The number of a name in `codings`; -1: there is no such coding. */
 int choice_coding(cs_str name);
 int choice_level(const struct conf *c, int coding);
+/* Does a Vary of the answer say already that it depends on Accept-Encoding? */
+_Bool choice_is_told(cs_req *r);
 struct choice choice_of(cs_req *r, const struct conf *c);
 
 #endif

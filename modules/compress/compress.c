@@ -72,7 +72,7 @@ static int header_filter(cs_req *r)
 {
     const struct conf *c = cs_conf(r);
     const struct choice choice = choice_of(r, c);
-    if (choice.depends)
+    if (choice.depends && !choice_is_told(r))
         cs_add_header(r, "Vary", "Accept-Encoding");
     return choice.coding < 0 ? CS_OK : compress(r, c, choice.coding);
 }
@@ -127,7 +127,7 @@ static int explain(cs_req *r, int hook)
     if (hook != CS_HOOK_HEADER_FILTER)
         return CS_DECLINED;
     const struct choice choice = choice_of(r, c);
-    if (choice.depends)
+    if (choice.depends && !choice_is_told(r))
         cs_add_header(r, "Vary", "Accept-Encoding");
     if (choice.coding < 0) {
         cs_say(r, "as it is", "%s", choice.why);

@@ -10,7 +10,10 @@
  */
 #include "file.h"
 
+#include "beneath.h"
+
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -46,10 +49,21 @@ static int same_stat(const struct stat *a, const struct stat *b)
            same_time(a->st_mtim, b->st_mtim) && same_time(a->st_ctim, b->st_ctim);
 }
 
-/* Opens and looks: a descriptor, or -errno. */
-static int open_regular(cs_req *r, cs_str path, struct stat *st)
+/* Without any link on the way. Kernels without openat2 follow none in cs_root_open. */
+static int open_without_links(cs_req *r, cs_str path)
 {
-    int fd = cs_root_open(r, path);
+    const int root = cs_root_open(r, "/");
+    if (root < 0)
+        return root;
+    const int fd = beneath_open(root, path, O_RDONLY, 0);
+    close(root);
+    return fd == -ENOSYS ? cs_root_open(r, path) : fd;
+}
+
+/* Opens and looks: a descriptor, or -errno. */
+static int open_regular(cs_req *r, uint16_t root, cs_str path, struct stat *st)
+{
+    int fd = root & FILE_NO_LINKS ? open_without_links(r, path) : cs_root_open(r, path);
     if (fd < 0)
         return fd;
     int rc = 0;
@@ -173,7 +187,7 @@ int file_open(cs_req *r, uint16_t root, cs_str path, int64_t small, struct file 
         if (f)
             file_unref(f);
         f = NULL;
-        int fd = open_regular(r, path, &st);
+        int fd = open_regular(r, root, path, &st);
         if (fd < 0)
             return fd;
         int keep = st.st_size > small;
@@ -195,7 +209,7 @@ int file_still(cs_req *r, struct file *f)
     struct stat st;
     if (f->unsettled)
         return 0;
-    int fd = open_regular(r, f->path, &st);
+    int fd = open_regular(r, f->root, f->path, &st);
     if (fd < 0)
         return 0;
     close(fd);
@@ -203,6 +217,12 @@ int file_still(cs_req *r, struct file *f)
         return 0;
     f->checked = cs_now_ms();
     return 1;
+}
+
+_Bool file_is_whole(const struct file *f)
+{
+    struct stat st;
+    return f->fd < 0 || (fstat(f->fd, &st) == 0 && same_stat(&st, &f->st));
 }
 
 void file_unref(void *file)

@@ -31,10 +31,17 @@ struct file {
     _Bool unsettled; /* written so lately that a further write might not show in st */
     _Bool fleeting;  /* changed while it was read: good for this answer only */
 
+    /* Its compressed siblings (forms.h): bits of those that have been looked for, and of those that are there. */
+    unsigned forms_known, forms;
+    int64_t forms_checked;
+
     /* The cache's. */
     _Bool used;
     struct file *chain, *newer, *older;
 };
+
+/* In `root`: no link at all may be on the way to the file. */
+#define FILE_NO_LINKS 0x8000u
 
 /* Opens path beneath the request's site root, with the contents in memory when they are at most
  * `small` bytes. 0 and a file with one reference, or -errno; -EISDIR for a folder, -EACCES for what
@@ -44,6 +51,9 @@ int file_open(cs_req *r, uint16_t root, cs_str path, int64_t small, struct file 
 /* Looks at the disk again: is what stands at f->path still the same file, unchanged? Then 1, and
  * f->checked is now. 0: no. */
 int file_still(cs_req *r, struct file *f);
+
+/* Is the file that a descriptor is kept of still as long as it was, and unchanged? True for one in memory. */
+_Bool file_is_whole(const struct file *f);
 
 /* Gives one reference back (a cs_cb). */
 void file_unref(void *file);

@@ -9,39 +9,22 @@
  *
  * Ranges, conditions, HEAD and sending are the server's; opening beneath the site's root is too, so
  * that neither ".." nor a link leads out. */
-#include "cache.h"
+#include "find.h"
+#include "forms.h"
+#include "keep.h"
+#include "listing.h"
 
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
-enum slash {
-    SLASH_REDIRECT,
-    SLASH_CANONICAL,
-    SLASH_KEEP
-};
 static const char *const slash_words[] = {"redirect", "canonical", "keep", NULL};
 
-struct conf {
-    cs_list index;
-    cs_templates try_files;
-    int64_t slash; /* enum slash */
-    cs_str cache_control;
-    _Bool dotfiles;
-    int64_t cache_valid;
-    int64_t cache_files;
-    int64_t cache_small;
-};
+static const char *const symlinks_words[] = {"beneath", "off", NULL};
+static const char *const listing_words[] = {"off", "html", "json", NULL};
 
 enum {
-    PATH_MOST = 4096
+    IS_LISTED = -10000 /* a folder without an index, whose names may be told: beside all of errno */
 };
 
-/* One cache for all sites and routes of this worker. */
-static struct cache cache;
-static int64_t small;
-
-static cs_counter *loads;
 static _Bool explaining;
 
 static int is_read(const cs_req_info *q)
@@ -68,16 +51,20 @@ static int answer(cs_req *r, const struct conf *c, struct file *f)
         file_unref(f);
         return not_allowed(r);
     }
+    const char *type = f->type;
+    const cs_str keep = keep_for(c, f->path, type);
+    if (c->precompressed.n)
+        f = forms_choose(r, c, f, explaining);
     if (explaining)
         cs_say(r, "file", "%.*s", CS_F(f->path));
-    if (c->cache_control.n)
-        cs_set_header(r, "Cache-Control", c->cache_control);
+    if (keep.n)
+        cs_set_header(r, "Cache-Control", keep);
     if (f->etag.n)
         cs_validators(r, f->etag, f->mtime);
     const cs_str data = {f->data, (size_t)f->size};
     if (f->data)
-        return cs_reply_ref(r, 200, f->type, data, file_unref, f);
-    return cs_reply_file(r, 200, f->type, f->fd, 0, f->size, file_unref, f);
+        return cs_reply_ref(r, 200, type, data, file_unref, f);
+    return cs_reply_file(r, 200, type, f->fd, 0, f->size, file_unref, f);
 }
 
 /* a + b in `room`; empty when it does not fit. */
@@ -95,11 +82,6 @@ static int is_folder_name(cs_str path)
     return path.p[path.n - 1] == '/';
 }
 
-static int is_fresh(const struct conf *c, const struct file *f)
-{
-    return cs_now_ms() - f->checked < c->cache_valid;
-}
-
 /* The way of nearly all requests: the file, or the first index of the folder, is at hand. */
 static struct file *at_hand(const struct conf *c, const cs_req_info *q)
 {
@@ -109,69 +91,28 @@ static struct file *at_hand(const struct conf *c, const cs_req_info *q)
         path = c->index.n ? joined(room, path, c->index.v[0]) : (cs_str){room, 0};
     if (!path.n)
         return NULL;
-    struct file *f = cache_find(&cache, cache_hash(q->root, path), q->root, path);
-    return f && is_fresh(c, f) && (c->dotfiles || !f->hidden) ? f : NULL;
+    struct file *f = find_fresh(c, q->root, path);
+    return f && (c->dotfiles || !f->hidden) && file_is_whole(f) ? f : NULL;
 }
 
-/* Is there nothing of that name, as far as a client may know? A link that leads out of the root
- * (EXDEV, or ELOOP on old kernels) is not there either. */
-static int is_missing(int rc)
-{
-    return rc == -ENOENT || rc == -ENOTDIR || rc == -ENAMETOOLONG || rc == -ELOOP || rc == -EXDEV ||
-           rc == -EINVAL;
-}
-
-/* Opens anew and puts it into the cache. */
-static int load(cs_req *r, cs_str path, uint64_t hash, struct file **out)
-{
-    const uint16_t root = cs_info(r)->root;
-    int rc = file_open(r, root, path, small, out);
-    if ((rc == -EMFILE || rc == -ENFILE) && cache_shed(&cache))
-        rc = file_open(r, root, path, small, out);
-    if (rc < 0)
-        return rc;
-    cs_counter_add(loads, 1);
-    if ((*out)->fleeting || !cache.max)
-        return 0;
-    (*out)->refs++;
-    cache_put(&cache, hash, *out);
-    return 0;
-}
-
-/* One file, from the cache or the disk, with a reference for the caller: 0 or -errno. */
-static int look_file(cs_req *r, const struct conf *c, cs_str path, struct file **out)
-{
-    const uint16_t root = cs_info(r)->root;
-    const uint64_t hash = cache_hash(root, path);
-    struct file *f = cache_find(&cache, hash, root, path);
-    if (f && (is_fresh(c, f) || file_still(r, f))) {
-        f->refs++;
-        *out = f;
-        return 0;
-    }
-    if (f)
-        cache_drop(&cache, f);
-    return load(r, path, hash, out);
-}
-
-/* The index of a folder; -EACCES when the folder has none. */
+/* The index of a folder; when the folder has none, IS_LISTED or -EACCES. */
 static int look_index(cs_req *r, const struct conf *c, cs_str folder, struct file **out)
 {
     char room[PATH_MOST];
     for (size_t i = 0; i < c->index.n; i++) {
         cs_str path = joined(room, folder, c->index.v[i]);
-        int rc = path.n ? look_file(r, c, path, out) : -ENAMETOOLONG;
-        if (!is_missing(rc) && rc != -EISDIR)
+        int rc = path.n ? find_file(r, c, path, out) : -ENAMETOOLONG;
+        if (!find_is_missing(rc) && rc != -EISDIR)
             return rc;
     }
-    int rc = file_open(r, 0, folder, 0, out);
-    return rc == -EISDIR ? -EACCES : rc;
+    const int rc = find_folder(r, c, folder);
+    return rc != -EISDIR ? rc : c->listing == LISTING_OFF ? -EACCES : IS_LISTED;
 }
 
 static int look(cs_req *r, const struct conf *c, cs_str path, struct file **out)
 {
-    int rc = is_folder_name(path) ? look_index(r, c, path, out) : look_file(r, c, path, out);
-    if (explaining && rc < 0 && rc != -EISDIR)
+    int rc = is_folder_name(path) ? look_index(r, c, path, out) : find_file(r, c, path, out);
+    if (explaining && rc < 0 && rc != -EISDIR && rc != IS_LISTED)
         cs_say(r, "no file", "%.*s%s: %s", CS_F(path),
                is_folder_name(path) ? ", or an index in it" : "", strerror(-rc));
     return rc;
@@ -202,7 +143,7 @@ static int look_alternative(cs_req *r, const struct conf *c, const cs_template *
     if (!t->constant && (!is_path(path) || (!c->dotfiles && path_hidden(path))))
         return -ENOENT;
     const int rc = look(r, c, path, out);
-    return rc == -EISDIR ? -ENOENT : rc;
+    return rc == -EISDIR ? -ENOENT : rc == IS_LISTED ? -EACCES : rc;
 }
 
 /* "@/path": routes are searched again. Not for the path that has led here. */
@@ -220,7 +161,7 @@ static int go_on(cs_req *r, const cs_req_info *q, const cs_template *t)
 static int look_alternatives(cs_req *r, const struct conf *c, struct file **out)
 {
     int rc = -ENOENT;
-    for (size_t i = 0; i < c->try_files.n && is_missing(rc); i++) {
+    for (size_t i = 0; i < c->try_files.n && find_is_missing(rc); i++) {
         const cs_template *t = c->try_files.v[i];
         if (t->text.p[0] == '=')
             return atoi(t->text.p + 1);
@@ -261,7 +202,7 @@ static int is_file_with_slash(cs_req *r, const struct conf *c, const cs_req_info
     struct file *f = NULL;
     const cs_str path = {q->path.p, q->path.n - 1};
     if (c->slash != SLASH_CANONICAL || q->path.n < 2 || !is_folder_name(q->path) ||
-        look_file(r, c, path, &f) < 0)
+        find_file(r, c, path, &f) < 0)
         return 0;
     file_unref(f);
     return 1;
@@ -275,6 +216,19 @@ static int failed(cs_req *r, int rc)
     return cs_fail(r, busy ? 503 : 500, "cannot open the file: %s", strerror(-rc));
 }
 
+/* The folder's names, at the address that ends with "/": they are links from there. */
+static int list(cs_req *r, const struct conf *c, const cs_req_info *q)
+{
+    if (!is_read(q))
+        return not_allowed(r);
+    if (!is_folder_name(q->path))
+        return to_path(r, q, q->path, "/");
+    if (!explaining)
+        return listing_answer(r, c, q->path);
+    cs_say(r, "listing", "%.*s, at most %lld names", CS_F(q->path), (long long)c->listing_most);
+    return cs_reply(r, 200, listing_type(c), "");
+}
+
 static int search(cs_req *r, const struct conf *c, const cs_req_info *q)
 {
     struct file *f = NULL;
@@ -283,15 +237,17 @@ static int search(cs_req *r, const struct conf *c, const cs_req_info *q)
     int rc = look(r, c, q->path, &f);
     if (rc == -EISDIR)
         rc = to_folder(r, c, q, &f);
-    if (is_missing(rc) && is_file_with_slash(r, c, q))
+    if (find_is_missing(rc) && is_file_with_slash(r, c, q))
         return to_path(r, q, (cs_str){q->path.p, q->path.n - 1}, "");
-    if (is_missing(rc))
+    if (find_is_missing(rc))
         rc = look_alternatives(r, c, &f);
+    if (rc == IS_LISTED)
+        return list(r, c, q);
     if (rc == 0)
         return f ? answer(r, c, f) : CS_OK;
     if (rc > 0)
         return rc;
-    return is_missing(rc) ? CS_DECLINED : failed(r, rc);
+    return find_is_missing(rc) ? CS_DECLINED : failed(r, rc);
 }
 
 static int handler(cs_req *r)
@@ -312,28 +268,16 @@ static int explain(cs_req *r, int hook)
 {
     if (hook != CS_HOOK_HANDLER)
         return CS_DECLINED;
-    if (!cache.buckets && cache_init(&cache, 0, 0) < 0)
+    if (!find_is_ready() && find_init(0, 0) < 0)
         return CS_NOMEM;
     explaining = 1;
     return handler(r);
 }
 
-/* Files that stay open must leave most of the descriptors to connections. */
-static size_t open_limit(void)
-{
-    struct rlimit l;
-    if (getrlimit(RLIMIT_NOFILE, &l) < 0 || l.rlim_cur == RLIM_INFINITY)
-        return 1024;
-    return (size_t)l.rlim_cur / 8;
-}
-
 static int worker_start(cs_proc *p)
 {
     const struct conf *c = cs_module_conf(p);
-    small = c->cache_small;
-    if (cache_init(&cache, (size_t)c->cache_files, open_limit()) < 0)
-        return CS_NOMEM;
-    return CS_OK;
+    return find_init(c->cache_files, c->cache_small) < 0 ? CS_NOMEM : CS_OK;
 }
 
 /* "$uri /index.html" is one element. */
@@ -377,6 +321,20 @@ static int check_alternative(cs_conf *cc, const struct conf *c, size_t i)
     return CS_OK;
 }
 
+static int check_keep(cs_conf *cc, const struct conf *c)
+{
+    cs_str what, value;
+    int rc = CS_OK;
+    for (size_t i = 0; i < c->cache_by.n; i++)
+        if (!keep_split(c->cache_by.v[i], &what, &value) || !value.n)
+            rc = cs_conf_error(
+                cc, "cache_by",
+                "\"%.*s\" is not \"TYPE: VALUE\" with a media type, such as text/css or "
+                "image/*, or a suffix, such as .js; what has a comma stands in quotes",
+                CS_F(c->cache_by.v[i]));
+    return rc;
+}
+
 static int on_config(cs_conf *cc, const void *conf)
 {
     const struct conf *c = conf;
@@ -392,7 +350,11 @@ static int on_config(cs_conf *cc, const void *conf)
     for (size_t i = 0; i < c->try_files.n; i++)
         if (check_alternative(cc, c, i) < 0)
             rc = CS_ERROR;
-    return rc;
+    for (size_t i = 0; i < c->precompressed.n; i++)
+        if (!forms_coding(c->precompressed.v[i]))
+            rc = cs_conf_error(cc, "precompressed", "\"%.*s\" is none of zst, br and gz",
+                               CS_F(c->precompressed.v[i]));
+    return check_keep(cc, c) < 0 ? CS_ERROR : rc;
 }
 
 static const cs_directive directives[] = {
@@ -410,6 +372,22 @@ static const cs_directive directives[] = {
         "without."),
     CS_BOOL(struct conf, dotfiles, "off", CS_PER_ROUTE,
             "Serve names that start with a dot; .well-known always is."),
+    CS_LIST(struct conf, precompressed, NULL, 0, 3, CS_PER_ROUTE,
+            "Suffixes of compressed siblings that are sent in place of a file to who likes them, "
+            "what is liked best first: zst, br, "
+            "gz. One that is older than the file is not used."),
+    CS_ENUM(struct conf, listing, "off", listing_words, CS_PER_ROUTE,
+            "What a folder without an index answers: off, 403; html, a page with its names; json, "
+            "the same for programs."),
+    CS_INT(struct conf, listing_most, "5000", 1, 100000, CS_PER_ROUTE,
+           "Most names that a listing has; it tells when there are more."),
+    CS_ENUM(
+        struct conf, symlinks, "beneath", symlinks_words, CS_PER_ROUTE,
+        "Symbolic links: beneath, those that stay inside of the root are followed; off, none is."),
+    CS_LIST(struct conf, cache_by, NULL, 0, 64, CS_PER_ROUTE,
+            "Cache-Control by media type or suffix, the first that fits, before cache_control: "
+            "\"image/*: max-age=86400\", "
+            "\".html: no-cache\"."),
     CS_STRING(struct conf, cache_control, NULL, 0, 1024, CS_PER_ROUTE,
               "Value of the Cache-Control field; empty: none is sent."),
     CS_MSEC(
@@ -424,7 +402,7 @@ static const cs_directive directives[] = {
 };
 
 static const cs_counter_def counters[] = {
-    {&loads, "loads_total", "Files opened or read anew"},
+    {&find_loads, "loads_total", "Files opened or read anew"},
     {0},
 };
 

@@ -59,6 +59,22 @@ static bool merge(struct http_range *a, const struct http_range *b)
     return true;
 }
 
+/* What r makes of those that are there: it is merged with each that it overlaps or touches, at the place of the first. */
+static int place(struct http_range *out, int n, struct http_range r)
+{
+    int at = -1, kept = 0;
+    for (int i = 0; i < n; i++) {
+        if (at < 0 && merge(&out[i], &r))
+            at = kept;
+        else if (at >= 0 && merge(&out[at], &out[i]))
+            continue;
+        out[kept++] = out[i];
+    }
+    if (at < 0)
+        out[kept++] = r;
+    return kept;
+}
+
 static uint64_t total(const struct http_range *r, int n)
 {
     uint64_t sum = 0;
@@ -82,8 +98,8 @@ int http_range_parse(cs_str value, uint64_t size, struct http_range *out, int ma
         enum verdict verdict = read_spec(spec, size, &r);
         if (++specs > max || verdict == BAD)
             return 0;
-        if (verdict == GOOD && (n == 0 || !merge(&out[n - 1], &r)))
-            out[n++] = r;
+        if (verdict == GOOD)
+            n = place(out, n, r);
     }
     if (specs == 0)
         return 0;

@@ -9,8 +9,8 @@ struct http_range {
 };
 
 /* Parses `value` against a representation of `size` bytes into out (room for max): what cannot be
- * satisfied is left out, the order stays, and a range that overlaps or touches the one before it is
- * merged into that (section 14.2 allows it). Returns the number of ranges (> 0); 0: ignore the
+ * satisfied is left out, the order stays, and a range that overlaps or touches one before it is
+ * merged into that (sections 14.2, 15.3.7.2), so that nobody gets a byte twice. Returns the number of ranges (> 0); 0: ignore the
  * field and send everything (not "bytes", bad syntax, more than max ranges asked for, or several
  * that are together as large as the whole; a single "0-" is honoured, media players ask so); -416:
  * none can be satisfied. */

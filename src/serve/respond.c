@@ -389,6 +389,7 @@ static bool answer_conditions(struct request *r, const struct respond_body *b)
     if (!filters_agree(r)) /* they see the type that a 200 would have */
         return true;
     r->type = (cs_str){0};
+    respond_set_field(r, CS_S("Content-Encoding"), (cs_str){0}, false);
     emit(r, &(struct shape){.len = 0}, &(struct respond_body){.fd = -1});
     return true;
 }
