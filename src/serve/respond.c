@@ -143,7 +143,9 @@ static char *put_validators(const struct request *r, char *p)
     if (r->validators.etag.p)
         p = PUT_FIELD(p, "ETag", r->validators.etag);
     if (r->validators.mtime >= 0) {
-        http_date_format(r->validators.mtime, date);
+        /* Not later than Date: RFC 9110 section 8.8.2.1. */
+        time_t now = clock_wall();
+        http_date_format(r->validators.mtime < now ? r->validators.mtime : now, date);
         p = PUT_FIELD(p, "Last-Modified", ((cs_str){date, HTTP_DATE_LEN}));
     }
     return p;
