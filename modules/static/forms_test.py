@@ -34,6 +34,13 @@ CONF = """
     match = /both/
     use = compress
     handler = static
+    [route:app]
+    match = /app/
+    handler = static
+    try_files = /a.js
+    [route:lost]
+    match = /lost/
+    error_pages = 404 /404.html
     [route:links]
     match = /links/
     handler = static
@@ -61,6 +68,7 @@ def server():
     lay(s, "plain.css", TEXT)
     lay(s, "index.html", b"<p>home", gz=b"packed home")
     lay(s, "empty.js", b"", gz=b"")
+    lay(s, "404.html", b"lost", gz=b"packed lost")
     for folder in ("valid", "order", "none", "both"):
         lay(s, folder + "/a.js", TEXT, **FORMS)
     lay(s, "both/b.js", TEXT)
@@ -129,6 +137,15 @@ def test_without_a_good_sibling_nothing_varies(server, path):
 def test_the_index_of_a_folder_and_an_empty_file(server):
     assert get(server, "/", "gzip").body == b"packed home"
     assert get(server, "/empty.js", "gzip")["content-encoding"] == "gzip"
+
+
+def test_try_files_and_error_pages(server):
+    r = get(server, "/app/users/7", "br")
+    assert (r.status, r["content-encoding"], r.body) == (200, "br", FORMS["br"])
+    r = get(server, "/lost/x", "gzip")
+    assert (r.status, r["content-encoding"], r.body, r["etag"]) == (404, "gzip", b"packed lost", None)
+    r = get(server, "/lost/x")
+    assert (r.status, r["content-encoding"], r.body) == (404, None, b"lost")
 
 
 def test_each_form_has_its_own_validators(server):
