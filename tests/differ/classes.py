@@ -88,7 +88,7 @@ CLASSES = [
           "RFC 9112 section 6.3: a request with neither length nor coding has no body; 411 may be answered"),
     Class("unknown method", "refuses", "400|405|501", "nginx node lighttpd", r"^(\r\n)*(?!\r\n)(?!(GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) )",
           "RFC 9110 section 9.1: any token is a method; here the route's handlers say which they take"),
-    Class("higher minor version", "refuses", "400|505|nothing", "lighttpd node", r"^[^\r]* HTTP/1\.[2-9]\r",
+    Class("higher minor version", "refuses", "400|505|nothing", "lighttpd node", r"^(\r\n)*[^\r]* HTTP/1\.[2-9]\r",
           "RFC 9110 section 2.5: a higher minor version of the same major one is served as the highest that is known"),
     Class("empty Host", "refuses", "400", "nginx lighttpd", r"(?i)\nhost:[ \t]*\r",
           "RFC 9112 section 3.2: Host is empty where the target has no authority. The default site answers"),
