@@ -130,6 +130,13 @@ def test_when_all_are_busy_newcomers_are_turned_away(serve, name):
     assert s.get("/hello").status == 200
 
 
+def are_gone(s):
+    """All connections that the server has had, such as the one that asked whether it is ready."""
+    with open("/proc/net/tcp", encoding="ascii") as f:
+        rows = [line.split() for line in f.readlines()[1:]]
+    return not any(int(r[1].split(":")[1], 16) == s.port and r[3] != "0A" and r[9] != "0" for r in rows)
+
+
 def owner(s, c):
     """The worker that has the other end of a connection."""
     ours, inode = c.sock.getsockname()[1], None
@@ -250,6 +257,7 @@ def test_descriptors_run_out_and_idle_connections_make_room(serve):
 def test_descriptors_run_out_and_another_worker_has_some(serve):
     s = serve(MODULES, server={"workers": 2, **OURS})
     poor = s.workers()[0]
+    wait_for(lambda: are_gone(s))
     limit_descriptors(poor, 2)
     busy = []
     while [owner(s, c) for c in busy].count(poor) < 2:
@@ -401,6 +409,7 @@ def test_system_calls_of_a_kept_connection(serve):
 def test_nobody_wakes_up_on_an_idle_server(serve):
     """No timer, no poll: the workers sleep. One of them answers for /status itself."""
     s = serve(MODULES, server={"workers": 4})
+    wait_for(lambda: are_gone(s))
     with s.connect() as c:
         before = {w["pid"]: w["wakeups"] for w in status_of(c)["workers"]}
         c.is_silent(2)
