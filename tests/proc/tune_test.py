@@ -332,12 +332,13 @@ def test_workers_come_back(serve, status):
 
 def test_a_worker_that_does_not_answer(serve, status, who):
     """The change holds, and it is told who has not taken it; it does so when it goes on."""
-    s = serve(HELLO + who, limits={"max_body": "2k"})
+    conf = HELLO + who + "\n[accept]\nstall_kill = 0\n"  # it may have the turn
+    s = serve(conf, limits={"max_body": "2k"})
     stopped = s.workers()[0]
     os.kill(stopped, signal.SIGSTOP)
     try:
         s.limits = {"max_body": 999}
-        s.configure(HELLO + who)
+        s.configure(conf)
         done = s.ctl("reload")
         assert done.returncode == 75, done.stdout + done.stderr
         assert re.search(rf"\(revision 1\), but after 10 s they are not taken by worker \d \(pid {stopped}, ready, "
