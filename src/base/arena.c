@@ -167,6 +167,16 @@ void *arena_zalloc(struct arena *a, size_t n)
     return p;
 }
 
+void *arena_join(struct arena *a, const void *x, size_t nx, const void *y, size_t ny, size_t size)
+{
+    char *v = arena_zalloc(a, (nx + ny + 1) * size);
+    if (nx)
+        memcpy(v, x, nx * size);
+    if (ny)
+        memcpy(v + nx * size, y, ny * size);
+    return v;
+}
+
 cs_str arena_dup(struct arena *a, cs_str s)
 {
     char *p = arena_alloc(a, s.n + 1);

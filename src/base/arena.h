@@ -69,6 +69,9 @@ static inline void *arena_alloc(struct arena *a, size_t n)
 }
 void *arena_zalloc(struct arena *a, size_t n);
 
+/* An array of the nx elements at x and the ny at y, `size` bytes each, with a zeroed one behind the end. */
+void *arena_join(struct arena *a, const void *x, size_t nx, const void *y, size_t ny, size_t size);
+
 /* Copies, NUL-terminated behind the end. */
 cs_str arena_dup(struct arena *a, cs_str s);
 char *arena_strdup(struct arena *a, const char *z);

@@ -59,25 +59,14 @@ cs_str blocks_word(const cs_blocks *pub, const struct cidr_addr *addr)
     return (cs_str){0};
 }
 
-static void *joined(const void *x, size_t nx, const void *y, size_t ny, size_t size,
-                    struct arena *a)
-{
-    char *v = arena_zalloc(a, (nx + ny + 1) * size);
-    if (nx)
-        memcpy(v, x, nx * size);
-    if (ny)
-        memcpy(v + nx * size, y, ny * size);
-    return v;
-}
-
 const cs_blocks *blocks_join(const cs_blocks *x, const cs_blocks *y, struct arena *a)
 {
     const struct blocks *bx = own(x), *by = own(y);
     struct blocks *b = arena_zalloc(a, sizeof *b);
     b->pub.words.n = x->words.n + y->words.n;
-    b->pub.words.v = joined(x->words.v, x->words.n, y->words.v, y->words.n, sizeof(cs_str), a);
+    b->pub.words.v = arena_join(a, x->words.v, x->words.n, y->words.v, y->words.n, sizeof(cs_str));
     b->n = bx->n + by->n;
-    b->v = joined(bx->v, bx->n, by->v, by->n, sizeof *b->v, a);
+    b->v = arena_join(a, bx->v, bx->n, by->v, by->n, sizeof *b->v);
     b->unix_peers = bx->unix_peers || by->unix_peers;
     b->all = bx->all || by->all;
     return &b->pub;

@@ -32,6 +32,10 @@ cs_str value_text(struct arena *a, const struct conf_entry *const *entries, size
 /* Where element `index` of the list `key` stands, for a caret under it. */
 struct conf_origin value_place(struct bind *b, const struct conf_section *s, const char *key,
                                size_t index, cs_str element);
+/* Reports what is wrong with that element, under it. */
+void value_vrefuse(struct bind *b, const struct conf_section *s, const char *key, size_t index,
+                   cs_str element, const char *fmt, va_list ap)
+    __attribute__((format(printf, 6, 0)));
 /* "[site:main]", in the arena. */
 const char *value_section_name(struct bind *b, cs_str kind, cs_str label);
 

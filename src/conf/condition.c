@@ -3,6 +3,7 @@
 #include "conf/bind.h"
 
 #include "base/blocks.h"
+#include "http/token.h"
 
 /* One key of a route whose elements are looked at. */
 struct tests {
@@ -16,26 +17,11 @@ struct tests {
 __attribute__((format(printf, 3, 4))) static void refuse(const struct tests *t, size_t i,
                                                          const char *fmt, ...)
 {
-    cs_str element = t->list->v[i];
-    struct conf_origin at = value_place(t->b, t->s, t->key, i, element);
-    struct buf text = {0};
     va_list ap;
 
     va_start(ap, fmt);
-    buf_vprintf(&text, fmt, ap);
+    value_vrefuse(t->b, t->s, t->key, i, t->list->v[i], fmt, ap);
     va_end(ap);
-    report_error(t->b->rep, &at, element.n ? (int)element.n : 1, "%s: %s", t->key, text.p);
-    buf_free(&text);
-}
-
-static bool is_token(cs_str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (!s.p[i] ||
-            !strchr("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz",
-                    s.p[i]))
-            return false;
-    return s.n > 0;
 }
 
 /* ---- methods ---- */
@@ -50,7 +36,7 @@ static bool is_upper(cs_str s)
 
 static const char *wrong_method(cs_str m)
 {
-    if (!is_token(m))
+    if (!http_is_token(m))
         return memchr(m.p, ' ', m.n)
                    ? "is no method: it has a blank in it, and methods are separated by commas"
                    : "is no method, such as GET or POST";
@@ -105,7 +91,7 @@ static const char *wrong_test(const struct conf_condition *c, char sign)
     if ((c->name.p[0] == '!' || c->name.p[c->name.n - 1] == '!') && c->test != CONF_TEST_THERE)
         return "has a \"!\" and a value; what it is not is said by an expression, such as "
                "\"~ ^(?!v$)\"";
-    if (sign == ':' && !is_token(c->name))
+    if (sign == ':' && !http_is_token(c->name))
         return "has no good name of a field, such as \"X-Beta: yes\"";
     if (sign == '=' && c->test == CONF_TEST_IS && c->value.n && c->value.p[0] == '=')
         return "has two \"=\"; one is enough, such as \"page = 1\"";

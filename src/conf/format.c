@@ -45,39 +45,23 @@ static void format_element(cs_str e, struct buf *out)
     }
 }
 
-static void format_list(const cs_directive *d, const void *base, struct buf *out)
+static void format_one_more(size_t i, cs_str e, struct buf *out)
 {
-    cs_list l;
-
-    memcpy(&l, (const char *)base + d->off, sizeof l);
-    for (size_t i = 0; i < l.n; i++) {
-        if (i)
-            buf_add_z(out, ", ");
-        format_element(l.v[i], out);
-    }
+    if (i)
+        buf_add_z(out, ", ");
+    format_element(e, out);
 }
 
-static void format_templates(const cs_directive *d, const void *base, struct buf *out)
+static void format_list(const cs_list *l, struct buf *out)
 {
-    cs_templates l;
-
-    memcpy(&l, (const char *)base + d->off, sizeof l);
-    for (size_t i = 0; i < l.n; i++) {
-        if (i)
-            buf_add_z(out, ", ");
-        format_element(l.v[i]->text, out);
-    }
+    for (size_t i = 0; i < l->n; i++)
+        format_one_more(i, l->v[i], out);
 }
 
-static void format_blocks(const cs_directive *d, const void *base, struct buf *out)
+static void format_templates(const cs_templates *l, struct buf *out)
 {
-    const struct cs_blocks *b = member_pointer(d, base);
-
-    for (size_t i = 0; i < b->words.n; i++) {
-        if (i)
-            buf_add_z(out, ", ");
-        format_element(b->words.v[i], out);
-    }
+    for (size_t i = 0; i < l->n; i++)
+        format_one_more(i, l->v[i]->text, out);
 }
 
 void schema_format(const cs_directive *d, const void *base, struct buf *out)
@@ -109,16 +93,16 @@ void schema_format(const cs_directive *d, const void *base, struct buf *out)
         buf_add_str(out, member_str(d, base));
         break;
     case CS_T_LIST:
-        format_list(d, base, out);
+        format_list(member_at(d, base), out);
         break;
     case CS_T_TEMPLATE:
         buf_add_str(out, ((const cs_template *)member_pointer(d, base))->text);
         break;
     case CS_T_TEMPLATES:
-        format_templates(d, base, out);
+        format_templates(member_at(d, base), out);
         break;
     case CS_T_BLOCKS:
-        format_blocks(d, base, out);
+        format_list(&((const cs_blocks *)member_pointer(d, base))->words, out);
         break;
     default:
         check(false);

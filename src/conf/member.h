@@ -23,6 +23,11 @@ static inline void *member_of(const cs_directive *d, void *base)
     return (char *)base + d->off;
 }
 
+static inline const void *member_at(const cs_directive *d, const void *base)
+{
+    return (const char *)base + d->off;
+}
+
 static inline int64_t member_number(const cs_directive *d, const void *base)
 {
     int64_t v;

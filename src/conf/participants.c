@@ -32,16 +32,11 @@ bool participants_is_name(cs_str s)
 __attribute__((format(printf, 3, 4))) static void refuse(const struct names *l, size_t i,
                                                          const char *fmt, ...)
 {
-    cs_str name = l->list->v[i];
-    struct conf_origin at = value_place(l->b, l->s, l->key, i, name);
-    struct buf text = {0};
     va_list ap;
 
     va_start(ap, fmt);
-    buf_vprintf(&text, fmt, ap);
+    value_vrefuse(l->b, l->s, l->key, i, l->list->v[i], fmt, ap);
     va_end(ap);
-    report_error(l->b->rep, &at, name.n ? (int)name.n : 1, "%s: %s", l->key, text.p);
-    buf_free(&text);
 }
 
 static void no_such_module(const struct names *l, size_t i, cs_str name)

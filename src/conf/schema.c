@@ -44,18 +44,6 @@ static void set_pointer(const cs_directive *d, void *base, const void *v)
     memcpy(member_of(d, base), &v, sizeof v);
 }
 
-static void *joined(const void *x, size_t nx, const void *y, size_t ny, size_t size,
-                    struct arena *a)
-{
-    char *v = arena_alloc(a, (nx + ny + 1) * size);
-
-    if (nx)
-        memcpy(v, x, nx * size);
-    if (ny)
-        memcpy(v + nx * size, y, ny * size);
-    return v;
-}
-
 void schema_prepend(const cs_directive *d, const void *outer, void *base, struct arena *a)
 {
     cs_list x, y;
@@ -67,8 +55,8 @@ void schema_prepend(const cs_directive *d, const void *outer, void *base, struct
     }
     memcpy(&x, (const char *)outer + d->off, sizeof x);
     memcpy(&y, member_of(d, base), sizeof y);
-    y.v = joined(x.v, x.n, y.v, y.n, d->type == CS_T_LIST ? sizeof(cs_str) : sizeof(cs_template *),
-                 a);
+    y.v = arena_join(a, x.v, x.n, y.v, y.n,
+                     d->type == CS_T_LIST ? sizeof(cs_str) : sizeof(cs_template *));
     y.n += x.n;
     memcpy(member_of(d, base), &y, sizeof y);
 }

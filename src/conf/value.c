@@ -391,3 +391,14 @@ struct conf_origin conf_place_of(const struct conf *c, const struct conf_head *h
     arena_drop(&scratch.arena);
     return at.file || at.text ? at : v->origin;
 }
+
+void value_vrefuse(struct bind *b, const struct conf_section *s, const char *key, size_t index,
+                   cs_str element, const char *fmt, va_list ap)
+{
+    struct conf_origin at = value_place(b, s, key, index, element);
+    struct buf text = {0};
+
+    buf_vprintf(&text, fmt, ap);
+    report_error(b->rep, &at, element.n ? (int)element.n : 1, "%s: %s", key, text.p);
+    buf_free(&text);
+}
