@@ -480,7 +480,10 @@ class Server:
         self.ended = True
         faults = []
         if self.process and self.process.poll() is None:
-            self.process.send_signal(signals.SIGCONT)
+            # Only to one that is stopped: SIGCONT takes away the SIGSTOP with which LeakSanitizer holds a process
+            # that is about to exit, and then waits for ever.
+            if process_table().get(self.process.pid, "???")[1] == "T":
+                self.process.send_signal(signals.SIGCONT)
             self.process.send_signal(signals.SIGTERM)
             try:
                 self.process.wait(LIMIT)
