@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "http/date.h"
+#include "http/multipart.h"
 #include "http/range.h"
 #include "http/status.h"
 #include "http/token.h"
@@ -12,6 +13,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #define COPY_MAX                                                                                   \
@@ -296,35 +298,33 @@ static void emit_one_range(struct request *r, const struct respond_body *b, stru
     emit(r, &s, &part);
 }
 
+/* 128 bits that nobody can guess. Several ranges are rare: they may cost a call. */
+static void make_salt(const struct request *r, uint64_t salt[2])
+{
+    if (getrandom(salt, 2 * sizeof *salt, GRND_NONBLOCK) != (ssize_t)(2 * sizeof *salt))
+        salt[0] = salt[1] = r->id;
+}
+
 static void emit_many_ranges(struct request *r, const struct respond_body *b,
                              const struct http_range *g, int n)
 {
-    cs_str boundary = arena_printf(&r->arena, "cserver-%016llx", (unsigned long long)r->id);
-    cs_str inner = r->type;
-    cs_str heads[RANGES_MAX];
-    uint64_t total = 0;
-    for (int i = 0; i < n; i++) {
-        heads[i] = arena_printf(&r->arena,
-                                "\r\n--%.*s\r\n%s%.*s%sContent-Range: bytes %llu-%llu/%llu\r\n\r\n",
-                                CS_F(boundary), inner.n ? "Content-Type: " : "", CS_F(inner),
-                                inner.n ? "\r\n" : "", (unsigned long long)g[i].first,
-                                (unsigned long long)g[i].last, (unsigned long long)b->len);
-        total += heads[i].n + g[i].last - g[i].first + 1;
-    }
-    cs_str tail = arena_printf(&r->arena, "\r\n--%.*s--\r\n", CS_F(boundary));
+    struct http_multipart m;
+    uint64_t salt[2];
+    make_salt(r, salt);
+    http_multipart_make(&m, &r->arena, g, n, b->len, r->type, salt);
     r->status = 206;
-    r->type = arena_printf(&r->arena, "multipart/byteranges; boundary=%.*s", CS_F(boundary));
+    r->type = m.type;
     settle_end(r);
     char *end;
-    struct shape s = {.len = (int64_t)(total + tail.n)};
+    struct shape s = {.len = (int64_t)m.len};
     char *start = make_head(r, &s, 0, &end);
     out_add_mem(&r->out, &r->arena, start, (size_t)(end - start));
     for (int i = 0; i < n; i++) {
         struct respond_body part = part_of(b, g[i], i == n - 1);
-        out_add_mem(&r->out, &r->arena, heads[i].p, heads[i].n);
+        out_add_mem(&r->out, &r->arena, m.heads[i].p, m.heads[i].n);
         add_body(r, &part);
     }
-    out_add_mem(&r->out, &r->arena, tail.p, tail.n);
+    out_add_mem(&r->out, &r->arena, m.tail.p, m.tail.n);
     complete(r);
 }
 
