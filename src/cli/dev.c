@@ -8,6 +8,7 @@
 #include "os/fd.h"
 #include "os/file.h"
 #include "os/sock.h"
+#include "os/sock_unix.h"
 #include "proc/master.h"
 
 #include <errno.h>
@@ -43,7 +44,7 @@ static int check_address(const char *address)
         fprintf(stderr, "cserver: -l %s: %s\n", address, why);
         return CLI_USAGE;
     }
-    if (a.u.sa.sa_family == AF_UNIX)
+    if (sock_addr_is_unix(&a))
         return CLI_DONE;
     fd = sock_listen(&a, &opts);
     if (fd == -EADDRINUSE)

@@ -3,7 +3,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "os/sock.h"
+#include "os/sock_addr.h"
 
 #include <netinet/in.h>
 #include <stdlib.h>

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "os/child.h"
 #include "os/fd.h"
+#include "os/sock_unix.h"
 
 #include <errno.h>
 #include <poll.h>

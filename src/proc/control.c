@@ -8,7 +8,7 @@
 #include "base/mem.h"
 #include "os/fd.h"
 #include "os/file.h"
-#include "os/sock.h"
+#include "os/sock_unix.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "os/fd.h"
 #include "os/holder.h"
+#include "os/sock_unix.h"
 #include "proc/logs.h"
 
 #include <errno.h>
@@ -100,11 +101,6 @@ static bool next_address(const struct conf *c, size_t *section, size_t *address,
     return true;
 }
 
-static bool is_unix(const struct sock_addr *a)
-{
-    return a->u.sa.sa_family == AF_UNIX;
-}
-
 static const char *port_of(const char *text)
 {
     const char *colon = strrchr(text, ':');
@@ -116,7 +112,8 @@ static const char *port_of(const char *text)
 static const char *own_address(const struct listen_set *old, const char *text)
 {
     for (size_t i = 0; old && i < old->n; i++)
-        if (!is_unix(&old->v[i].bound) && strcmp(port_of(old->v[i].text), port_of(text)) == 0)
+        if (!sock_addr_is_unix(&old->v[i].bound) &&
+            strcmp(port_of(old->v[i].text), port_of(text)) == 0)
             return old->v[i].text;
     return NULL;
 }
@@ -125,7 +122,8 @@ static void complain_in_use(struct settings *s, const struct each *e)
 {
     cs_str text = e->conf->address.v[e->address];
     char who[128];
-    unsigned port = is_unix(&e->addr) ? 0 : (unsigned)strtoul(port_of(text.p) + 1, NULL, 10);
+    unsigned port =
+        sock_addr_is_unix(&e->addr) ? 0 : (unsigned)strtoul(port_of(text.p) + 1, NULL, 10);
     bool known = port > 0 && holder_of_port(port, who, sizeof who);
 
     report_error(&s->report, &e->at, e->width,
@@ -153,7 +151,7 @@ static void complain(struct settings *s, const struct each *e, const struct list
                      text.p, own);
     else if (error == -EADDRINUSE)
         complain_in_use(s, e);
-    else if (error == -EACCES && !is_unix(&e->addr))
+    else if (error == -EACCES && !sock_addr_is_unix(&e->addr))
         report_error(&s->report, &e->at, e->width,
                      "cannot listen on %s: %s; ports below 1024 need root or "
                      "CAP_NET_BIND_SERVICE",
@@ -228,7 +226,8 @@ static int open_new(struct listen_socket *s, const struct each *e, int *patience
 
     if (fd < 0)
         return fd;
-    *s = (struct listen_socket){.asked = e->addr, .file = is_unix(&e->addr), .nlistening = 1};
+    *s = (struct listen_socket){
+        .asked = e->addr, .file = sock_addr_is_unix(&e->addr), .nlistening = 1};
     hold(s, fd);
     rc = sock_addr_of(fd, &s->bound);
     if (rc < 0)
@@ -282,7 +281,7 @@ static enum conf_policy policy_of(const struct conf *c, const struct each *e,
 {
     int64_t policy = e->conf->policy == CONF_POLICY_DEFAULT ? c->accept.policy : e->conf->policy;
 
-    if (policy == CONF_POLICY_REUSEPORT && is_unix(&s->bound))
+    if (policy == CONF_POLICY_REUSEPORT && sock_addr_is_unix(&s->bound))
         return CONF_POLICY_TURN;
     return (enum conf_policy)policy;
 }
@@ -439,9 +438,9 @@ static int check_unix(const struct sock_addr *a)
 
 static int check_address(const struct each *e, int *patience_ms)
 {
-    int fd = is_unix(&e->addr) ? check_unix(&e->addr) : open_one(e, patience_ms);
+    int fd = sock_addr_is_unix(&e->addr) ? check_unix(&e->addr) : open_one(e, patience_ms);
 
-    if (!is_unix(&e->addr) && fd >= 0)
+    if (!sock_addr_is_unix(&e->addr) && fd >= 0)
         close(fd);
     return fd < 0 ? fd : 0;
 }
@@ -552,8 +551,8 @@ static int grow(struct listen_socket *s, size_t n)
 
 static int settle(const struct listen_socket *s)
 {
-    bool by_path = is_unix(&s->bound);
-    int rc = by_path && s->file ? sock_set_mode(s->bound.u.un.sun_path, s->opts.unix_mode) : 0;
+    bool by_path = sock_addr_is_unix(&s->bound);
+    int rc = by_path && s->file ? sock_unix_set_mode(s->bound.u.un.sun_path, s->opts.unix_mode) : 0;
 
     for (size_t i = 0; rc == 0 && !by_path && i < s->nfds; i++)
         rc = sock_defer(s->fds[i], s->opts.deferred);

@@ -163,7 +163,7 @@ static void take_back(struct master *m)
             log_error("cannot write the pid file %s again: %s", m->pid_file, strerror(-rc));
     }
     for (size_t i = 0; i < set->n; i++)
-        if (set->v[i].nfds == 1 && set->v[i].bound.u.sa.sa_family != AF_UNIX && !set->v[i].given)
+        if (set->v[i].nfds == 1 && !sock_addr_is_unix(&set->v[i].bound) && !set->v[i].given)
             sock_share(set->v[i].fds[0], false);
 }
 

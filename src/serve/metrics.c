@@ -6,6 +6,7 @@
 #include "config.h"
 #include "ipc/board.h"
 #include "os/netstat.h"
+#include "os/sock.h"
 #include "serve/mail_metrics.h"
 #include "serve/publisher.h"
 
@@ -125,7 +126,7 @@ static void put_listener(const struct serve_listener *l, const struct listener_f
 {
     const cs_str labels[] = {CS_S("listener"), l->conf->head.label, CS_S("address"),
                              str_of(l->text),  CS_S("policy"),      str_of(policy_name(l->policy))};
-    if (f->ask && l->addr.u.sa.sa_family == AF_UNIX)
+    if (f->ask && sock_addr_is_unix(&l->addr))
         return;
     publisher_put(p, (cs_metric){.kind = CS_METRIC_GAUGE,
                                  .name = f->name,

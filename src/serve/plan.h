@@ -5,7 +5,7 @@
 #define SERVE_PLAN_H
 
 #include "conf/conf.h"
-#include "os/sock.h"
+#include "os/sock_addr.h"
 
 struct router; /* serve/route.h */
 

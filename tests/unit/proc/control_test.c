@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "os/sock.h"
+#include "os/sock_unix.h"
 
 #include <errno.h>
 #include <setjmp.h>
