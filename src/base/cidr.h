@@ -20,6 +20,9 @@ bool cidr_addr_parse(cs_str text, struct cidr_addr *out);
 /* Of a socket; false: it has none. */
 struct sockaddr;
 bool cidr_addr_of(const struct sockaddr *sa, struct cidr_addr *out);
+/* As text, with a NUL: its length. */
+#define CIDR_TEXT_MAX 46
+size_t cidr_addr_text(const struct cidr_addr *a, char out[CIDR_TEXT_MAX]);
 /* A single address, or ADDRESS/LENGTH. Bits set behind the length are an error: such a block was meant otherwise. false
  * with *error a sentence's end, such as "is no address". */
 bool cidr_parse(cs_str text, struct cidr *out, const char **error);

@@ -125,7 +125,7 @@ struct conn *kit_client_connection(cst_req *q, struct serve *s, int fd)
     struct sockaddr_in peer = {.sin_family = AF_INET, .sin_port = htons(50000)};
     peer.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     q->server = fd;
-    return conn_new(s, fd, 0, (const struct sockaddr *)&peer, sizeof peer);
+    return conn_new(s, fd, 0, (const struct sockaddr *)&peer);
 }
 
 static void connect_to(struct serve *s, cst_req *q)

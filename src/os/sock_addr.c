@@ -171,42 +171,6 @@ size_t sock_addr_text(const struct sock_addr *a, char out[SOCK_TEXT_MAX])
     }
 }
 
-/* Once per connection: the four numbers by hand, inet_ntop goes through printf. */
-static size_t v4_text(const unsigned char *b, char *out)
-{
-    char *p = out;
-    for (int i = 0; i < 4; i++) {
-        unsigned v = b[i];
-        if (v >= 100)
-            *p++ = (char)('0' + v / 100);
-        if (v >= 10)
-            *p++ = (char)('0' + v / 10 % 10);
-        *p++ = (char)('0' + v % 10);
-        *p++ = i < 3 ? '.' : '\0';
-    }
-    return (size_t)(p - out) - 1;
-}
-
-size_t sock_peer_text(const struct sockaddr *sa, socklen_t len, char out[SOCK_TEXT_MAX])
-{
-    static const unsigned char mapped[12] = {[10] = 0xff, [11] = 0xff};
-    if (len >= sizeof(struct sockaddr_in) && sa->sa_family == AF_INET) {
-        struct sockaddr_in a;
-        memcpy(&a, sa, sizeof(a));
-        return v4_text((const unsigned char *)&a.sin_addr, out);
-    }
-    if (len >= sizeof(struct sockaddr_in6) && sa->sa_family == AF_INET6) {
-        struct sockaddr_in6 a;
-        memcpy(&a, sa, sizeof(a));
-        if (memcmp(a.sin6_addr.s6_addr, mapped, sizeof(mapped)) == 0)
-            return v4_text(a.sin6_addr.s6_addr + 12, out);
-        inet_ntop(AF_INET6, &a.sin6_addr, out, SOCK_TEXT_MAX);
-        return strlen(out);
-    }
-    memcpy(out, "unix:", 6);
-    return 5;
-}
-
 int sock_addr_of(int fd, struct sock_addr *out)
 {
     memset(out, 0, sizeof(*out));

@@ -28,8 +28,6 @@ bool sock_addr_is_unix(const struct sock_addr *a);
  * Returns the length. */
 #define SOCK_TEXT_MAX 128
 size_t sock_addr_text(const struct sock_addr *a, char out[SOCK_TEXT_MAX]);
-/* The peer's address without port, IPv4-mapped as IPv4, "unix:" for unix sockets; for logs. */
-size_t sock_peer_text(const struct sockaddr *sa, socklen_t len, char out[SOCK_TEXT_MAX]);
 /* Address a socket is bound to. 0 or -errno. */
 int sock_addr_of(int fd, struct sock_addr *out);
 bool sock_addr_same(const struct sock_addr *a, const struct sock_addr *b);

@@ -177,7 +177,7 @@ static bool accept_one(struct serve *s, struct accept_point *p)
         shed_newcomer(s, fd);
         return true;
     }
-    struct conn *c = conn_new(s, fd, p->index, (const struct sockaddr *)&peer, peer_len);
+    struct conn *c = conn_new(s, fd, p->index, peer_len ? (struct sockaddr *)&peer : NULL);
     list_add_tail(&s->fresh, &c->idle_node);
     return true;
 }

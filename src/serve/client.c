@@ -5,7 +5,6 @@
 #include "base/log.h"
 #include "http/forwarded.h"
 #include "http/proxy.h"
-#include "os/sock.h"
 #include "serve/request.h"
 
 static const struct conf_listen *listener_of(const struct conn *c)
@@ -16,10 +15,8 @@ static const struct conf_listen *listener_of(const struct conn *c)
 /* Without what a request says. false: it came by a unix socket. */
 static bool conn_addr(const struct conn *c, struct cidr_addr *out)
 {
-    if (c->told)
-        *out = c->client;
-    return c->told ||
-           (c->peer_len >= sizeof c->peer.sa.sa_family && cidr_addr_of(&c->peer.sa, out));
+    *out = c->told ? c->client : c->peer;
+    return c->told || c->by_ip;
 }
 
 static bool trusts(const struct conf_listen *l, const struct cidr_addr *addr)
@@ -31,7 +28,8 @@ static bool trusts(const struct conf_listen *l, const struct cidr_addr *addr)
 
 __attribute__((format(printf, 2, 3))) static void tell(struct conn *c, const char *fmt, ...)
 {
-    struct log_pair pair = {"client", conn_peer(c)};
+    char room[CIDR_TEXT_MAX];
+    struct log_pair pair = {"client", conn_peer(c, room)};
     va_list ap;
     va_start(ap, fmt);
     log_write_with(LOG_LEVEL_INFO, &pair, 1, fmt, ap);
@@ -119,11 +117,8 @@ static bool read_fields(const struct request *r, const struct conf_listen *l, st
 
 static cs_str text_of(struct request *r, const struct cidr_addr *a)
 {
-    struct sockaddr_in6 in6 = {.sin6_family = AF_INET6};
-    char text[SOCK_TEXT_MAX];
-    memcpy(&in6.sin6_addr, a->byte, sizeof a->byte);
-    size_t n = sock_peer_text((const struct sockaddr *)&in6, sizeof in6, text);
-    return arena_dup(&r->arena, (cs_str){text, n});
+    char *text = arena_alloc(&r->arena, CIDR_TEXT_MAX);
+    return (cs_str){text, cidr_addr_text(a, text)};
 }
 
 /* A head that is not whole, or was refused, has nothing to say. A job may need the text when the connection has gone. */
@@ -137,7 +132,7 @@ static void find(struct request *r)
         by_ip = told = true;
     r->client.by_ip = by_ip;
     r->client.addr = addr;
-    r->client.peer = arena_dup(&r->arena, conn_peer(r->conn));
+    r->client.peer = conn_peer(c, arena_alloc(&r->arena, CIDR_TEXT_MAX));
     r->client.text = told ? text_of(r, &addr) : r->client.peer;
     r->client.known = !r->reading;
 }
@@ -188,7 +183,8 @@ cs_str client_why(struct request *r)
 {
     const struct conf_listen *l = listener_of(r->conn);
     const cs_str counts = field_name(l), sent = field_sent(r, counts);
-    const cs_str peer = conn_peer(r->conn);
+    char room[CIDR_TEXT_MAX];
+    const cs_str peer = conn_peer(r->conn, room);
     struct cidr_addr addr;
     if (!sent.n || r->reading || r->refused)
         return CS_S("");

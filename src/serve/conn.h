@@ -16,10 +16,9 @@
 #include "serve/ctx.h"
 #include "serve/inbuf.h"
 
-#include <netinet/in.h>
-
 struct feed;
 struct request;
+struct sockaddr;
 
 enum conn_wait { /* what the deadline stands for */
     CONN_WAIT_NONE,
@@ -39,74 +38,66 @@ enum conn_giving {
     CONN_SENT   /* is on its way: nobody touches the socket */
 };
 
+/* There may be many thousands that wait for a next request, so a connection has nothing that only a request, a stream or
+ * an answer needs: buffers come when there is something to read, and go with the last byte of it. */
 struct conn {
     uint32_t magic;
-    struct loop_io io;
     struct stream stream;
+    struct loop_io io;
     struct serve *serve;
     struct list node; /* in serve->conns */
     struct list
         idle_node; /* in serve->idle (or serve->fresh before the first look), or one of a giver's */
-    struct loop_task task;   /* go on at the end of the loop's turn */
-    struct loop_task burial; /* free at the end of the loop's turn */
+    struct loop_task task; /* go on, or be freed, at the end of the loop's turn */
 
-    struct timer timer; /* fires at or before `deadline`, and is then set again */
+    struct timer timer; /* fires at or before `deadline`, and is then set again: deadline.h */
     uint64_t deadline;
     uint64_t linger_until; /* no new deadline for lingering after this */
-    size_t dropped;        /* bytes read and dropped since the last deadline was set */
-    enum conn_wait wait;
 
-    struct inbuf *in;      /* NULL while there is nothing to read from it */
-    size_t in_off, in_len; /* unread bytes are in->data[in_off..in_len) */
+    struct inbuf *in;        /* NULL while there is nothing to read from it */
+    uint32_t in_off, in_len; /* unread bytes are in->data[in_off..in_len) */
 
     struct request *current; /* being read or answered; NULL between requests */
     struct request *first,
-        **last;     /* all that still have output to send, in order; current is the last of them */
-    unsigned queue; /* how many those are */
+        **last; /* all that still have output to send, in order; current is the last of them */
     struct feed *feed; /* a stream; it comes when all requests have ended */
     uint64_t requests; /* heads seen */
     uint64_t sent;     /* bytes */
     uint64_t ahead;    /* bytes of complete answers that were queued since all had left */
+    uint32_t dropped;  /* bytes read and dropped since the last deadline was set */
+    int32_t unsent;    /* what was in the socket at the last look */
+    uint8_t queue;     /* how many requests are between first and last */
+    uint8_t wait;      /* enum conn_wait */
+    uint8_t silent;    /* looks in a row at which the client had taken nothing */
+    uint8_t listener;  /* index of the listener */
+    uint8_t giving;    /* enum conn_giving */
+    uint8_t deaths;    /* heirs that have died when this one was the next to be answered */
 
-    bool running;   /* inside conn_run: callbacks need not wake it */
-    bool eof;       /* the client sends no more */
-    bool broken;    /* reading or writing failed: nothing can be sent */
-    bool blocked;   /* the socket is full: it has said so */
-    bool paused;    /* its turn is over: the socket may take more in the next one */
-    bool last_one;  /* no request after the current one */
-    bool unread;    /* there may be input that nobody will read: linger when closing */
-    bool progress;  /* bytes have left since the write deadline was set */
-    uint8_t silent; /* looks in a row at which the client had taken nothing */
-    int unsent;     /* what was in the socket at the last look */
+    bool running;  /* inside conn_run: callbacks need not wake it */
+    bool eof;      /* the client sends no more */
+    bool broken;   /* reading or writing failed: nothing can be sent */
+    bool blocked;  /* the socket is full: it has said so */
+    bool paused;   /* its turn is over: the socket may take more in the next one */
+    bool last_one; /* no request after the current one */
+    bool unread;   /* there may be input that nobody will read: linger when closing */
+    bool progress; /* bytes have left since the write deadline was set */
     bool torn; /* its client would take the end for that of the answer: a reset tells it better */
-    bool lingering;
+    bool lingering; /* linger.h */
     bool closed;
-    bool idle;      /* is in serve->idle */
-    bool preamble;  /* a PROXY header has to come first */
-    bool shared;    /* another worker may have the socket too: closing it here does not end it */
-    uint8_t giving; /* enum conn_giving */
-    uint8_t deaths; /* heirs that have died when this one was the next to be answered */
-
-    uint8_t listener; /* index of the listener */
-    union {
-        struct sockaddr sa;
-        struct sockaddr_in in;
-        struct sockaddr_in6 in6;
-    } peer;
-    socklen_t peer_len;
-    uint8_t npeer; /* length of the next; 0: not made yet */
-    char peer_text[47];
-    bool told; /* a PROXY header has named the client: */
+    bool idle;     /* is in serve->idle */
+    bool preamble; /* a PROXY header has to come first */
+    bool shared;   /* another worker may have the socket too: closing it here does not end it */
+    bool by_ip;    /* `peer` is its other end; false: it came by a unix socket */
+    bool told;     /* a PROXY header has named the client: */
     struct cidr_addr client;
+    struct cidr_addr peer;
 };
 
-/* A new connection on fd (taken over). The first read happens in conn_run. */
-struct conn *conn_new(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer,
-                      socklen_t peer_len);
+/* A new connection on fd (taken over). The first read happens in conn_begin. peer NULL: it has no address. */
+struct conn *conn_new(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer);
 
 /* The same for one that comes from another worker, which has counted it: a stream follows (feed_adopt). */
-struct conn *conn_moved(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer,
-                        socklen_t peer_len);
+struct conn *conn_moved(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer);
 
 /* Is it the event of a connection? */
 bool conn_is_io(const struct loop_io *io);
@@ -123,11 +114,6 @@ void conn_push(struct conn *c);
 
 /* Ends the connection at the end of this turn, without sending what waits. */
 void conn_break(struct conn *c);
-
-#define CONN_LEAVE_MS                                                                              \
-    1000 /* so long who has nothing under way is waited for when the server stops */
-/* It is idle, and the server stops: it has a moment yet for a request that is on its way. */
-void conn_hurry(struct conn *c);
 
 /* Ends the connection now; requests still alive learn it through on_close. */
 void conn_close(struct conn *c);
@@ -148,7 +134,7 @@ static inline bool conn_must_wait(const struct conn *c)
 void conn_freeze(struct conn *c);
 void conn_thaw(struct conn *c);
 
-/* The address of the other end as text; lives as long as the connection. It may be a proxy's: see client.h. */
-cs_str conn_peer(struct conn *c);
+/* The address of the other end as text, written to `room`. It may be a proxy's: see client.h. */
+cs_str conn_peer(const struct conn *c, char room[CIDR_TEXT_MAX]);
 
 #endif

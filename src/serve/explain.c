@@ -95,10 +95,10 @@ static void make_conn(struct explainer *e, const struct explain_ask *ask)
     e->conn = (struct conn){.serve = &e->serve, .running = true, .listener = (uint8_t)i};
     e->conn.io.fd = -1;
     e->conn.task.run = on_task;
-    memcpy(&e->conn.peer, &ask->peer, sizeof e->conn.peer);
-    e->conn.peer_len = ask->peer_len;
-    e->conn.told = plan->conf->listens[ask->section].proxy_protocol &&
-                   cidr_addr_of(&e->conn.peer.sa, &e->conn.client);
+    e->conn.by_ip =
+        ask->peer_len && cidr_addr_of((const struct sockaddr *)&ask->peer, &e->conn.peer);
+    e->conn.told = plan->conf->listens[ask->section].proxy_protocol && e->conn.by_ip;
+    e->conn.client = e->conn.peer;
 }
 
 static struct http_limits head_limits(const struct conf_limits *l)

@@ -6,6 +6,7 @@
 #include "os/fd.h"
 #include "serve/group.h"
 #include "serve/handover.h"
+#include "serve/idle.h"
 #include "serve/parcel.h"
 
 #include <errno.h>
@@ -174,8 +175,9 @@ static void suspect(struct giver *g, struct conn *c)
         list_add_head(&g->able, &c->idle_node);
         return;
     }
+    char room[CIDR_TEXT_MAX];
     log_warn("%u workers have died when they took over a stream of %.*s: it stays here", c->deaths,
-             CS_F(conn_peer(c)));
+             CS_F(conn_peer(c, room)));
     put(&g->staying, c, CONN_STAYS);
 }
 
@@ -403,7 +405,7 @@ static void on_tick(struct timer *t)
 static uint64_t hurried(struct giver *g, uint64_t now)
 {
     uint64_t n = count(&g->able) + count(&g->busy) + count(&g->staying);
-    return now + CONN_LEAVE_MS + n * LEAVE_EACH_MS;
+    return now + IDLE_LEAVE_MS + n * LEAVE_EACH_MS;
 }
 
 void giver_until(struct giver *g, uint64_t until)

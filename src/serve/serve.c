@@ -12,6 +12,7 @@
 #include "serve/conn.h"
 #include "serve/feed.h"
 #include "serve/giver.h"
+#include "serve/idle.h"
 #include "serve/taker.h"
 
 #include <errno.h>
@@ -207,7 +208,7 @@ void serve_leave(struct serve *s)
         return;
     s->leaving = true;
     LIST_EACH(node, &s->idle)
-    conn_hurry(CONTAINER_OF(node, struct conn, idle_node));
+    idle_hurry(CONTAINER_OF(node, struct conn, idle_node));
     if (s->giver)
         giver_leave(s->giver);
 }
@@ -253,10 +254,8 @@ void serve_cut(struct serve *s)
 
 void serve_adopt(struct serve *s, int fd)
 {
-    const struct sockaddr nobody = {.sa_family = AF_UNIX};
-
     check(!s->turn.have && s->plan->nlisteners > 0);
-    struct conn *c = conn_new(s, fd, 0, &nobody, sizeof nobody.sa_family);
+    struct conn *c = conn_new(s, fd, 0, NULL);
     c->preamble = false; /* it has come past all balancers */
     conn_begin(c);
 }

@@ -64,7 +64,8 @@ static struct conn *connection(struct taker *t)
     socklen_t n = sizeof peer;
     if (getpeername(t->fd, (struct sockaddr *)&peer, &n) < 0)
         n = 0; /* it has gone; that shows soon enough */
-    struct conn *c = conn_moved(t->serve, t->fd, listener_of(t), (const struct sockaddr *)&peer, n);
+    struct conn *c =
+        conn_moved(t->serve, t->fd, listener_of(t), n ? (struct sockaddr *)&peer : NULL);
     t->fd = -1;
     return c;
 }

@@ -91,8 +91,34 @@ static void test_bad(void **state)
     printf("rows: %zu\n", ARRAY_LEN(bad));
 }
 
+static void test_text(void **state)
+{
+    (void)state;
+    static const char *const texts[][2] = {
+        {"127.0.0.1", "127.0.0.1"},
+        {"0.10.100.255", "0.10.100.255"},
+        {"9.99.199.200", "9.99.199.200"},
+        {"255.255.255.255", "255.255.255.255"},
+        {"::ffff:10.0.0.1", "10.0.0.1"},
+        {"::1", "::1"},
+        {"::10.0.0.1", "::10.0.0.1"},
+        {"2001:DB8:0::5", "2001:db8::5"},
+        {"2001:db80:1111:2222:3333:4444:5555:6666", "2001:db80:1111:2222:3333:4444:5555:6666"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        char text[CIDR_TEXT_MAX];
+        struct cidr_addr a;
+        assert_true(cidr_addr_parse(str_of(texts[i][0]), &a));
+        size_t n = cidr_addr_text(&a, text);
+        if (strcmp(text, texts[i][1]) != 0 || n != strlen(text))
+            fail_msg("row \"%s\": %s", texts[i][0], text);
+    }
+    printf("rows: %zu\n", ARRAY_LEN(texts));
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_has), cmocka_unit_test(test_bad)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_has), cmocka_unit_test(test_bad),
+                                       cmocka_unit_test(test_text)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,37 +150,6 @@ static void test_same(void **state)
     printf("rows: %zu\n", ARRAY_LEN(table));
 }
 
-static void test_peer_text(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text, *want;
-    } table[] = {
-        {"127.0.0.1:80", "127.0.0.1"},
-        {"0.10.100.255:80", "0.10.100.255"},
-        {"9.99.199.200:80", "9.99.199.200"},
-        {"255.255.255.255:80", "255.255.255.255"},
-        {"[::ffff:10.0.0.1]:80", "10.0.0.1"},
-        {"[::1]:80", "::1"},
-        {"[::10.0.0.1]:80", "::10.0.0.1"},
-        {"[2001:db8::5]:80", "2001:db8::5"},
-        {"unix:/run/x", "unix:"},
-    };
-    char text[SOCK_TEXT_MAX];
-    for (size_t i = 0; i < ARRAY_LEN(table); i++) {
-        struct sock_addr a;
-        const char *error;
-        assert_true(sock_addr_parse(str_of(table[i].text), &a, &error));
-        size_t n = sock_peer_text(&a.u.sa, a.len, text);
-        if (strcmp(text, table[i].want) != 0 || n != strlen(text))
-            fail_msg("row \"%s\": %s", table[i].text, text);
-    }
-    struct sockaddr_storage none = {0};
-    sock_peer_text((struct sockaddr *)(void *)&none, 0, text);
-    assert_string_equal(text, "unix:");
-    printf("rows: %zu\n", ARRAY_LEN(table) + 1);
-}
-
 static void test_narrow(void **state)
 {
     (void)state;
@@ -196,8 +165,9 @@ static void test_narrow(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_good_addresses), cmocka_unit_test(test_bad_addresses),
-        cmocka_unit_test(test_same),           cmocka_unit_test(test_peer_text),
+        cmocka_unit_test(test_good_addresses),
+        cmocka_unit_test(test_bad_addresses),
+        cmocka_unit_test(test_same),
         cmocka_unit_test(test_narrow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
