@@ -52,20 +52,8 @@ struct listen_from {
  * then, and nothing new is left open. */
 bool listen_open(struct listen_set *out, struct settings *s, const struct listen_from *from);
 
-/* What a test knows about addresses that are in use. */
-struct listen_owned {
-    const struct listen_set *set;       /* what the running server has; may be NULL */
-    const struct listen_set *inherited; /* may be NULL */
-    bool unsure; /* a server is there and may not be asked: an address in use is a warning */
-    bool
-        outside; /* this is not how the server will be started: nobody can say what it will inherit */
-    int patience_ms;
-};
-
-/* Would listen_open work? Opens and closes TCP addresses; makes no socket file. Warns of inherited sockets that nobody
- * asks for. */
-void listen_check(struct settings *s, const struct listen_owned *owned);
-
+/* Was it passed under the name of this address ("socket:NAME")? */
+bool listen_has_name(const struct listen_socket *s, const struct sock_addr *a);
 /* Adds an address that some other process has open. */
 void listen_note(struct listen_set *set, const struct sock_addr *a);
 /* Lets each address with policy reuseport listen on n of its sockets (or on more, when one of them does already). 0 or

@@ -9,7 +9,7 @@
 #ifndef PROC_PROBE_H
 #define PROC_PROBE_H
 
-#include "proc/listen.h"
+#include "proc/listen_check.h"
 
 #define PROBE_LIMIT_MS 10000
 

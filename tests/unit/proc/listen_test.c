@@ -1,5 +1,5 @@
 /* Sockets from settings to settings, as a start and a reload make them; real ones, on loopback. */
-#include "proc/listen.h"
+#include "proc/listen_check.h"
 
 #include "base/check.h"
 #include "ipc/region.h"

@@ -1,4 +1,4 @@
-/* inherit.c - sockets that systemd has opened (sd_listen_fds(3)): read by hand, no library is needed for three
+/* listen_inherit.c - sockets that systemd has opened (sd_listen_fds(3)): read by hand, no library is needed for three
  * environment variables. */
 #include "base/log.h"
 #include "base/mem.h"
