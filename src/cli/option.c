@@ -2,7 +2,6 @@
 #include "cli/option.h"
 
 #include "base/check.h"
-#include "cli/options.h"
 
 #include <stdio.h>
 
@@ -196,16 +195,15 @@ static const char explain_tail[] = "\nexit status: 0 explained, whatever the ans
 void options_help(struct buf *out, enum options_of of)
 {
     static const struct {
-        unsigned of;
         const char *head, *tail;
-    } pages[] = {{OF_SERVER, server_head, server_tail},
-                 {OF_MSG, msg_head, msg_tail},
-                 {OF_MODULE, module_head, module_tail},
-                 {OF_EXPLAIN, explain_head, explain_tail}};
+    } pages[] = {[OPTIONS_SERVER] = {server_head, server_tail},
+                 [OPTIONS_MSG] = {msg_head, msg_tail},
+                 [OPTIONS_MODULE] = {module_head, module_tail},
+                 [OPTIONS_EXPLAIN] = {explain_head, explain_tail}};
 
     buf_add_z(out, pages[of].head);
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
-        if (table[i].of & pages[of].of)
+        if (table[i].of & OF(of))
             put_help(&table[i], of != OPTIONS_SERVER, out);
     buf_add_z(out, pages[of].tail);
 }

@@ -3,13 +3,15 @@
 #ifndef CLI_OPTION_H
 #define CLI_OPTION_H
 
-#include "base/str.h"
+#include "cli/options.h"
 
+/* The set of one kind of command line (OPTIONS_...). */
+#define OF(kind) (1u << (kind))
 enum {
-    OF_SERVER = 1, /* without msg, module and explain */
-    OF_MSG = 2,    /* behind msg */
-    OF_MODULE = 4, /* behind module */
-    OF_EXPLAIN = 8 /* behind explain */
+    OF_SERVER = OF(OPTIONS_SERVER), /* without msg, module and explain */
+    OF_MSG = OF(OPTIONS_MSG),       /* behind msg */
+    OF_MODULE = OF(OPTIONS_MODULE),
+    OF_EXPLAIN = OF(OPTIONS_EXPLAIN)
 };
 
 struct option {

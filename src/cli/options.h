@@ -66,7 +66,8 @@ enum options_of {
     OPTIONS_SERVER,
     OPTIONS_MSG,
     OPTIONS_MODULE,
-    OPTIONS_EXPLAIN
+    OPTIONS_EXPLAIN,
+    OPTIONS_KINDS
 };
 /* Which of them is this command line about? */
 enum options_of options_which(const struct options *o);
