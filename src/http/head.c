@@ -215,7 +215,7 @@ static int on_host(struct http_head *h, cs_str value)
     int port;
     if (h->field[HTTP_FIELD_HOST])
         return refuse(h, 400, "more than one Host");
-    if (!http_host_split(value, &host, &port))
+    if (!http_host_split(value, &host, &port) || (host.n == 0 && value.n > 0))
         return refuse(h, 400, "Host is not a host with an optional port");
     if (h->form == HTTP_ORIGIN_FORM || h->form == HTTP_ASTERISK_FORM) {
         h->host = host;

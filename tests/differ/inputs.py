@@ -1,6 +1,8 @@
 """Requests that are nearly right, in every way that servers have been known to read differently: whole ones put
-together from odd parts, then bytes changed. The same seed gives the same inputs."""
+together from odd parts or grown from a grammar (tree.py), then bytes changed. The same seed gives the same inputs."""
 import random
+
+import tree
 
 END = b"GET /end HTTP/1.1\r\nHost: end\r\nConnection: close\r\n\r\n"  # who reads this as a request has kept in step
 
@@ -16,7 +18,7 @@ VERSIONS = [b"HTTP/1.1"] * 12 + [b"HTTP/1.0"] * 3 + [
     b"HTTP/1.1\t", b"HTTPS/1.1", b"HTTP/1.10", b"ICE/1.0"]
 HOSTS = [b"a"] * 12 + [b"b", b"A", b"a:80", b"a:", b"", b"a b", b"a/b", b"a,b", b"a@b", b"a?b", b"a#b", b"[::1]", b"[::1]:80", b"[::1",
                        b"[x]", b"a:x", b"a:99999", b"a:-1", b"a\\b", b"a%41", b"a%", b"\xc3\xa4", b"a\tb", b"a:80:80", b"_a", b"a..b", b"127.0.0.1",
-                       b"a\x00b", b"\"a\"", b"<a>", b"a.", b".a", b"-a"]
+                       b"a\x00b", b"\"a\"", b"<a>", b"a.", b".a", b"-a", b"[2001:DB8:0:0::1]", b"[::FFFF:1.2.3.4]", b"[0::1.2.3.4]:80", b"a:0"]
 LENGTHS = [b"%d"] * 6 + [b"+%d", b"-%d", b"0%d", b"%d ", b" %d", b"%d,%d", b"%d, %d", b"%d,", b",%d", b"%d %d", b"0x%d", b"%d.0", b"%de0",
                          b"%d;", b"'%d'", b"\"%d\"", b"", b"\x0b%d", b"%d\x0c", b"%d\x00", b"\xa0%d", b"18446744073709551616", b"18446744073709551621",
                          b"9223372036854775808", b"4294967301", b"99999999", b"4294967296", b"99999999999999999999999999999999", b"%d_0", b"\t%d\t", b"%d\t", b"%d, 7", b"abc",
@@ -138,7 +140,7 @@ class Maker:
         return bytes(data)
 
     def input(self):
-        data = b"".join(self.request() for _ in range(self.r.choice([1, 1, 1, 2, 3])))
+        data = b"".join(tree.request(self.r) if self.r.random() < 0.2 else self.request() for _ in range(self.r.choice([1, 1, 1, 2, 3])))
         if self.r.random() < 0.3:
             data = self.mutate(data)
         return data + END

@@ -4,6 +4,7 @@ read(data) -> [Item]: what a server that is given these bytes, and then the end 
 """
 import dataclasses
 import re
+import socket
 
 TCHAR = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"
 TOKEN = re.compile(TCHAR + rb"+")
@@ -32,6 +33,7 @@ class Item:
     request: tuple = None
     unrouted: tuple = None
     status: int = 0
+    at_once: int = 0  # the status that is said whatever the body is
     rule: str = ""
     start: int = 0
     body: int = 0
@@ -61,18 +63,17 @@ def split_host(text):
     m = HOST.fullmatch(text)
     if not m or (m[2] and int(m[2]) > 65535):
         return None
-    if text.startswith(b"[") and not is_v6(m[1][1:-1]):
-        return None
+    if text.startswith(b"["):
+        return short_v6(m[1][1:-1], m[2])
     return m[1].lower().removesuffix(b"."), m[2]
 
 
-def is_v6(text):
-    import ipaddress
+def short_v6(text, port):
     try:
-        ipaddress.IPv6Address(text.decode())
-    except ValueError:
-        return False
-    return True
+        packed = socket.inet_pton(socket.AF_INET6, text.decode())
+    except OSError:
+        return None
+    return b"[%s]" % socket.inet_ntop(socket.AF_INET6, packed).encode(), port
 
 
 def read_target(method, target):
@@ -132,7 +133,8 @@ class Head:
     def on_host(self, value, again):
         if again:
             raise Refused(400, "two Hosts")
-        if split_host(value) is None:
+        host = split_host(value)
+        if host is None or (value and not host[0]):
             raise Refused(400, "bad Host")
 
     def on_length(self, value, again):
@@ -281,8 +283,9 @@ def read_one(data, at, item):
     if h.method == b"CONNECT":
         raise Refused(501, "CONNECT")
     item.status, item.rule = refused_by_routing(h)
+    item.at_once = 200 if h.target == b"*" else 0
     body = b""
-    if item.status and h.expects and (h.chunked or h.length):
+    if (item.status or item.at_once) and h.expects and (h.chunked or h.length):
         raise Cut  # whether the body comes is not known
     if h.chunked:
         body, at = read_chunks(data, at)
@@ -315,6 +318,7 @@ def read(data):
         except (Cut, Refused) as e:
             if not item.status:
                 item.status, item.rule = e.args or (0, "cut")
+                item.status = item.at_once or item.status
             return items
         if h.closes():
             return items

@@ -286,6 +286,8 @@ static const struct row bad[] = {
     ROW("Host v6 with a zone", GET "Host: [fe80::1%25eth0]\r\n", "400"),
     ROW("Host v6 with a tail", GET "Host: [::1]x\r\n", "400"),
     ROW("Host v6 without brackets", GET "Host: ::1\r\n", "400"),
+    ROW("Host of a port", GET "Host: :80\r\n", "400"),
+    ROW("Host of a colon", GET "Host: :\r\n", "400"),
     ROW("Host with quotes", GET "Host: \"a\"\r\n", "400"),
     ROW("bad Host beside absolute form", "GET http://a/ HTTP/1.1\r\nHost: b c\r\n", "400"),
     /* Field lines. */
