@@ -416,8 +416,8 @@ struct conf *conf_bind(struct conf_text *t, const struct conf_module_ref *refs,
         check_reached(&b, &c->listens[i]);
     bind_routes(&b);
     conflict_routes(&b);
-    inherit_unread(&b);
-    inherit_required(&b);
+    required_unread(&b);
+    required_check(&b);
     own_bind_logs(&b);
     report_sort(rep);
     return c;

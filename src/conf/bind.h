@@ -81,10 +81,13 @@ void inherit_module(struct bind *b, size_t i, const struct conf_section *s);
 void inherit_site(struct bind *b, struct conf_site *site, const struct conf_section *s);
 /* route->site, route->handlers and route->used are set. */
 void inherit_route(struct bind *b, struct conf_route *route, const struct conf_section *s);
-/* Keys that a site has for its routes, none of which uses the module: somebody believes in a rule that does not hold. */
-void inherit_unread(struct bind *b);
+
+/* ---- required.c: keys of modules against where the modules are used ---- */
+
 /* Is everything set that a module cannot do without, wherever it is used? */
-void inherit_required(struct bind *b);
+void required_check(struct bind *b);
+/* Keys that a site has for its routes, none of which uses the module: somebody believes in a rule that does not hold. */
+void required_unread(struct bind *b);
 
 /* ---- own.c: what sites and routes say otherwise ---- */
 
