@@ -2,6 +2,7 @@
  * as they are until then. */
 #include "conf/expand.h"
 
+#include "conf/chars.h"
 #include "conf/line.h"
 
 #include <stdlib.h>
@@ -58,7 +59,7 @@ static int add_variable(cs_str what, struct buf *out, struct buf *error)
         add_literally((cs_str){colon + 1, what.n - name.n - 1}, out);
         return 0;
     }
-    if (line_check_text(str_of(value), true, &width, error) != strlen(value)) {
+    if (chars_check(str_of(value), true, &width, error) != strlen(value)) {
         buf_printf(error, " (in the environment variable %.*s)", CS_F(name));
         return -1;
     }

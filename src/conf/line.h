@@ -37,15 +37,5 @@ void line_read_value(cs_str text, struct line *out, struct buf *error);
 
 /* Is `s` 1..max bytes of [A-Za-z0-9_.-]? */
 bool line_is_name(cs_str s, size_t max);
-/* The first byte that a value may not have at all (control characters, bytes that are not UTF-8),
- * and, unless `quoted`, the first character that looks like a blank or like nothing: its offset,
- * and a sentence in *error. *width gets its length in bytes. s.n when all is well. */
-size_t line_check_text(cs_str s, bool quoted, size_t *width, struct buf *error);
-
-/* Replaces \" and \\ of a quoted value. */
-void line_unquote(cs_str raw, struct buf *out);
-/* Writes a value so that line_read gives it back: in quotes where it needs them, or always. variables: "${" and "$${" in it
- * are meant as such, otherwise "${" is a text. */
-void line_write_value(cs_str value, bool always, bool variables, struct buf *out);
 
 #endif

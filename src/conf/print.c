@@ -3,6 +3,7 @@
  * loaded. */
 #include "conf/conf.h"
 #include "conf/line.h"
+#include "conf/quote.h"
 #include "conf/schema.h"
 
 #define ONE_LINE 72 /* longer lists get a line for each element */
@@ -41,7 +42,7 @@ static void print_elements(struct printer *p, const struct conf_value *v, const 
 {
     for (size_t i = 0; i < l->n; i++) {
         buf_add_z(p->out, i ? "    " : " ");
-        line_write_value(l->v[i], true, schema_is_template(v->directive), p->out);
+        quote_write(l->v[i], true, schema_is_template(v->directive), p->out);
         add_origin(p, &v->origin);
     }
 }
@@ -54,7 +55,7 @@ static void print_list(struct printer *p, const struct conf_value *v)
 
     arena_init(&scratch, NULL);
     schema_split(v->text, &scratch, &l, &error);
-    line_write_value(v->text, false, schema_is_template(v->directive), &text);
+    quote_write(v->text, false, schema_is_template(v->directive), &text);
     if (!l.n) {
         add_origin(p, &v->origin);
     } else if (text.n <= ONE_LINE && !memchr(text.p, '"', text.n)) {
@@ -88,7 +89,7 @@ static void print_value(struct printer *p, const struct conf_head *head, const s
     } else {
         if (v->text.n)
             buf_add_char(p->out, ' ');
-        line_write_value(v->text, false, schema_is_template(v->directive), p->out);
+        quote_write(v->text, false, schema_is_template(v->directive), p->out);
         add_origin(p, &v->origin);
     }
 }

@@ -3,7 +3,7 @@
 
 #include "base/mem.h"
 #include "conf/expand.h"
-#include "conf/line.h"
+#include "conf/quote.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -158,7 +158,7 @@ void text_add_piece(struct conf_text *t, struct conf_entry *e, cs_str raw, bool 
     cs_str where = {NULL, 0};
 
     if (quoted)
-        line_unquote(raw, &plain);
+        quote_undo(raw, &plain);
     else
         buf_add_str(&plain, raw);
     if (expand_value(buf_str(&plain), &full, &env, &where, &error) < 0) {
