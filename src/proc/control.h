@@ -20,6 +20,7 @@
 
 struct control;
 struct control_client;
+struct control_clients;
 
 /* A request that has not been answered yet. Its client may have gone meanwhile. */
 struct control_call {
@@ -27,7 +28,7 @@ struct control_call {
     struct control_client *client;
     int pid; /* who asks; 0 where that cannot be told */
     unsigned uid;
-    struct control *released; /* it counts among those */
+    struct control_clients *released; /* it counts among those */
     bool kept;
     bool drained; /* reload: the answer waits until old workers have gone */
     bool fresh;   /* reload: with new workers in any case */
@@ -54,6 +55,8 @@ int control_reclaim(struct control *c);
 void control_free(struct control *c);
 /* In a child: closes the descriptors, touches nothing else. */
 void control_shed(struct control *c);
+
+/* ---- Calls (control_client.c) ---- */
 
 /* {"progress":"..."} */
 void control_progress(struct control_call *call, const char *text);
