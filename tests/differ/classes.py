@@ -83,6 +83,8 @@ CLASSES = [
           "RFC 9112 section 7.1: CRLF behind the data. Others skip to the next line end, or take a lone LF"),
     Class("trailer", "takes", "trailer", "nginx h2o lighttpd", "(?i)chunked",
           "Trailer fields are checked like fields of a head, here. Others skip to the empty line"),
+    Class("OPTIONS * with Expect", "takes", "cut", EVERYBODY, r"OPTIONS \* [^\0]*(?i:\nexpect:)",
+          "RFC 9110 section 10.1.1: who answers at once does not know whether the body will come. Answered and closed here; others read it"),
     # Others refuse, we do not.
     Class("POST without a length", "refuses", "411", "lighttpd", r"^(\r\n)*POST ",
           "RFC 9112 section 6.3: a request with neither length nor coding has no body; 411 may be answered"),
@@ -116,6 +118,8 @@ CLASSES = [
           "RFC 9112 section 7.1.1: bad whitespace around extensions has to be read"),
     Class("framing in a trailer", "refuses", "400", "node", r"(?i)\n0+(?:[ \t]*;[^\r]*)?\r\n[^\0]*(content-length|transfer-encoding)",
           "RFC 9112 section 7.1.2: trailer fields may be dropped, as all of them are here"),
+    Class("Connection in a trailer", "refuses", "nothing|400", "node", r"all:(?i)\n0+(?:[ \t]*;[^\r]*)?\r\n[^\0]*connection:[^\r]*close",
+          "RFC 9110 section 6.5.1: Connection is no field of a trailer. Node closes for it"),
     Class("after CONNECT or Upgrade", "refuses", "nothing", "node", r"all:CONNECT |(?i:upgrade:)",
           "What follows is of another protocol there. Here no protocol is changed, so requests go on"),
     Class("HTTP/1.0 keep-alive", "refuses", "nothing", "node", r"all:HTTP/1\.0", "Node closes after an answer without a body"),
