@@ -6,14 +6,44 @@
 
 #define DISTANCE_MAX_LEN 255
 
+/* 4 to 7 bytes as a word, or 1 to 3; some of them may be in it twice. */
+static inline uint64_t short_word(const char *p, size_t n)
+{
+    uint32_t head, tail;
+    if (n < 4)
+        return (uint64_t)(unsigned char)p[0] | (uint64_t)(unsigned char)p[n / 2] << 8 |
+               (uint64_t)(unsigned char)p[n - 1] << 16;
+    memcpy(&head, p, 4);
+    memcpy(&tail, p + n - 4, 4);
+    return head | (uint64_t)tail << 32;
+}
+
+static inline uint64_t word_at(const char *p)
+{
+    uint64_t w;
+    memcpy(&w, p, 8);
+    return w;
+}
+
+/* str_lower_char for 8 bytes. The sums carry into the top bit of a byte, where its low 7 bits are at least 'A', and
+ * above 'Z'. */
+static inline uint64_t lower_word(uint64_t w)
+{
+    const uint64_t ones = 0x0101010101010101u, low = w & (ones * 0x7f);
+    uint64_t from_a = low + ones * (0x80 - 'A'), above_z = low + ones * (0x7f - 'Z');
+    return w | (((from_a ^ above_z) & ~w & (ones * 0x80)) >> 2);
+}
+
 bool str_eq_nocase(cs_str a, cs_str b)
 {
     if (a.n != b.n)
         return false;
-    for (size_t i = 0; i < a.n; i++)
-        if (str_lower_char(a.p[i]) != str_lower_char(b.p[i]))
+    if (a.n < 8)
+        return a.n == 0 || lower_word(short_word(a.p, a.n)) == lower_word(short_word(b.p, b.n));
+    for (size_t i = 0; i + 8 < a.n; i += 8)
+        if (lower_word(word_at(a.p + i)) != lower_word(word_at(b.p + i)))
             return false;
-    return true;
+    return lower_word(word_at(a.p + a.n - 8)) == lower_word(word_at(b.p + a.n - 8));
 }
 
 static bool is_blank(char c)
@@ -48,19 +78,19 @@ bool str_split(cs_str *rest, char sep, cs_str *piece)
     return true;
 }
 
+/* 19 digits always fit, so that only those behind them are looked at more closely. */
 bool str_to_u64(cs_str s, uint64_t max, uint64_t *out)
 {
+    const size_t fit = s.n < 19 ? s.n : 19;
     uint64_t v = 0;
-    if (s.n == 0)
-        return false;
     for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] < '0' || s.p[i] > '9')
-            return false;
-        uint64_t digit = (uint64_t)(s.p[i] - '0');
-        if (digit > max || v > (max - digit) / 10)
+        unsigned digit = (unsigned char)s.p[i] - (unsigned)'0';
+        if (digit > 9 || (i >= fit && v > (UINT64_MAX - digit) / 10))
             return false;
         v = v * 10 + digit;
     }
+    if (s.n == 0 || v > max)
+        return false;
     *out = v;
     return true;
 }

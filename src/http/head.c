@@ -8,6 +8,7 @@
 #include "http/head.h"
 
 #include "base/check.h"
+#include "http/scan.h"
 #include "http/token.h"
 #include "http/uri.h"
 
@@ -51,33 +52,12 @@ static int refuse_byte(struct http_head *h, char c, const char *sentence)
     return refuse(h, 400, sentence);
 }
 
-/* First byte at or after i that is not of the class; n if there is none. */
-static inline size_t skip(struct input in, size_t i, unsigned char class)
+/* First byte at or after i that is not part of a token; n if there is none. */
+static inline size_t skip_token(struct input in, size_t i)
 {
-    while (i < in.n && http_is((unsigned char)in.p[i], class))
+    while (i < in.n && http_is_tchar((unsigned char)in.p[i]))
         i++;
     return i;
-}
-
-/* Does one of the 8 bytes end a run of field value? HTAB also says yes, then the table decides.
- * The usual exact "is there a byte below n", "is there a zero byte". */
-static inline bool has_control(uint64_t w)
-{
-    const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
-    uint64_t del = w ^ (ones * 0x7f);
-    return ((((w - ones * 0x20) & ~w) | ((del - ones) & ~del)) & tops) != 0;
-}
-
-/* skip() for field values, which are long: 8 bytes at a time, never reading behind n. */
-static inline size_t skip_value(struct input in, size_t i)
-{
-    for (; in.n - i >= 8; i += 8) {
-        uint64_t w;
-        memcpy(&w, in.p + i, 8);
-        if (has_control(w))
-            break;
-    }
-    return skip(in, i, HTTP_CLASS_VALUE);
 }
 
 /* The parts up to and with the request line. */
@@ -102,7 +82,7 @@ static int on_start(struct http_head *h, struct input in)
 
 static int on_method(struct http_head *h, struct input in)
 {
-    size_t i = h->scanned = skip(in, h->scanned, HTTP_CLASS_TCHAR);
+    size_t i = h->scanned = skip_token(in, h->scanned);
     if (i == in.n)
         return MORE;
     if (in.p[i] != ' ' || i == h->line)
@@ -116,7 +96,7 @@ static int on_method(struct http_head *h, struct input in)
 
 static int on_target(struct http_head *h, struct input in, const struct http_limits *lim)
 {
-    size_t i = h->scanned = skip(in, h->scanned, HTTP_CLASS_TARGET);
+    size_t i = h->scanned = scan_now->target(in.p, h->scanned, in.n);
     if (i - h->mark > lim->max_uri)
         return refuse(h, 414, "the request target is too long");
     if (i == in.n)
@@ -193,7 +173,8 @@ static int on_version(struct http_head *h, struct input in)
     static const char form[] = "HTTP/0.0\r\n";
     const char *v = in.p + h->mark;
     size_t there = in.n - h->mark;
-    for (size_t i = 0; i < VERSION_SIZE && i < there; i++)
+    bool usual = there >= VERSION_SIZE && memcmp(v, "HTTP/1.1\r\n", VERSION_SIZE) == 0;
+    for (size_t i = 0; !usual && i < VERSION_SIZE && i < there; i++)
         if (form[i] == '0' ? !is_digit(v[i]) : v[i] != form[i])
             return refuse_byte(h, v[i], "the request line does not end with HTTP/ and a version");
     if (there < VERSION_SIZE)
@@ -264,6 +245,10 @@ static int on_transfer_encoding(struct http_head *h, cs_str value)
 static int on_connection(struct http_head *h, cs_str list)
 {
     cs_str option;
+    if (str_eq_nocase(list, CS_S("keep-alive")) && !h->close_asked) {
+        h->keep_alive = true;
+        return NEXT;
+    }
     while (http_list_next(&list, &option))
         if (str_eq_nocase(option, CS_S("close")))
             h->close_asked = true;
@@ -336,7 +321,7 @@ static long on_line(struct http_head *h, struct input in, const struct http_limi
 
 static int on_name(struct http_head *h, struct input in)
 {
-    size_t i = h->scanned = skip(in, h->scanned, HTTP_CLASS_TCHAR);
+    size_t i = h->scanned = skip_token(in, h->scanned);
     if (i == in.n)
         return MORE;
     if (in.p[i] != ':' || i == h->line)
@@ -347,35 +332,41 @@ static int on_name(struct http_head *h, struct input in)
     return NEXT;
 }
 
-static bool is_blank(char c)
+/* A field that the server itself looks at. */
+static int add_known(struct http_head *h, const struct http_header *f)
 {
-    return c == ' ' || c == '\t';
-}
-
-/* Keeps the field line whose value ends before `end`. */
-static int keep_field(struct http_head *h, const char *p, size_t end)
-{
-    size_t start = h->mark + 1;
-    while (start < end && is_blank(p[start]))
-        start++;
-    while (end > start && is_blank(p[end - 1]))
-        end--;
-    struct http_header *f = &h->headers[h->nheaders];
-    f->name = (cs_str){p + h->line, h->mark - h->line};
-    f->value = (cs_str){p + start, end - start};
-    f->field = http_field_of(f->name);
-    h->nheaders++;
-    if (f->field == HTTP_FIELD_OTHER)
-        return NEXT;
     int verdict = look_at(h, f);
     if (!h->field[f->field])
         h->field[f->field] = f;
     return verdict;
 }
 
+/* Counts in the field that stands behind the others. */
+static inline int add_field(struct http_head *h)
+{
+    struct http_header *f = &h->headers[h->nheaders++];
+    f->field = http_field_of(f->name);
+    return f->field == HTTP_FIELD_OTHER ? NEXT : add_known(h, f);
+}
+
+/* Whole lines, where nothing is odd: most heads have no others. What is left goes through the parts one by one. */
+static int take_fields(struct http_head *h, struct input in, const struct http_limits *lim)
+{
+    size_t room = lim->max_headers < h->headers_cap ? lim->max_headers : h->headers_cap, taken;
+    size_t end = scan_now->fields(in.p, h->line, in.n, h->headers + h->nheaders,
+                                  room > h->nheaders ? room - h->nheaders : 0, &taken);
+    while (taken--) {
+        int verdict = add_field(h);
+        if (verdict != NEXT)
+            return verdict;
+    }
+    h->line = h->scanned = end;
+    return NEXT;
+}
+
 static int on_value(struct http_head *h, struct input in)
 {
-    size_t i = h->scanned = skip_value(in, h->scanned);
+    size_t i = h->scanned = scan_now->value(in.p, h->scanned, in.n);
     if (i == in.n)
         return MORE;
     if (in.p[i] != '\r')
@@ -384,7 +375,8 @@ static int on_value(struct http_head *h, struct input in)
         return MORE;
     if (in.p[i + 1] != '\n')
         return refuse(h, 400, "a CR without LF");
-    int verdict = keep_field(h, in.p, i);
+    scan_keep(&h->headers[h->nheaders], in.p + h->line, in.p + h->mark, in.p + i);
+    int verdict = add_field(h);
     h->line = h->scanned = i + 2;
     h->part = LINE;
     return verdict;
@@ -408,7 +400,9 @@ static long run(struct http_head *h, struct input in, const struct http_limits *
             verdict = on_version(h, in);
             break;
         case LINE:
-            verdict = on_line(h, in, lim);
+            verdict = take_fields(h, in, lim);
+            if (verdict == NEXT)
+                verdict = on_line(h, in, lim);
             break;
         case NAME:
             verdict = on_name(h, in);
@@ -422,10 +416,22 @@ static long run(struct http_head *h, struct input in, const struct http_limits *
     }
 }
 
+/* Word by word: a structure that is cleared as a whole takes longer than all the rest. */
 static void begin(struct http_head *h)
 {
-    *h = (struct http_head){
-        .headers = h->headers, .headers_cap = h->headers_cap, .port = -1, .content_length = -1};
+    h->nheaders = 0;
+    h->method_text = h->target = h->target_path = h->target_query = h->host = (cs_str){NULL, 0};
+    h->method = HTTP_OTHER;
+    h->form = HTTP_ORIGIN_FORM;
+    h->minor = 0;
+    h->port = -1;
+    h->content_length = -1;
+    h->chunked = h->keep_alive = h->expect_continue = h->close_asked = false;
+    for (size_t i = 0; i < HTTP_FIELD_COUNT; i++)
+        h->field[i] = NULL;
+    h->error = NULL;
+    h->part = START;
+    h->line = h->mark = 0;
 }
 
 static void move(cs_str *s, uintptr_t from, size_t n, const char *to)

@@ -5,25 +5,10 @@
 #include "http/uri.h"
 
 #include "http/escape.h"
+#include "http/scan.h"
 #include "http/token.h"
 
 #include <arpa/inet.h>
-
-/* Copies raw while it is its own normal form; returns how far that goes. A dot at the start of a
- * segment is left to the careful way. */
-static size_t copy_clean(cs_str raw, char *out)
-{
-    char before = 0;
-    for (size_t i = 0; i < raw.n; i++) {
-        char c = raw.p[i];
-        if (!http_is((unsigned char)c, HTTP_CLASS_PATH))
-            return i;
-        if (before == '/' && (c == '/' || c == '.'))
-            return i;
-        out[i] = before = c;
-    }
-    return raw.n;
-}
 
 /* Decodes one segment (up to "/" or the end) from raw at *i to out; returns its length or -400. */
 static long decode_segment(cs_str raw, size_t *i, char *out, const char **error)
@@ -111,7 +96,7 @@ long http_path_normalise(cs_str raw, char *out, const char **error)
         return -400;
     }
     long len = (long)raw.n;
-    if (copy_clean(raw, out) < raw.n)
+    if (!scan_now->path(raw.p, raw.n, out))
         len = normalise(raw, out, error);
     if (len >= 0)
         out[len] = 0;
@@ -123,17 +108,19 @@ size_t http_path_escape(cs_str path, char *out)
     return (size_t)http_escape(CS_ESCAPE_PATH, path, out);
 }
 
-static bool is_reg_name(cs_str s)
+/* How far the name goes with which s begins: all that may be in one. */
+static size_t reg_name_length(cs_str s)
 {
-    for (size_t i = 0; i < s.n; i++) {
+    size_t i = 0;
+    for (; i < s.n; i++) {
         if (http_is((unsigned char)s.p[i], HTTP_CLASS_HOST))
             continue;
         if (s.p[i] != '%' || s.n - i < 3 || http_hex_value((unsigned char)s.p[i + 1]) < 0 ||
             http_hex_value((unsigned char)s.p[i + 2]) < 0)
-            return false;
+            break;
         i += 2;
     }
-    return true;
+    return i;
 }
 
 /* inet_pton knows the grammar of section 3.2.2 exactly; no zone, no IPvFuture. */
@@ -146,6 +133,14 @@ static bool is_v6(cs_str s)
     memcpy(z, s.p, s.n);
     z[s.n] = 0;
     return inet_pton(AF_INET6, z, address) == 1;
+}
+
+/* The same of an address in brackets; 0: it is none. */
+static size_t v6_length(cs_str s)
+{
+    const char *end = memchr(s.p, ']', s.n);
+    size_t n = end ? (size_t)(end - s.p) : 0;
+    return end && is_v6((cs_str){s.p + 1, n - 1}) ? n + 1 : 0;
 }
 
 /* What stands behind the host: nothing, or ":" and digits, which may be missing. */
@@ -163,18 +158,14 @@ static bool read_port(cs_str s, int *port)
 
 bool http_host_split(cs_str authority, cs_str *host, int *port)
 {
-    char end_mark = authority.n > 0 && authority.p[0] == '[' ? ']' : ':';
-    const char *end = authority.n > 0 ? memchr(authority.p, end_mark, authority.n) : NULL;
-    size_t n = end ? (size_t)(end - authority.p) : authority.n;
-    if (end_mark == ']') {
-        if (!end || !is_v6((cs_str){authority.p + 1, n - 1}))
-            return false;
-        n++;
-    } else if (!is_reg_name((cs_str){authority.p, n})) {
-        return false;
-    }
+    bool bracket = authority.n > 0 && authority.p[0] == '[';
+    size_t n = bracket ? v6_length(authority) : reg_name_length(authority);
     *host = (cs_str){authority.p, n};
-    return read_port((cs_str){authority.p + n, authority.n - n}, port);
+    if (n == authority.n) {
+        *port = -1;
+        return true;
+    }
+    return !(bracket && n == 0) && read_port((cs_str){authority.p + n, authority.n - n}, port);
 }
 
 static cs_str short_v6(cs_str host, char *out)

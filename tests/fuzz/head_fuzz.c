@@ -1,7 +1,8 @@
-/* head_fuzz.c - any bytes as the head of a request: byte by byte as in one piece, and what is
- * accepted keeps the promises of head.h. */
+/* head_fuzz.c - any bytes as the head of a request: byte by byte as in one piece, in every way to
+ * scan, and what is accepted keeps the promises of head.h. */
 #include "base/check.h"
 #include "http/head.h"
+#include "http/scan.h"
 #include "http/token.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -23,6 +24,26 @@ static void check_promises(const struct http_head *h, const char *bytes, size_t 
     }
 }
 
+static bool same_str(cs_str a, cs_str b)
+{
+    return a.p == b.p && a.n == b.n;
+}
+
+/* Every way to scan says the same, and points to the same bytes. */
+static void check_way(const struct scan *way, const struct http_head *want, long verdict,
+                      cs_str bytes, const struct http_limits *lim)
+{
+    struct http_header fields[16];
+    struct http_head h = {.headers = fields, .headers_cap = 16};
+    scan_use(way->name);
+    check(http_head_parse(&h, bytes.p, bytes.n, lim) == verdict);
+    check(h.error == want->error && h.nheaders == want->nheaders);
+    check(same_str(h.target, want->target) && same_str(h.host, want->host));
+    for (size_t i = 0; i < h.nheaders; i++)
+        check(same_str(fields[i].name, want->headers[i].name) &&
+              same_str(fields[i].value, want->headers[i].value));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct http_header fields[2][16];
@@ -38,6 +59,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(want <= 0 || (size_t)want == n);
     check(want >= 0 || whole.error);
     check(want != 0 || size < lim.max_head);
+    for (size_t i = 0; scan_way(i); i++)
+        check_way(scan_way(i), &whole, want, (cs_str){bytes, size}, &lim);
     if (want > 0)
         check_promises(&whole, bytes, n);
     return 0;
