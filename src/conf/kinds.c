@@ -79,6 +79,9 @@ static const cs_directive server[] = {
         struct conf_server, threads, "4", 1, 64, 0,
         "Most threads of a process for what modules have done apart from the loop. They are made "
         "when they are needed."),
+    CS_INT(struct conf_server, disk_threads, "8", 1, 64, 0,
+           "Most threads of a process that wait for files, so that a slow disk holds up who asks "
+           "for what is on it and nobody else. They are made when they are needed."),
     CS_INT(struct conf_server, quarantine, "3", 0, 16, CONF_RUNTIME,
            "Crashes of a module within quarantine_window after which it is no longer called: its "
            "requests are answered with 503, its hooks, timers and messages are left out, until a "

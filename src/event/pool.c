@@ -206,7 +206,7 @@ static int queue(struct pool *p, struct pool_job *job)
 {
     int rc = -EAGAIN;
     pthread_mutex_lock(&p->lock);
-    if (p->nwaiting < p->max_waiting) {
+    if (p->nwaiting < p->max_waiting || job->always) {
         job->state = POOL_WAITING;
         list_add_tail(&p->waiting, &job->node);
         p->nwaiting++;

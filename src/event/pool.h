@@ -22,6 +22,7 @@ struct pool_job {
     struct list node, all; /* in one of the pool's lists by state; in pool.jobs */
     enum pool_state state; /* written under the lock */
     uint64_t serial;       /* 1.. in the order of pool_add */
+    bool always;           /* waits for a thread however many do: there is a bound elsewhere */
     void (*work)(struct pool_job *job);
     void (*over)(struct pool_job *job, bool ran); /* ran: work has been called */
 };
@@ -48,7 +49,7 @@ struct pool {
 /* Neither threads nor descriptors before the first job. */
 void pool_init(struct pool *p, struct loop *loop, unsigned max_threads, unsigned max_waiting);
 
-/* 0; -EAGAIN: max_waiting wait already, or the pool is closed; another -errno: no thread can be made, and there is none. */
+/* 0; -EAGAIN: max_waiting wait already (not with job->always), or the pool is closed; another -errno: no thread can be made, and there is none. */
 int pool_add(struct pool *p, struct pool_job *job);
 
 /* Takes a job out, whose over is not called then. False: its work runs. Nothing happens to a job that is not in a pool. */

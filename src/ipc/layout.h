@@ -19,7 +19,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define IPC_LAYOUT_VERSION 7
+#define IPC_LAYOUT_VERSION 8
 #define IPC_MAGIC          0x43535348u
 #define IPC_CACHE_LINE     64
 
@@ -100,7 +100,9 @@ enum ipc_counter {
     IPC_STREAMS_MOVED,   /* given to another worker */
     IPC_STREAMS_ADOPTED, /* taken from another worker */
     IPC_STREAMS_CLOSED,  /* ended because their worker drained and they could not move */
-    IPC_BAD_PROXY,       /* connections closed: no PROXY header, a bad one, or from a peer that is not trusted */
+    IPC_BAD_PROXY, /* connections closed: no PROXY header, a bad one, or from a peer that is not trusted */
+    IPC_DISK_READS, /* pieces of files that a thread was asked for, since they were not in memory */
+    IPC_DISK_TIMEOUT, /* connections closed: the disk did not give what was to be sent */
     IPC_COUNTERS
 };
 

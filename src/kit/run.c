@@ -15,7 +15,7 @@ static bool is_timer_due(const struct cst *t)
 /* Jobs run on threads, in real time. */
 static bool has_jobs(const struct cst *t)
 {
-    return pool_oldest(&t->host.pool) != UINT64_MAX;
+    return pool_oldest(&t->host.pool) != UINT64_MAX || pool_oldest(&t->host.disk) != UINT64_MAX;
 }
 
 static int wait(struct cst *t, int ms)

@@ -221,6 +221,7 @@ void host_pretend(struct host *h, const struct host_opts *opts)
     list_init(&h->timers);
     list_init(&h->watches);
     pool_init(&h->pool, h->loop, (unsigned)h->conf->server.threads, MAX_JOBS);
+    pool_init(&h->disk, h->loop, (unsigned)h->conf->server.disk_threads, MAX_JOBS);
     counter_set_slot(h->region, h->slot);
     crumb_join(h->region, h->slot, opts->generation);
 }
@@ -228,6 +229,7 @@ void host_pretend(struct host *h, const struct host_opts *opts)
 void host_part(struct host *h)
 {
     pool_close(&h->pool, 0);
+    pool_close(&h->disk, 0);
     crumb_part();
     here = NULL;
 }
@@ -267,12 +269,14 @@ void host_stop(struct host *h)
 
 bool host_end_work(struct host *h)
 {
-    if (pool_close(&h->pool, WORK_MS))
-        return true;
+    const bool worked = pool_close(&h->pool, WORK_MS), read = pool_close(&h->disk, WORK_MS);
     LIST_EACH(it, &h->pool.jobs)
     log_warn("work of module %s still runs on a thread: this process ends without it",
              host_module_name(job_module(CONTAINER_OF(it, struct pool_job, all))));
-    return false;
+    if (!read)
+        log_warn("%u threads still wait for a disk: this process ends without them",
+                 h->disk.nrunning);
+    return worked && read;
 }
 
 void host_close(struct host *h)

@@ -27,6 +27,8 @@ struct host {
     struct list timers; /* of modules */
     struct list watches;
     struct pool pool;
+    struct pool
+        disk; /* for work that may wait for a disk as long as that likes: nothing else is held up by it */
     uint64_t last_job; /* host_is_done: the last one there was when it was asked first, + 1 */
     struct list calls; /* cs_call and cs_publish_applied that wait */
     uint32_t last_call;

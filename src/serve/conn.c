@@ -6,6 +6,7 @@
 #include "serve/client.h"
 #include "serve/deadline.h"
 #include "serve/feed.h"
+#include "serve/fetch.h"
 #include "serve/giver.h"
 #include "serve/handle.h"
 #include "serve/idle.h"
@@ -252,7 +253,7 @@ static void finish(struct conn *c)
 static void await(struct conn *c)
 {
     struct request *r = c->current;
-    if (conn_must_wait(c)) {
+    if (conn_must_wait(c) || fetch_holds(c)) {
         deadline_set_write(c);
     } else if (c->feed) {
         deadline_none(c);
@@ -342,7 +343,7 @@ static void run(struct conn *c)
         run_feed(c);
     else if (!c->first && (c->last_one || (c->eof && !c->current)))
         finish(c);
-    else if (c->eof && !conn_must_wait(c) && c->current &&
+    else if (c->eof && !conn_must_wait(c) && !fetch_holds(c) && c->current &&
              (c->current->reading || body_hungry(c->current)))
         conn_close(c);
     else {

@@ -1,6 +1,7 @@
 #include "serve/deadline.h"
 
 #include "base/clock.h"
+#include "serve/fetch.h"
 #include "serve/limit.h"
 #include "serve/linger.h"
 #include "serve/request.h"
@@ -44,8 +45,11 @@ static void look_at_progress(struct conn *c)
         deadline_set(c, CONN_WAIT_WRITE, look_ms(c));
         return;
     }
-    serve_count_one(c->serve, IPC_TIMEOUT_WRITE);
-    if (c->first)
+    const bool cold = fetch_holds(c);
+    serve_count_one(c->serve, cold ? IPC_DISK_TIMEOUT : IPC_TIMEOUT_WRITE);
+    if (cold)
+        limit_tell(c->first, NULL, CONF_WRITE_TIMEOUT, "the disk does not give what is to be sent");
+    else if (c->first)
         limit_tell(c->first, NULL, CONF_WRITE_TIMEOUT, "the client takes nothing of its answer");
     conn_close(c);
 }

@@ -3,12 +3,13 @@
 #include "base/check.h"
 #include "http/status.h"
 #include "module/crumb.h"
+#include "serve/fetch.h"
 #include "serve/jump.h"
 #include "serve/tell.h"
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <string.h>
 
 #define PIECE ((size_t)64 * 1024)
 /* Read for one answer before others are looked at: a filter may pass on nothing. */
@@ -271,37 +272,61 @@ int filter_send(struct request *r, cs_str data, bool last)
 
 /* ---- Complete answers ---- */
 
-static void drop_source(struct filter *f)
+static void drop_source(struct request *r)
 {
-    if (f->source_over)
-        return;
+    struct filter *f = r->filter;
+    if (f->source_over || fetch_runs(r))
+        return; /* request_drop_body comes again, when the thread has returned */
     f->source_over = true;
     respond_release(&f->source);
 }
 
-/* The next bytes of the source; p is NULL when there is a file that cannot be read. */
-static cs_str next_piece(struct request *r, char *room)
+/* What is in memory, or what a thread has read meanwhile. -EAGAIN: one does. */
+static ssize_t read_some(struct request *r, char *room, size_t n)
+{
+    const struct respond_body *b = &r->filter->source;
+    const char *data;
+    if (!r->fetch) {
+        ssize_t got = fetch_read_warm(b->fd, b->off, room, n);
+        if (got != -EAGAIN)
+            return got;
+        got = fetch_begin(r, b->fd, b->off, n, b->len - n);
+        return got < 0 ? -EIO : -EAGAIN;
+    }
+    if (fetch_runs(r))
+        return -EAGAIN;
+    const ssize_t got = fetch_take(r, &data);
+    if (got > 0)
+        memcpy(room, data, (size_t)got);
+    fetch_end(r);
+    return got;
+}
+
+/* The next bytes of the source; p is NULL when there is a file that cannot be read, or (*later) not yet. */
+static cs_str next_piece(struct request *r, char *room, bool *later)
 {
     const struct respond_body *b = &r->filter->source;
     size_t n = b->len < PIECE ? (size_t)b->len : PIECE;
     if (b->p || !n)
         return (cs_str){n ? b->p : "", n};
-    ssize_t got;
-    do
-        got = pread(b->fd, room, n, (off_t)b->off);
-    while (got < 0 && errno == EINTR);
+    ssize_t got = read_some(r, room, n);
     if (got > 0)
         return (cs_str){room, (size_t)got};
-    request_log(r, CS_WARN, NULL, "a file that is being sent %s; closing",
-                got ? strerror(errno) : "became shorter");
+    *later = got == -EAGAIN;
+    if (!*later)
+        request_log(r, CS_WARN, NULL, "a file that is being sent %s; closing",
+                    got ? strerror((int)-got) : "became shorter");
     return (cs_str){0};
 }
 
-/* One piece through the chain. Its size, at least 1. */
+/* One piece through the chain. Its size, at least 1; 0: it is still being read. */
 static size_t pump_one(struct request *r, char *room)
 {
     struct respond_body *b = &r->filter->source;
-    cs_str data = next_piece(r, room);
+    bool later = false;
+    cs_str data = next_piece(r, room, &later);
+    if (later)
+        return 0;
     if (!data.p) {
         respond_cut(r);
         return 1;
@@ -312,7 +337,7 @@ static size_t pump_one(struct request *r, char *room)
     bool last = !b->len;
     give(r, 0, data, last);
     if (last)
-        drop_source(r->filter);
+        drop_source(r);
     return data.n + 1;
 }
 
@@ -320,13 +345,14 @@ static void pump(struct request *r)
 {
     struct filter *f = r->filter;
     char *room = f->source.p ? NULL : malloc(PIECE);
-    size_t n = 0;
+    size_t n = 0, last = 1;
     check(f->source.p || room);
-    while (!f->source_over && !r->complete && r->out.queued < RESPOND_HIGH_WATER && n < TURN)
-        n += pump_one(r, room);
+    while (last && !f->source_over && !r->complete && r->out.queued < RESPOND_HIGH_WATER &&
+           n < TURN)
+        n += last = pump_one(r, room);
     free(room);
     if (r->complete)
-        drop_source(f);
+        drop_source(r);
     else if (n >= TURN && !r->out.queued)
         loop_later(r->serve->loop, &r->conn->task);
     conn_wake(r->conn);
@@ -348,5 +374,5 @@ void filter_drained(struct request *r)
 
 void filter_drop(struct request *r)
 {
-    drop_source(r->filter);
+    drop_source(r);
 }

@@ -33,12 +33,10 @@ static void on_over(struct job *job, bool ran)
     struct request_job copy = *q;
     MAGIC_CHECK(r, REQUEST_MAGIC);
     leave(q);
-    if (r->ended) {
-        if (list_empty(&r->jobs))
-            request_free(r);
-    } else if (ran && copy.done) {
+    if (r->ended)
+        request_let_go(r);
+    else if (ran && copy.done)
         call_done(r, &copy);
-    }
 }
 
 static struct request_job *take_job(struct request *r)

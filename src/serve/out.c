@@ -3,9 +3,11 @@
 #include "base/check.h"
 #include "module/crumb.h"
 #include "serve/conn.h"
+#include "serve/fetch.h"
 #include "serve/request.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #define OUT_VECTOR 64
@@ -154,15 +156,57 @@ static enum out_result failure(struct conn *c, ssize_t rc)
     return OUT_BROKEN;
 }
 
+/* Its length has been promised. */
+static enum out_result cut_short(struct conn *c, struct request *r, ssize_t rc)
+{
+    request_log(r, CS_WARN, NULL, "the file %s; closing",
+                rc ? strerror((int)-rc) : "became shorter while it was being sent");
+    return failure(c, -EIO);
+}
+
+/* What a thread has read. What the socket does not take is read again, and so much less is read then. */
+static enum out_result send_read(struct conn *c, struct request *r)
+{
+    struct out_piece *p = r->out.first;
+    const char *data;
+    const ssize_t got = fetch_take(r, &data);
+    if (got <= 0) {
+        fetch_end(r);
+        return cut_short(c, r, got);
+    }
+    const struct iovec v = {(void *)(uintptr_t)data, (size_t)got};
+    const ssize_t sent = stream_send(&c->stream, &v, 1);
+    fetch_end(r);
+    if (sent < 0)
+        return failure(c, sent);
+    p->off += (uint64_t)sent;
+    p->chunk = sent < FETCH_LEAST / 2 ? FETCH_LEAST : (unsigned)sent * 2;
+    settle(c, (size_t)sent);
+    c->blocked = sent < got;
+    return c->blocked ? OUT_BLOCKED : OUT_DONE;
+}
+
+static enum out_result send_cold(struct conn *c, struct request *r)
+{
+    const struct out_piece *p = r->out.first;
+    const size_t most = p->chunk ? p->chunk : FETCH_MOST;
+    const size_t n = p->n < most ? p->n : most;
+    if (r->fetch && !fetch_runs(r))
+        return send_read(c, r);
+    const int rc = r->fetch ? 0 : fetch_begin(r, p->fd, p->off, n, p->n - n);
+    return rc < 0 ? cut_short(c, r, rc) : OUT_BLOCKED;
+}
+
 static enum out_result send_file(struct conn *c, struct request *r)
 {
     struct out_piece *p = r->out.first;
-    size_t n = p->n < OUT_TURN ? p->n : OUT_TURN;
-    ssize_t sent = stream_send_file(&c->stream, p->fd, &p->off, n);
-    if (sent == 0) {
-        request_log(r, CS_WARN, NULL, "the file became shorter while it was being sent; closing");
-        sent = -EIO;
-    }
+    const size_t most = p->n < OUT_TURN ? p->n : OUT_TURN;
+    const size_t n = r->fetch ? 0 : fetch_warm(p->fd, p->off, most);
+    if (!n)
+        return send_cold(c, r);
+    const ssize_t sent = stream_send_file(&c->stream, p->fd, &p->off, n);
+    if (sent == 0 || sent == -EIO)
+        return cut_short(c, r, sent);
     if (sent < 0)
         return failure(c, sent);
     settle(c, (size_t)sent);

@@ -13,6 +13,7 @@ struct out_piece {
     cs_cb release; /* called when the piece has been sent or dropped; may be NULL */
     void *arg;
     unsigned module; /* whose release it is; 0: ours */
+    unsigned chunk;  /* a file: so much is read on a thread at once; 0: as much as may be */
 };
 
 struct out {
@@ -37,7 +38,7 @@ struct conn;
 
 enum out_result {
     OUT_DONE,    /* everything queued has left */
-    OUT_BLOCKED, /* the socket is full, or the turn is over */
+    OUT_BLOCKED, /* the socket is full, the turn is over, or a thread reads what comes next */
     OUT_BROKEN   /* the peer has gone, or a file was cut short */
 };
 

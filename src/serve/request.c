@@ -7,6 +7,7 @@
 #include "serve/api_debug.h"
 #include "serve/body.h"
 #include "serve/feed.h"
+#include "serve/fetch.h"
 #include "serve/filter.h"
 #include "serve/handle.h"
 #include "serve/jump.h"
@@ -417,6 +418,13 @@ static void log_all(struct request *r)
         log_trace(r);
 }
 
+void request_drop_body(struct request *r)
+{
+    out_drop(&r->out);
+    if (r->filter)
+        filter_drop(r);
+}
+
 void request_end(struct request *r)
 {
     struct timer_wheel *timers = &r->serve->loop->timers;
@@ -438,12 +446,17 @@ void request_end(struct request *r)
     for (struct request_timer *t = r->timers; t; t = t->next)
         timer_clear(timers, &t->timer);
     offload_drop(r);
-    out_drop(&r->out);
-    if (r->filter)
-        filter_drop(r);
+    fetch_drop(r);
+    if (!r->fetch)
+        request_drop_body(r);
     r->ended = true;
     r->conn = NULL;
-    if (list_empty(&r->jobs))
+    request_let_go(r);
+}
+
+void request_let_go(struct request *r)
+{
+    if (list_empty(&r->jobs) && !r->fetch)
         request_free(r);
 }
 

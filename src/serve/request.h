@@ -30,6 +30,7 @@ enum request_sink {       /* where body bytes go */
 };
 
 struct feed;
+struct fetch;
 struct filter;
 struct jump;
 struct trace;
@@ -151,7 +152,8 @@ struct request {
 
     struct request_closer *closers;
     struct request_timer *timers, *spare_timers;
-    struct list jobs; /* offload.h */
+    struct list jobs;    /* offload.h */
+    struct fetch *fetch; /* fetch.h; NULL: nothing is read for it on a thread */
     struct request_job *spare_jobs;
     struct timer patience; /* handler_timeout, while pending */
 };
@@ -221,6 +223,10 @@ void request_drained(struct request *r);
 void request_end(struct request *r);
 /* Calls the closers, gives the memory back. */
 void request_free(struct request *r);
+/* It has ended: frees it, unless work of it still runs. */
+void request_let_go(struct request *r);
+/* What it has not sent is let go. Not while a thread reads from a file of it (r->fetch). */
+void request_drop_body(struct request *r);
 
 /* The id as 16 hex digits, in the request's memory. */
 cs_str request_id(struct request *r);
