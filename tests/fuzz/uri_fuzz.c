@@ -17,6 +17,23 @@ static void check_clean(const char *path, size_t n)
         check((unsigned char)path[i] >= 0x20 && path[i] != 0x7f);
 }
 
+/* There is one form of a host, and it is a host too. */
+static void check_host(cs_str host)
+{
+    size_t room = host.n > HTTP_V6_MAX ? host.n : HTTP_V6_MAX;
+    char *once = malloc(room), *twice = malloc(room);
+    int port;
+    check(once && twice);
+    cs_str form = http_host_normalise(host, once), same, split;
+    check(form.n <= room && (form.p == host.p || form.p == once));
+    same = http_host_normalise(form, twice);
+    check(str_eq(same, form) ||
+          form.p[form.n - 1] == '.'); /* of two dots one stays: such a name is nobody's */
+    check(http_host_split(form, &split, &port) && port == -1 && str_eq(split, form));
+    free(once);
+    free(twice);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     cs_str raw = {(const char *)data, size}, host;
@@ -32,8 +49,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         check(http_path_normalise((cs_str){escaped, len}, again, &error) == n);
         check(memcmp(path, again, (size_t)n) == 0);
     }
-    if (http_host_split(raw, &host, &port))
+    if (http_host_split(raw, &host, &port)) {
         check(host.n <= size && port >= -1 && port <= 65535);
+        check_host(host);
+    }
     free(path);
     free(escaped);
     free(again);
