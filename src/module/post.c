@@ -1,6 +1,4 @@
-/* post.c - a topic's handle is its number; an answer is a message of a topic of its own, to the incarnation that asked.
- *
- * A callback may do anything, also end what it is called for: whatever is looked at after it is looked at anew. */
+/* post.c - a topic's handle is its number; an answer is a message of a topic of its own, to the incarnation that asked. */
 #include "module/post.h"
 
 #include "base/check.h"
@@ -10,6 +8,8 @@
 #include "ipc/member.h"
 #include "ipc/replay.h"
 #include "ipc/topic.h"
+#include "module/call.h"
+#include "module/company.h"
 #include "module/crumb.h"
 
 #include <errno.h>
@@ -19,27 +19,6 @@
 #define ANSWERS         "cserver.answers"
 #define DEFAULT_MAX_LEN 4096
 #define SLOW_US         100000
-
-struct cs_topic {
-    unsigned number;
-};
-
-/* Who waits: for an answer (call is not 0), or until all have applied a message. */
-struct waiting {
-    struct list node; /* in host.calls */
-    struct host *host;
-    struct timer limit;
-    struct mail_receipt receipt; /* of publish_applied */
-    uint32_t call;
-    cs_topic *topic;
-    int slot;             /* IPC_SLOT_... that was asked */
-    uint32_t incarnation; /* of it; 0: whichever, before the message `seq` */
-    uint64_t seq;
-    void (*answered)(int result, const cs_msg *answer, void *arg);
-    void (*applied)(int result, void *arg);
-    void *arg;
-    unsigned module; /* whose callback it is */
-};
 
 /* Who takes a topic, in the order of the modules. */
 struct taker {
@@ -115,7 +94,7 @@ int post_init(struct region *r)
 
 /* ---- Sending ---- */
 
-static int result_of(enum mail_result rc)
+int post_result(enum mail_result rc)
 {
     switch (rc) {
     case MAIL_SENT:
@@ -136,8 +115,7 @@ static int result_of(enum mail_result rc)
     return CS_ERROR;
 }
 
-/* False for a number that means nobody. */
-static bool target_of(int to, struct mail_target *target)
+bool post_target(int to, struct mail_target *target)
 {
     if (to == 0 || to == CS_TO_PRIMARY)
         *target = (struct mail_target){.to = MAIL_PRIMARY};
@@ -155,105 +133,9 @@ int post_publish(cs_topic *t, int to, const void *data, size_t len)
     struct host *h = host_here();
     struct mail_target target;
     check(h && t);
-    if (!target_of(to, &target))
+    if (!post_target(to, &target))
         return CS_CLOSED;
-    return result_of(mailbox_publish(&h->mail, t->number, target, data, len, NULL));
-}
-
-/* ---- Waiting ---- */
-
-static void forget(struct waiting *w)
-{
-    timer_clear(&w->host->loop->timers, &w->limit);
-    mailbox_forget(&w->host->mail, &w->receipt);
-    list_remove(&w->node);
-    free(w);
-}
-
-static void finish(struct waiting *w, int result, const cs_msg *answer)
-{
-    struct waiting done = *w;
-    forget(w);
-    if (crumb_is_quarantined(done.module))
-        return;
-    host_enter(done.host);
-    uint32_t was = crumb_enter(done.module, CRUMB_DONE);
-    if (done.applied)
-        done.applied(result, done.arg);
-    else
-        done.answered(result, answer, done.arg);
-    crumb_leave(was);
-}
-
-static void on_limit(struct timer *t)
-{
-    finish(CONTAINER_OF(t, struct waiting, limit), CS_TIMEOUT, NULL);
-}
-
-static void on_applied(struct mail_receipt *r)
-{
-    int result = r->state == MAIL_RECEIPT_DROPPED ? CS_CLOSED : CS_OK;
-    finish(CONTAINER_OF(r, struct waiting, receipt), result, NULL);
-}
-
-static struct waiting *wait_for(struct host *h, int64_t timeout_ms, void *arg)
-{
-    struct waiting *w = mem_alloc(sizeof *w);
-    *w = (struct waiting){.host = h, .arg = arg, .module = crumb_module()};
-    timer_init(&w->limit, on_limit);
-    timer_set(&h->loop->timers, &w->limit, timeout_ms < 1 ? 1 : (uint64_t)timeout_ms);
-    list_add_tail(&h->calls, &w->node);
-    return w;
-}
-
-int post_publish_applied(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
-                         void (*done)(int result, void *arg), void *arg)
-{
-    struct host *h = host_here();
-    struct mail_target target;
-    check(h && t && done);
-    if (h->closing || !target_of(to, &target))
-        return CS_CLOSED;
-    struct waiting *w = wait_for(h, timeout_ms, arg);
-    w->applied = done;
-    w->receipt.on_applied = on_applied;
-    int rc = result_of(mailbox_publish(&h->mail, t->number, target, data, len, &w->receipt));
-    if (rc != CS_OK)
-        forget(w);
-    return rc;
-}
-
-static uint32_t next_call(struct host *h)
-{
-    if (++h->last_call == 0)
-        h->last_call = 1;
-    return h->last_call;
-}
-
-int post_call(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
-              void (*done)(int result, const cs_msg *answer, void *arg), void *arg)
-{
-    struct host *h = host_here();
-    struct mail_target target;
-    check(h && t && done);
-    if (h->closing || (to < 0 && to != CS_TO_PRIMARY) || !target_of(to, &target))
-        return CS_CLOSED;
-    target.call = next_call(h);
-    if (target.to >= (int)h->region->nslots)
-        return CS_CLOSED;
-    if (target.to >= 0)
-        target.incarnation = atomic_load(&region_slot(h->region, target.to)->incarnation);
-    int rc = result_of(mailbox_publish(&h->mail, t->number, target, data, len, NULL));
-    if (rc != CS_OK)
-        return rc;
-    struct waiting *w = wait_for(h, timeout_ms, arg);
-    w->answered = done;
-    w->call = target.call;
-    w->topic = t;
-    w->slot = target.to >= 0 ? target.to : IPC_SLOT_PRIMARY_A;
-    w->incarnation = target.incarnation;
-    w->seq = atomic_load(&h->region->mail->seq);
-    return CS_OK;
+    return post_result(mailbox_publish(&h->mail, t->number, target, data, len, NULL));
 }
 
 static int slot_of(int number)
@@ -271,12 +153,12 @@ int post_answer(const cs_msg *m, const void *data, size_t len)
         return CS_TOOBIG;
     struct mail_target target = {
         .to = slot_of(m->from_slot), .incarnation = m->from_incarnation, .call = m->call};
-    return result_of(mailbox_publish(&h->mail, (unsigned)answers, target, data, len, NULL));
+    return post_result(mailbox_publish(&h->mail, (unsigned)answers, target, data, len, NULL));
 }
 
 /* ---- Receiving ---- */
 
-static cs_msg message_of(const struct mail_message *m, cs_topic *topic)
+cs_msg post_message(const struct mail_message *m, cs_topic *topic)
 {
     return (cs_msg){.size = sizeof(cs_msg),
                     .from_slot = host_number(m->from_slot),
@@ -307,139 +189,11 @@ int post_replay(cs_topic *t, uint64_t after, int (*each)(const cs_msg *m, void *
         replay_take(&rp, &h->mail, t->number, after);
     int rc = rp.beyond ? CS_ERROR : rp.missing ? CS_CLOSED : CS_OK, stop = 0;
     while (!stop && replay_next(&rp, &m)) {
-        cs_msg msg = message_of(&m, t);
+        cs_msg msg = post_message(&m, t);
         stop = each(&msg, arg);
     }
     replay_free(&rp);
     return stop ? stop : rc;
-}
-
-static struct waiting *find_call(const struct host *h, uint32_t call)
-{
-    LIST_EACH(it, &h->calls)
-    {
-        struct waiting *w = CONTAINER_OF(it, struct waiting, node);
-        if (w->call == call)
-            return w;
-    }
-    return NULL;
-}
-
-static void take_answer(struct host *h, const struct mail_message *m)
-{
-    struct waiting *w = m->call ? find_call(h, m->call) : NULL;
-    if (!w)
-        return;
-    cs_msg answer = message_of(m, w->topic);
-    answer.call = 0;
-    finish(w, CS_OK, &answer);
-}
-
-/* Who asked the primary after it had died has asked its successor. */
-static bool has_asked(const struct waiting *w, const struct member_event *e, uint64_t seq)
-{
-    if (!w->call || w->slot != e->slot)
-        return false;
-    return w->incarnation ? w->incarnation == e->incarnation : w->seq < seq;
-}
-
-static struct waiting *find_asked(const struct host *h, const struct member_event *e, uint64_t seq)
-{
-    LIST_EACH(it, &h->calls)
-    {
-        struct waiting *w = CONTAINER_OF(it, struct waiting, node);
-        if (has_asked(w, e, seq))
-            return w;
-    }
-    return NULL;
-}
-
-static void tell_join(struct host *h, int slot, uint32_t incarnation)
-{
-    h->known[slot] = incarnation;
-    for (size_t i = 0; i < h->conf->nmodules; i++) {
-        const struct conf_module *m = &h->conf->modules[i];
-        void (*hook)(int, uint32_t) = m->desc->on_join;
-        if (!hook || crumb_is_quarantined(m->number))
-            continue;
-        uint32_t was = crumb_enter(m->number, CRUMB_ON_JOIN);
-        hook(host_number(slot), incarnation);
-        crumb_leave(was);
-    }
-}
-
-static void tell_leave(struct host *h, int slot, uint32_t incarnation, int signal)
-{
-    h->known[slot] = 0;
-    for (size_t i = 0; i < h->conf->nmodules; i++) {
-        const struct conf_module *m = &h->conf->modules[i];
-        void (*hook)(int, uint32_t, int) = m->desc->on_leave;
-        if (!hook || crumb_is_quarantined(m->number))
-            continue;
-        uint32_t was = crumb_enter(m->number, CRUMB_ON_LEAVE);
-        hook(host_number(slot), incarnation, signal);
-        crumb_leave(was);
-    }
-}
-
-static void end_calls(struct host *h, const struct member_event *e, uint64_t seq)
-{
-    struct waiting *w;
-    while ((w = find_asked(h, e, seq)))
-        finish(w, CS_CLOSED, NULL);
-}
-
-static bool is_event_for(const struct host *h, const struct member_event *e)
-{
-    return e->slot >= 0 && (unsigned)e->slot < h->region->nslots &&
-           !(e->slot == h->slot && e->incarnation == h->self.incarnation);
-}
-
-static void take_event(struct host *h, const struct mail_message *m)
-{
-    struct member_event e;
-    if (m->len != sizeof e)
-        return;
-    memcpy(&e, m->data, sizeof e);
-    if (!is_event_for(h, &e))
-        return;
-    if (e.left)
-        end_calls(h, &e, m->seq);
-    if (!e.left)
-        tell_join(h, e.slot, e.incarnation);
-    else if (e.left == 1)
-        tell_leave(h, e.slot, e.incarnation, e.signal);
-}
-
-/* The incarnation that is ready there; 0: none. */
-static uint32_t ready_at(const struct host *h, int slot)
-{
-    const struct ipc_slot *s = region_slot(h->region, slot);
-    return atomic_load(&s->state) >= IPC_READY ? atomic_load(&s->incarnation) : 0;
-}
-
-static void look_around(struct host *h)
-{
-    h->known = mem_alloc(h->region->nslots * sizeof *h->known);
-    for (int i = IPC_SLOT_PRIMARY_A; i < (int)h->region->nslots; i++)
-        h->known[i] = i == h->slot ? 0 : ready_at(h, i);
-}
-
-/* Events were lost: what they told is on the board. Who asked somebody that was not yet ready may wait for its time limit. */
-static void look_again(struct host *h)
-{
-    for (int i = IPC_SLOT_PRIMARY_A; i < (int)h->region->nslots; i++) {
-        uint32_t before = h->known[i], now = ready_at(h, i);
-        struct member_event left = {.slot = i, .incarnation = before, .left = 1};
-        if (i == h->slot || before == now)
-            continue;
-        if (before) {
-            end_calls(h, &left, UINT64_MAX);
-            tell_leave(h, i, before, 0);
-        }
-        if (now)
-            tell_join(h, i, now);
-    }
 }
 
 /* For a report of a crash. */
@@ -472,17 +226,14 @@ static void on_message(void *arg, const struct mail_message *m)
     struct host *h = arg;
     host_enter(h);
     if ((int)m->topic == answers) {
-        take_answer(h, m);
+        call_take_answer(h, m);
     } else if ((int)m->topic == members) {
-        if (m->lost)
-            look_again(h);
-        else
-            take_event(h, m);
+        company_take(h, m);
     } else if ((int)m->topic == settings) {
         if (h->on_settings)
             h->on_settings(h->settings_arg, m->data, m->len);
     } else {
-        cs_msg msg = message_of(m, &handles[m->topic]);
+        cs_msg msg = post_message(m, &handles[m->topic]);
         note_message(m);
         for (const struct taker *t = takers[m->topic]; t; t = t->next)
             deliver(t, &msg);
@@ -530,17 +281,8 @@ int post_open(struct host *h)
     mailbox_init(&h->mail, h->region, h->slot, on_message, h);
     take_all(h);
     int rc = mailbox_join(&h->mail);
-    look_around(h);
+    company_open(h);
     return rc;
-}
-
-/* What is begun in these last callbacks is refused. */
-static void end_all_calls(struct host *h)
-{
-    struct list *node;
-    h->closing = true;
-    while ((node = list_first(&h->calls)))
-        finish(CONTAINER_OF(node, struct waiting, node), CS_CLOSED, NULL);
 }
 
 static void free_takers(void)
@@ -555,9 +297,9 @@ static void free_takers(void)
 
 void post_close(struct host *h)
 {
-    end_all_calls(h);
+    call_end_all(h);
     free_takers();
-    free(h->known);
+    company_close(h);
     unsigned unsent = mailbox_leave(&h->mail);
     if (unsent)
         log_warn("%u message%s could not be sent any more: those for whom they were are too slow",

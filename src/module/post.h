@@ -15,16 +15,25 @@ int post_init(struct region *r);
  * with a sentence. */
 int post_declare(const cs_module *desc, struct region *r, struct buf *error);
 
+struct cs_topic {
+    unsigned number;
+};
+
 /* For host.c. post_open: between mailbox_init, which it does, and the start hooks; 0 or -errno of mailbox_join. */
 int post_open(struct host *h);
 void post_close(struct host *h);
 
 int post_publish(cs_topic *t, int to, const void *data, size_t len);
-int post_publish_applied(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
-                         void (*done)(int result, void *arg), void *arg);
-int post_call(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
-              void (*done)(int result, const cs_msg *answer, void *arg), void *arg);
 int post_answer(const cs_msg *m, const void *data, size_t len);
 int post_replay(cs_topic *t, uint64_t after, int (*each)(const cs_msg *m, void *arg), void *arg);
+
+/* ---- For call.c ---- */
+
+/* False for a number (CS_TO_...) that means nobody. */
+bool post_target(int to, struct mail_target *target);
+/* As CS_... */
+int post_result(enum mail_result rc);
+/* As a module sees it. */
+cs_msg post_message(const struct mail_message *m, cs_topic *topic);
 
 #endif

@@ -5,6 +5,7 @@
 #include "conf/mark.h"
 #include "http/mime.h"
 #include "http/template.h"
+#include "module/call.h"
 #include "module/counter.h"
 #include "module/host.h"
 #include "module/job.h"
@@ -180,8 +181,8 @@ static const cs_api table = {
     .group_size = api_group_size,
     .group_end = api_group_end,
     .publish = post_publish,
-    .publish_applied = post_publish_applied,
-    .call = post_call,
+    .publish_applied = call_publish_applied,
+    .call = call_begin,
     .answer = post_answer,
     .replay = post_replay,
     .zone = zone_data,
