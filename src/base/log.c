@@ -24,6 +24,7 @@
 #define PAIR_ROOM    32   /* least room that makes a pair worth beginning */
 #define END_ROOM     8    /* for "..." and what closes the line */
 #define STEP_MAX     8
+#define MOST_LINES   100
 
 static struct {
     _Atomic int fd;
@@ -382,6 +383,15 @@ void log_write(enum log_level level, const char *fmt, ...)
     va_start(ap, fmt);
     log_write_with(level, NULL, 0, fmt, ap);
     va_end(ap);
+}
+
+void log_lines(enum log_level level, cs_str text)
+{
+    cs_str line;
+
+    for (int i = 0; i < MOST_LINES && str_split(&text, '\n', &line); i++)
+        if (line.n > 0)
+            log_write(level, "  %.*s", CS_F(line));
 }
 
 void fatal(int code, const char *fmt, ...)

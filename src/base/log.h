@@ -46,6 +46,9 @@ void log_write_with(enum log_level level, const struct log_pair *pairs, size_t n
 void log_write_plain(enum log_level level, cs_str message, const struct log_pair *pairs,
                      size_t npairs);
 
+/* A text of several lines, such as a report: each is a line here, indented. Of very many the first hundred. */
+void log_lines(enum log_level level, cs_str text);
+
 #define log_debug(...)                                                                             \
     (log_enabled(LOG_LEVEL_DEBUG) ? log_write(LOG_LEVEL_DEBUG, __VA_ARGS__) : (void)0)
 #define log_info(...)  log_write(LOG_LEVEL_INFO, __VA_ARGS__)

@@ -3,20 +3,21 @@
 #define CLI_CLI_H
 
 #include "cli/options.h"
+#include "proc/code.h"
 #include "proc/settings.h"
 
-/* The table of users.md and of `cserver -h`. */
+/* As `cserver -h` has them. */
 enum cli_exit {
     CLI_DONE = 0,
-    CLI_FAILED = 1,
-    CLI_USAGE = 2,
+    CLI_FAILED = CODE_FAILED,
+    CLI_USAGE = CODE_WRONG,
     CLI_DOWN = 3, /* status: no server is running */
-    CLI_DENIED = 4,
+    CLI_DENIED = CODE_DENIED,
     CLI_NOT_RUNNING = 7, /* a command, and no server is running */
     CLI_MSG_USAGE = 64,  /* wrong usage of msg */
-    CLI_ROLLED_BACK = 70,
-    CLI_LATE = 75,
-    CLI_REFUSED = 78
+    CLI_ROLLED_BACK = CODE_ROLLED_BACK,
+    CLI_LATE = CODE_LATE,
+    CLI_REFUSED = CODE_REFUSED
 };
 
 /* Parses and carries out: the exit status of the program. */

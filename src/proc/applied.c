@@ -4,6 +4,7 @@
 #include "ipc/board.h"
 #include "module/crumb.h"
 #include "os/procstat.h"
+#include "proc/code.h"
 #include "proc/command.h"
 #include "proc/inquest.h"
 #include "proc/master.h"
@@ -11,10 +12,8 @@
 
 #include <stdlib.h>
 
-#define CODE_FAILED 1
-#define CODE_LATE   75
-#define LAGGARDS    256
-#define SOME        6 /* are named in the sentence */
+#define LAGGARDS 256
+#define SOME     6 /* are named in the sentence */
 
 struct wait {
     struct list node; /* in msg.waits */

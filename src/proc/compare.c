@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "os/fd.h"
+#include "proc/code.h"
 #include "proc/command.h"
 #include "proc/master.h"
 #include "proc/tune.h"
@@ -12,12 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-enum {
-    CODE_FAILED = 1,
-    CODE_WRONG = 2,
-    CODE_REFUSED = 78
-};
 
 /* ---- Behind the settings ---- */
 

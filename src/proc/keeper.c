@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "proc/code.h"
 #include "proc/inquest.h"
 #include "proc/master.h"
 
@@ -12,8 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CALM_MS          RESPAWN_YOUNG_MS
-#define CODE_ROLLED_BACK 70
+#define CALM_MS RESPAWN_YOUNG_MS
 
 /* ---- Failures ---- */
 

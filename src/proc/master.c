@@ -226,6 +226,15 @@ void master_shed(void *master, const struct generation *of)
 
 /* ---- Switching ---- */
 
+unsigned master_old_accepting(const struct master *m)
+{
+    unsigned n = 0;
+
+    LIST_EACH(node, &m->draining)
+    n += generation_accepting(CONTAINER_OF(node, struct generation, node));
+    return n;
+}
+
 void master_judge(struct master *m)
 {
     bool degraded = m->workers_fail || m->primary_fails;

@@ -205,6 +205,8 @@ void master_write_pid(struct master *m);
 void master_open(struct master *m);
 /* -D: the outcome of the start. */
 void master_release(struct master *m, int code);
+/* How many workers of older generations still take connections. */
+unsigned master_old_accepting(const struct master *m);
 /* workers_fail or primary_fails has changed, or a module goes into quarantine or leaves it. */
 void master_judge(struct master *m);
 

@@ -4,16 +4,15 @@
 #include "base/check.h"
 #include "ipc/mailstat.h"
 #include "ipc/topic.h"
+#include "proc/code.h"
 #include "proc/command.h"
 #include "proc/master.h"
 #include "proc/msgtext.h"
 
 #include <stdlib.h>
 
-#define CODE_FAILED 1
-#define CODE_WRONG  2
-#define NEAR        2
-#define SOME        6
+#define NEAR 2
+#define SOME 6
 
 static void fail(struct master *m, struct control_call *call, int code, struct buf *text)
 {

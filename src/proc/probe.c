@@ -11,6 +11,7 @@
 #include "os/cpu.h"
 #include "os/crash.h"
 #include "os/fd.h"
+#include "proc/code.h"
 #include "proc/compare.h"
 #include "proc/logs.h"
 #include "proc/pidfile.h"
@@ -301,7 +302,7 @@ static _Noreturn void child_main(struct settings *s, const struct probe_ask *ask
     }
     settings_free(s, &to.crumb);
     say(&to, SAYS_END, (cs_str){(const char *)counts, sizeof counts});
-    _exit(counts[0] ? 78 : 0);
+    _exit(counts[0] ? CODE_REFUSED : 0);
 }
 
 /* ---- The parent ---- */

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "ipc/fdpass.h"
+#include "proc/code.h"
 #include "proc/master.h"
 
 #include <stdio.h>
@@ -13,11 +14,6 @@
 
 #define LIMIT_MS 10000
 #define WATCH_MS 4000
-
-enum {
-    CODE_FAILED = 1,
-    CODE_LATE = 75
-};
 
 static void complain(struct master *m, const char *what, const char *path, int error)
 {

@@ -2,12 +2,12 @@
  * they have. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "proc/code.h"
 #include "proc/rollout.h"
 #include "proc/tune.h"
 
 #include <stdio.h>
 
-#define CODE_LATE     75
 #define MOST_CHANGES  20 /* of the settings, in the log */
 #define TUNE_LOOK_MS  50
 #define TUNE_LIMIT_MS 10000 /* for processes to take them */

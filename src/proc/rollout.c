@@ -22,6 +22,7 @@
 #include "base/mem.h"
 #include "conf/tune.h"
 #include "os/fd.h"
+#include "proc/code.h"
 #include "proc/compare.h"
 
 #include <errno.h>
@@ -30,15 +31,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum {
-    CODE_FAILED = 1,
-    CODE_ROLLED_BACK = 70,
-    CODE_REFUSED = 78
-};
-
-#define SETTLE_MS  2000 /* for old workers to hear that they are to drain */
-#define UNDONE_MS  2000 /* for workers that have served nobody */
-#define MOST_LINES 100  /* of a report, in the log */
+#define SETTLE_MS 2000 /* for old workers to hear that they are to drain */
+#define UNDONE_MS 2000 /* for workers that have served nobody */
 
 static void begin(struct master *m);
 static void commit(struct master *m);
@@ -51,16 +45,6 @@ void rollout_say(struct master *m, const char *step)
     control_progress(CONTAINER_OF(node, struct control_call, node), step);
 }
 
-/* A report has several lines, a log line is one. */
-static void log_report(enum log_level level, cs_str text)
-{
-    cs_str line;
-
-    for (int i = 0; i < MOST_LINES && str_split(&text, '\n', &line); i++)
-        if (line.n > 0)
-            log_write(level, "  %.*s", (int)line.n, line.p);
-}
-
 static void log_result(const struct master *m, int code, const char *message, cs_str report)
 {
     if (code == 0)
@@ -70,7 +54,7 @@ static void log_result(const struct master *m, int code, const char *message, cs
                   (unsigned)m->live->number);
     else
         log_error("reload failed: %s", message);
-    log_report(code == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, report);
+    log_lines(code == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, report);
 }
 
 static void remember(struct master *m, int code, const char *message)
@@ -370,14 +354,6 @@ static void say_done(struct master *m)
     rollout_finish(m, 0, message, buf_str(&m->rollout.probe.text));
 }
 
-static bool are_settled(struct master *m)
-{
-    LIST_EACH(node, &m->draining)
-    if (generation_accepting(CONTAINER_OF(node, struct generation, node)) > 0)
-        return false;
-    return true;
-}
-
 static void commit(struct master *m)
 {
     struct rollout *r = &m->rollout;
@@ -394,7 +370,7 @@ void rollout_look(struct master *m)
 {
     if (m->rollout.state == ROLLOUT_CLEARING)
         clear_the_way(m);
-    else if (m->rollout.state == ROLLOUT_SETTLING && are_settled(m))
+    else if (m->rollout.state == ROLLOUT_SETTLING && master_old_accepting(m) == 0)
         say_done(m);
 }
 

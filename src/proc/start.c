@@ -11,6 +11,7 @@
 #include "os/priv.h"
 #include "os/sig.h"
 #include "proc/client.h"
+#include "proc/code.h"
 #include "proc/master.h"
 #include "proc/pidfile.h"
 #include "proc/stopping.h"
@@ -28,13 +29,6 @@
 /* Workers of a killed master let go of their addresses within that time, unless a module keeps them busy. */
 #define PATIENCE_MS 5000
 #define STOPPING_MS 3000
-
-enum {
-    CODE_FAILED = 1,
-    CODE_DENIED = 4,
-    CODE_UNFIT = 70,
-    CODE_SETTINGS = 78
-};
 
 /* ---- The background ---- */
 
@@ -54,7 +48,7 @@ static int outcome(int fd, pid_t pid)
         return code;
     if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
         return CODE_FAILED;
-    if (WEXITSTATUS(status) == CODE_UNFIT)
+    if (WEXITSTATUS(status) == CODE_ROLLED_BACK)
         fprintf(stderr, "cserver: its workers did not answer as [reload] probe wants it: nothing "
                         "was started; see its error log\n");
     return WEXITSTATUS(status);
@@ -200,7 +194,7 @@ static _Noreturn void refuse(const struct settings *s)
     buf_clear(&text);
     report_summary(&s->report, &text);
     notify_status(text.n ? text.p : "the settings are refused");
-    exit(CODE_SETTINGS);
+    exit(CODE_REFUSED);
 }
 
 static void try_settings(const struct master *m, struct settings *s, bool left_over)
@@ -217,7 +211,7 @@ static void try_settings(const struct master *m, struct settings *s, bool left_o
         show(buf_str(&p.text));
     if (!p.good) {
         notify_status(p.summary.n ? p.summary.p : "the settings are refused");
-        exit(CODE_SETTINGS);
+        exit(CODE_REFUSED);
     }
     probe_free(&p);
 }

@@ -11,6 +11,7 @@
 #include "os/file.h"
 #include "os/notify.h"
 #include "os/sig.h"
+#include "proc/code.h"
 #include "proc/command.h"
 #include "proc/handover.h"
 #include "proc/master.h"
@@ -28,17 +29,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum {
-    CODE_FAILED = 1,
-    CODE_ROLLED_BACK = 70,
-    CODE_REFUSED = 78
-};
-
 #define TAKE_MS      10000 /* from "go" to "done" */
 #define END_MS       5000  /* for the new one to end by itself */
 #define SETTLE_MS    2000  /* for our workers to hear that they are to drain */
 #define MOST_SAID    65536 /* of its standard error */
-#define MOST_LINES   100   /* of that, in the log */
 #define TELL_TRIES   100   /* systemd, and so long between them */
 #define TELL_REST_MS 10
 #define NOT_RUN      127 /* its status when there is no program, as a shell has it */
@@ -69,15 +63,6 @@ static void tell(const struct upgrade *u, const char *word)
 }
 
 /* ---- The answer ---- */
-
-static void log_said(const struct upgrade *u, enum log_level level)
-{
-    cs_str rest = buf_str(&u->said), line;
-
-    for (int i = 0; i < MOST_LINES && str_split(&rest, '\n', &line); i++)
-        if (line.n > 0)
-            log_write(level, "  %.*s", CS_F(line));
-}
 
 static void answer(struct master *m, int code)
 {
@@ -115,7 +100,7 @@ finish(struct master *m, int code, const char *fmt, ...)
         log_info("upgrade: %s", u->message);
     else
         log_error("upgrade failed: %s", u->message);
-    log_said(u, code == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR);
+    log_lines(code == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, buf_str(&u->said));
     answer(m, code);
     buf_free(&u->said);
 }
@@ -214,16 +199,6 @@ static void roll_back(struct master *m, pid_t pid, int status)
 
 /* ---- It has taken over ---- */
 
-static bool are_settled(const struct master *m)
-{
-    if (generation_accepting(m->live) > 0)
-        return false;
-    LIST_EACH(node, &m->draining)
-    if (generation_accepting(CONTAINER_OF(node, struct generation, node)) > 0)
-        return false;
-    return true;
-}
-
 static void say_done(struct master *m)
 {
     struct upgrade *u = &m->upgrade;
@@ -240,7 +215,7 @@ void upgrade_look(struct master *m)
 
     if (u->state != UPGRADE_LEAVING)
         return;
-    if (!u->settled && are_settled(m))
+    if (!u->settled && generation_accepting(m->live) + master_old_accepting(m) == 0)
         say_done(m);
     if (!u->settled || m->primary.pid != 0)
         return;
