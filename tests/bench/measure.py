@@ -1,10 +1,13 @@
-"""Measuring: one run of wrk with the server's CPU time, memory of idle connections, system calls of a request."""
+"""Measuring: one run of wrk with the server's CPU time, what others took meanwhile, idle connections and their memory, system
+calls of a request."""
 
 import os
 import re
+import resource
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
@@ -85,22 +88,29 @@ def load(server, row, seconds, cpu):
     return requests / span, used * 1e6 / max(requests, 1), used / took, errors, requests
 
 
-def read_answer(sock):
-    """Reads one answer with a Content-Length; its status and its body."""
+def read_answers(sock, number):
+    """Reads answers with a Content-Length; yields the status and the body of each."""
     data = b""
-    while b"\r\n\r\n" not in data:
-        more = sock.recv(65536)
-        if not more:
-            raise ConnectionError("closed before the head was complete")
-        data += more
-    head, _, body = data.partition(b"\r\n\r\n")
-    length = int(re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)[1])
-    while len(body) < length:
-        more = sock.recv(1 << 20)
-        if not more:
-            raise ConnectionError("closed before the body was complete")
-        body += more
-    return int(head.split()[1]), body
+    for _ in range(number):
+        while b"\r\n\r\n" not in data:
+            data += more(sock, "head")
+        head, _, body = data.partition(b"\r\n\r\n")
+        length = int(re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)[1])
+        while len(body) < length:
+            body += more(sock, "body")
+        data = body[length:]
+        yield int(head.split()[1]), body[:length]
+
+
+def more(sock, what):
+    data = sock.recv(1 << 20)
+    if not data:
+        raise ConnectionError(f"closed before the {what} was complete")
+    return data
+
+
+def read_answer(sock):
+    return next(read_answers(sock, 1))
 
 
 def request(file):
@@ -121,39 +131,115 @@ def check(server, root, files):
                     raise RuntimeError(f"{server.name} sends {status} and {len(body)} bytes for {file}")
 
 
-def open_idle(server, file, number):
-    """That many connections, each with one answered request."""
-    socks = []
-    for _ in range(number):
-        sock = socket.create_connection(("127.0.0.1", server.port(file)), 10)
-        sock.sendall(request(file))
-        read_answer(sock)
-        socks.append(sock)
-    return socks
+class Neighbours:
+    """What programs that are not ours take of all CPUs, from its making on. Time that a hypervisor has kept is theirs."""
+
+    def __init__(self):
+        self.busy, self.ours, self.began = self.machine(), self.own(), time.monotonic()
+
+    @staticmethod
+    def machine():
+        """Seconds of all CPUs since the start of the system."""
+        with open("/proc/stat", encoding="ascii") as f:
+            user, nice, system, _, _, irq, softirq, steal = map(int, f.readline().split()[1:9])
+        return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+    @staticmethod
+    def own():
+        """Of this program and the loads that have ended; servers are told of apart."""
+        return sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, (resource.RUSAGE_SELF,
+                                                                             resource.RUSAGE_CHILDREN)))
+
+    def took(self, server_cpus):
+        """CPUs. server_cpus: those that the server had. None where the system does not say."""
+        span = time.monotonic() - self.began
+        busy = self.machine() - self.busy
+        if busy <= 0:
+            return None
+        return max(0.0, (busy - (self.own() - self.ours)) / span - server_cpus)
+
+
+class Idle:
+    """Connections with one answered request each, that stay open:  with Idle(server, file, number): ...
+
+    They end with a reset: thousands that wait for their end would use up the ports of the next ones. When it is over, the
+    server has seen all of them end."""
+
+    def __init__(self, server, file, number):
+        self.server, self.file, self.number = server, file, number
+        self.socks = []
+
+    def __enter__(self):
+        try:
+            for _ in range(self.number):
+                sock = socket.create_connection(("127.0.0.1", self.server.port(self.file)), 10)
+                self.socks.append(sock)
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                sock.sendall(request(self.file))
+                read_answer(sock)
+        except OSError:
+            self.close()
+            raise
+        if self.number:
+            calm(self.server)
+        return self.socks
+
+    def close(self):
+        for sock in self.socks:
+            sock.close()
+
+    def __exit__(self, *_):
+        self.close()
+        if self.number:
+            calm(self.server)
+
+
+def calm(server, most=5):
+    """Waits until the server has nothing to do, some seconds at most."""
+    before, end = None, time.monotonic() + most
+    while time.monotonic() < end:
+        now = cpu_seconds(server.pids())
+        if before is not None and now - before < 0.001:
+            return
+        before = now
+        time.sleep(0.1)
 
 
 def memory(pids):
-    """Anonymous and shared memory in use, in bytes; the kernel's part (sockets) and file pages are not in it."""
-    total = 0
-    for pid in pids:
+    """Anonymous and shared memory in use, in bytes; the kernel's part (sockets) and file pages are not in it. What processes
+    share counts once."""
+    return sum(map(memory_of, pids))
+
+
+def memory_of(pid):
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
+            found = re.findall(r"^Pss_(Anon|Shmem):\s+(\d+) kB", f.read(), re.M)
+    except OSError:
+        found = []
+    if not found:  # an old kernel, or a process that only root may look into: this is less exact
         with open(f"/proc/{pid}/status", encoding="utf-8") as f:
-            for name, value in re.findall(r"(RssAnon|RssShmem):\s+(\d+) kB", f.read()):
-                total += int(value) * 1024
-    return total
+            found = re.findall(r"^Rss(Anon|Shmem):\s+(\d+) kB", f.read(), re.M)
+    return sum(int(value) * 1024 for _, value in found)
 
 
-def idle_memory(server, file, number):
-    """Bytes per idle keep-alive connection, and all memory with that many open."""
-    for sock in open_idle(server, file, 16):
-        sock.close()
+def idle_memory(server, file, number, base):
+    """What each idle keep-alive connection costs in bytes: {"bytes": what the server grows by, "told": with the tables that
+    are there before the first connection, "whole": all memory}. base: the memory of a server made for few."""
+    with Idle(server, file, 16):
+        pass
     pids = server.pids()
     before = memory(pids)
-    socks = open_idle(server, file, number)
-    time.sleep(0.5)  # let the last answers' memory be given back
-    after = memory(pids)
-    for sock in socks:
-        sock.close()
-    return (after - before) / number, after
+    with Idle(server, file, number):
+        after = memory(pids)
+    return {"bytes": (after - before) / number, "told": (after - base) / number, "whole": after}
+
+
+def base_memory(server, file):
+    """Of a server that has had a few connections."""
+    with Idle(server, file, 16):
+        pass
+    return memory(server.pids())
 
 
 def calls_per_request(server, file, connections, rounds):
@@ -162,8 +248,7 @@ def calls_per_request(server, file, connections, rounds):
     strace = shutil.which("strace")
     if not strace:
         return None
-    socks = open_idle(server, file, connections)
-    with tempfile.NamedTemporaryFile("r") as out:
+    with Idle(server, file, connections) as socks, tempfile.NamedTemporaryFile("r") as out:
         argv = [strace, "-c", "-f", "-o", out.name]
         for pid in server.pids():
             argv += ["-p", str(pid)]
@@ -178,12 +263,14 @@ def calls_per_request(server, file, connections, rounds):
                 read_answer(sock)
         tracer.send_signal(signal.SIGINT)
         tracer.wait(10)
-        text = out.read()
-    for sock in socks:
-        sock.close()
+        return parse_strace(out.read(), connections * rounds)
+
+
+def parse_strace(text, requests):
+    """{system call: number per request}, from the table of strace -c; None: there is none."""
     calls = {}
     for line in text.splitlines():
         cells = line.split()
         if len(cells) >= 5 and cells[0][0].isdigit() and cells[3].isdigit() and cells[-1] != "total":
-            calls[cells[-1]] = int(cells[3]) / (connections * rounds)
+            calls[cells[-1]] = int(cells[3]) / requests
     return calls or None

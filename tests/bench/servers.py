@@ -13,7 +13,7 @@ import subprocess
 import time
 
 INSTALL = "./configure --install-deps=bench"
-CONNECTIONS = 8192  # what every server is set up for
+CONNECTIONS = 16384  # what every server is set up for
 
 
 class Missing(Exception):
@@ -53,10 +53,14 @@ def die_with_parent():
 
 class Server:
     """One running server. `port(file)` says where it serves that file; `pids()` lists its processes. `cpu` is
-    the one it is bound to, None: all. `environment` is added to ours."""
+    the one it is bound to, None: all. `environment` is added to ours, `connections` are the most that it is set up for,
+    `patience` is how long it may take to end. Without `huge_pages` memory grows in small pages: by what is used."""
 
     name = ""
     environment = {}
+    connections = CONNECTIONS
+    patience = 5
+    huge_pages = True
 
     def __init__(self, folder, root, cpu):
         self.folder = os.path.join(folder, self.name)
@@ -92,6 +96,9 @@ class Server:
     def prepare(self):
         """In the child, before the server's program."""
         die_with_parent()
+        if not self.huge_pages:
+            pr_set_thp_disable = 41
+            ctypes.CDLL(None).prctl(pr_set_thp_disable, 1, 0, 0, 0)
         if self.cpu is not None:
             os.sched_setaffinity(0, {self.cpu})
 
@@ -131,7 +138,7 @@ class Server:
                 child.send_signal(signal.SIGTERM)
         for child in self.children:
             try:
-                child.wait(5)
+                child.wait(self.patience)
             except subprocess.TimeoutExpired:
                 left = self.pids()
                 for pid in left:
@@ -172,6 +179,7 @@ class Floor(Server):
 
 class Cserver(Server):
     name = "cserver"
+    log = "access_log = off"  # in [server]
 
     @staticmethod
     def build():
@@ -189,7 +197,7 @@ class Cserver(Server):
         conf = self.write("cserver.ini", f"""\
 [server]
 workers = 1
-access_log = off
+{self.log}
 error_log = {self.path("error.log")}
 log_level = warn
 pid_file = {self.path("cserver.pid")}
@@ -200,6 +208,7 @@ address = 127.0.0.1:{self.ports["all"]}
 backlog = 4096
 
 [limits]
+max_connections = {self.connections}
 keepalive_requests = 0
 keepalive_timeout = 300s
 
@@ -237,7 +246,7 @@ pid {self.path("pid")};
 error_log {self.path("error.log")} error;
 events {{
     use epoll;
-    worker_connections {CONNECTIONS};
+    worker_connections {self.connections};
 }}
 http {{
     access_log off;
@@ -272,7 +281,7 @@ class H2o(Server):
         self.ports["all"] = free_port()
         conf = self.write("h2o.conf", f"""\
 num-threads: 1
-max-connections: {CONNECTIONS}
+max-connections: {self.connections}
 http1-request-timeout: 300
 error-log: {self.path("error.log")}
 hosts:
@@ -305,8 +314,8 @@ server.event-handler = "linux-sysepoll"
 server.network-backend = "sendfile"
 server.stat-cache-engine = "simple"
 server.listen-backlog = 4096
-server.max-fds = {2 * CONNECTIONS}
-server.max-connections = {CONNECTIONS}
+server.max-fds = {2 * self.connections}
+server.max-connections = {self.connections}
 server.max-keep-alive-requests = 65535
 server.max-keep-alive-idle = 300
 mimetype.assign = ( ".txt" => "text/plain", ".bin" => "application/octet-stream" )

@@ -12,6 +12,8 @@ STYLE = """\
     .bar { stroke: #8c959f; stroke-width: 2 }
     .a { fill: #0072b2 }
     .b { fill: #d55e00 }
+    .floor { fill: #afb8c1 }
+    .mark { stroke: #1f2328; stroke-width: 1.5; stroke-dasharray: 4 3 }
     @media (prefers-color-scheme: dark) {
         .ground { fill: #0d1117 }
         text { fill: #f0f6fc }
@@ -20,6 +22,8 @@ STYLE = """\
         .bar { stroke: #656c76 }
         .a { fill: #56b4e9 }
         .b { fill: #e69f00 }
+        .floor { fill: #656c76 }
+        .mark { stroke: #f0f6fc }
     }
 """
 
@@ -32,6 +36,10 @@ def words(x, y, said, kind="", anchor="start"):
 def dot(x, y, kind):
     """The second one is smaller: both are seen where they meet."""
     return f'  <circle cx="{x:.1f}" cy="{y:.1f}" r="{6 if kind == "a" else 4}" class="{kind}"/>'
+
+
+def box(x, y, width, height, kind):
+    return f'  <rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="2" class="{kind}"/>'
 
 
 def line(x1, y1, x2, y2, kind):

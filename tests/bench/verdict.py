@@ -25,8 +25,10 @@ class Verdict:
     def unknown(self, title, values, form, required, why):
         """One line that cannot be judged here: that is not a pass."""
         self.good = False
-        self.lines.append([title, form(statistics.median(values)), f"{form(min(values))} … {form(max(values))}", required,
-                           f"**not judged**: {why}"])
+        middle, span = "–", "–"
+        if values:
+            middle, span = form(statistics.median(values)), f"{form(min(values))} … {form(max(values))}"
+        self.lines.append([title, middle, span, required, f"**not judged**: {why}"])
 
     def table(self):
         return report.table(["check", "median", "range of the rounds", "required", "verdict"], self.lines)

@@ -1,0 +1,80 @@
+"""Reads what valgrind --tool=callgrind has counted.
+
+The format in short: `fn=(3) name` says whose lines follow (the name only the first time), `ob=` in which object. A line
+of costs is a position and a number. The one after `calls=` is what the called function took with all that it called, and
+counts there."""
+
+import os
+import re
+
+NAME = re.compile(r"(c?)(ob|fn)=\((\d+)\)(?: (.*))?$")
+COST = re.compile(r"(?:[+-]?\d+|0x[0-9a-f]+|\*) (\d+)$")
+
+
+class Counts:
+    """`total` instructions, and how many of them each (function, object) took itself."""
+
+    def __init__(self, total=0, functions=None):
+        self.total, self.functions = total, functions or {}
+
+    def __sub__(self, other):
+        functions = {f: n - other.functions.get(f, 0) for f, n in self.functions.items()}
+        return Counts(self.total - other.total, functions)
+
+    def biggest(self, number):
+        """[(function, object, instructions)]"""
+        order = sorted(self.functions.items(), key=lambda f: (-f[1], f[0]))
+        return [(name, where, n) for (name, where), n in order[:number]]
+
+
+class Reader:
+    def __init__(self):
+        self.names = {"ob": {}, "fn": {}}
+        self.now = {"ob": "", "fn": ""}
+        self.counts = Counts()
+        self.called = False
+
+    def name(self, called, kind, number, name):
+        """A name may be given where it is called, before it stands for itself."""
+        if name is not None:
+            self.names[kind][number] = plain(name) if kind == "fn" else os.path.basename(name)
+        if not called:
+            self.now[kind] = self.names[kind][number]
+
+    def cost(self, number):
+        if self.called:
+            self.called = False
+            return
+        key = self.now["fn"], self.now["ob"]
+        self.counts.functions[key] = self.counts.functions.get(key, 0) + number
+        self.counts.total += number
+
+    def line(self, line):
+        cost = COST.match(line)
+        if cost:
+            self.cost(int(cost[1]))
+        elif line.startswith("calls="):
+            self.called = True
+        else:
+            name = NAME.match(line)
+            if name:
+                self.name(*name.groups())
+
+
+def plain(name):
+    """Without the number of a recursion's level, and of a copy that the compiler has made."""
+    return re.sub(r"('\d+|\.(constprop|isra|part|cold|lto_priv)(\.\d+)?)+$", "", name)
+
+
+def read(text):
+    """The counts of one process: all parts of one file."""
+    events = re.search(r"^events: (.*)$", text, re.M)
+    if not events or events[1].split() != ["Ir"] or not re.search(r"^positions: line$", text, re.M):
+        raise RuntimeError("this is no file of callgrind that counts instructions by lines")
+    reader = Reader()
+    for line in text.splitlines():
+        reader.line(line)
+    said = sum(int(n) for n in re.findall(r"^(?:totals|summary): (\d+)", text, re.M)[:1])
+    if said != reader.counts.total:
+        raise RuntimeError(f"callgrind counted {said} instructions, but its lines have {reader.counts.total}")
+    return reader.counts

@@ -1,0 +1,170 @@
+"""Instructions in user space of one request, counted by callgrind in the worker.
+
+The requests come one by one on one connection, so that each takes one turn of the worker's loop: that is the dearest
+way, and the only one that counts the same every time. A run with few requests is taken off one with many; what is left
+has neither start nor end in it. The most that each kind may take is in budget.ini."""
+
+import configparser
+import json
+import os
+import platform
+import re
+import shutil
+import socket
+import subprocess
+import time
+from typing import NamedTuple
+
+import callgrind
+from measure import read_answers
+from servers import INSTALL, Cserver
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUDGET = os.path.join(HERE, "budget.ini")
+FEW, MANY = 200, 2200  # requests of each kind
+TOP = 5
+
+SMALL = "Host: 127.0.0.1:12345\r\n"  # as wrk sends it
+BROWSER = SMALL + """\
+Connection: keep-alive\r
+Cache-Control: max-age=0\r
+Upgrade-Insecure-Requests: 1\r
+User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36\r
+Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8\r
+Accept-Encoding: gzip, deflate, br, zstd\r
+Accept-Language: en-GB,en;q=0.9,de;q=0.8\r
+Cookie: session=5f2b7c1e9a4d4e0f8b6a3c2d1e0f9a8b; theme=dark; seen=1719662400\r
+"""
+
+
+class Kind(NamedTuple):
+    key: str
+    title: str
+    path: str
+    fields: str = SMALL
+    at_once: int = 1
+
+    def request(self):
+        return f"GET /{self.path} HTTP/1.1\r\n{self.fields}\r\n".encode() * self.at_once
+
+
+KINDS = (
+    Kind("keepalive", "1 KiB file", "1k.txt"),
+    Kind("browser", "1 KiB file, a browser's head", "1k.txt", BROWSER),
+    Kind("pipeline", "1 KiB file, 16 at once", "1k.txt", at_once=16),
+    Kind("hello", "\"Hello, world!\" of a module", "hello.txt"),
+)
+
+
+class Counted(Cserver):
+    """cserver under callgrind: each process writes its counts when it ends."""
+
+    patience = 120
+
+    def commands(self):
+        (_, argv), = super().commands().items()
+        os.mkdir(self.path("out"))
+        os.chmod(self.path("out"), 0o777)  # workers may have another user
+        return {"all": [shutil.which("valgrind"), "-q", "--tool=callgrind",
+                        f"--callgrind-out-file={self.path('out')}/%p", *argv]}
+
+    def worker(self):
+        """Its pid; the server itself says that it is ready."""
+        end = time.monotonic() + self.patience
+        while time.monotonic() < end:
+            said = subprocess.run([self.binary(), "-c", self.path("cserver.ini"), "-s", "status", "--json"],
+                                  capture_output=True, text=True, check=False).stdout
+            ready = [w["pid"] for w in json.loads(said)["workers"] if w["state"] == "ready"] if said else []
+            if ready:
+                return ready[0]
+            time.sleep(0.1)
+        raise RuntimeError("cserver under valgrind has no worker")
+
+    def counts(self, pid):
+        with open(self.path(f"out/{pid}"), encoding="utf-8", errors="replace") as f:
+            return callgrind.read(f.read())
+
+
+def ask(port, kind, number):
+    request = kind.request()
+    with socket.create_connection(("127.0.0.1", port), 60) as sock:
+        for _ in range(number // kind.at_once):
+            sock.sendall(request)
+            for status, _ in read_answers(sock, kind.at_once):
+                if status != 200:
+                    raise RuntimeError(f"/{kind.path} is answered with {status}")
+
+
+def one_run(start, numbers):
+    """Counts of a worker that has answered numbers[kind] requests of each kind."""
+    server = start()
+    try:
+        pid = server.worker()
+        for kind, number in numbers.items():
+            ask(server.port(kind.path), kind, number)
+    finally:
+        server.stop()
+    return server.counts(pid)
+
+
+def rounded(number, kind):
+    return number - number % kind.at_once
+
+
+def measure(start, say=lambda text: None):
+    """{kind: Counts for one request}. start() starts a Counted."""
+    few = {k: rounded(FEW, k) for k in KINDS}
+    base = one_run(start, few)
+    out = {}
+    for kind in KINDS:
+        many = rounded(MANY, kind)
+        more = one_run(start, {**few, kind: many}) - base
+        n = many - few[kind]
+        out[kind] = callgrind.Counts(more.total / n, {f: c / n for f, c in more.functions.items()})
+        say(f"instructions {kind.key:10} {out[kind].total:10.0f}")
+    return out
+
+
+def budget(path=BUDGET):
+    """{kind: most instructions}, and the figures that may be compared with it: (architecture, compiler, its flags)."""
+    ini = configparser.ConfigParser()
+    with open(path, encoding="utf-8") as f:
+        ini.read_file(f)
+    most = {key: int(value.replace(",", "")) for key, value in ini["instructions"].items()}
+    unknown = set(most) - {k.key for k in KINDS}
+    if unknown:
+        raise RuntimeError(f"{path}: there is no kind of request {', '.join(sorted(unknown))}")
+    return most, dict(ini["build"])
+
+
+def stranger(wanted, flags, machine=None):
+    """Why a build is not one that the budget is made for; None: it is. flags: what is in config.flags."""
+    machine = machine or platform.machine()
+    if machine != wanted["machine"]:
+        return f"the budget is for {wanted['machine']}, this is {machine}"
+    if "-fsanitize" in flags:
+        return "the budget is not for sanitizers"
+    levels = re.findall(r"-O(\S)", flags)
+    if not levels or f"-O{levels[-1]}" != wanted["optimization"]:
+        return f"the budget is for {wanted['optimization']}"
+    return None
+
+
+def missing():
+    """Why nothing can be counted; None: it can."""
+    return None if shutil.which("valgrind") else f"valgrind is not installed; to install it: {INSTALL}"
+
+
+def figures(counts, build):
+    """What is kept: totals, budgets and the biggest functions of each kind."""
+    most, wanted = budget()
+    with open(os.path.join(build, "config.flags"), encoding="utf-8") as f:
+        why = stranger(wanted, f.read())
+    return {"why": why, "kinds": {k.key: {"title": k.title, "total": c.total, "budget": most.get(k.key),
+                                         "top": c.biggest(TOP)} for k, c in counts.items()}}
+
+
+def unknown():
+    """The kinds, where nothing can be counted."""
+    most, _ = budget()
+    return {k.key: {"title": k.title, "total": None, "budget": most.get(k.key), "top": []} for k in KINDS}
