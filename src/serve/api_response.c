@@ -4,18 +4,20 @@
 #include "http/token.h"
 #include "module/crumb.h"
 #include "serve/filter.h"
+#include "serve/header.h"
 #include "serve/jump.h"
+#include "serve/pieces.h"
 #include "serve/request.h"
 #include "serve/respond.h"
 
 int api_set_header(cs_req *pub, const char *name, cs_str value)
 {
-    return respond_set_field(request_of(pub), str_of(name), value, false);
+    return header_set(request_of(pub), str_of(name), value, false);
 }
 
 int api_add_header(cs_req *pub, const char *name, cs_str value)
 {
-    return respond_set_field(request_of(pub), str_of(name), value, true);
+    return header_set(request_of(pub), str_of(name), value, true);
 }
 
 int api_validators(cs_req *pub, cs_str etag, int64_t mtime)
@@ -112,12 +114,12 @@ int api_page(cs_req *pub, int status)
 
 int api_start(cs_req *pub, int status, const char *type, int64_t len)
 {
-    return respond_start(request_of(pub), status, type, len);
+    return pieces_start(request_of(pub), status, type, len);
 }
 
 int api_send(cs_req *pub, cs_str data, int last)
 {
-    return respond_send(request_of(pub), data, last != 0);
+    return pieces_send(request_of(pub), data, last != 0);
 }
 
 int api_on_drain(cs_req *pub, cs_req_cb cb, void *arg)

@@ -9,6 +9,7 @@
 #include "module/host.h"
 #include "serve/plan.h"
 #include "serve/route.h"
+#include "serve/stamp.h"
 
 struct access_log;
 struct giver;
@@ -84,12 +85,8 @@ struct serve {
     uint64_t next_id;                     /* request ids: a random start, then counting */
     struct request *tokens[SERVE_TOKENS]; /* by id */
 
-    time_t date_at; /* the second that date is for */
-    char date[40];  /* "Date: ...\r\n" */
+    struct stamp stamp;
 };
-
-/* The Date field for this second, with its CRLF. */
-cs_str serve_date(struct serve *s);
 
 static inline void serve_count_one(struct serve *s, enum ipc_counter c)
 {

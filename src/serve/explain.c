@@ -59,8 +59,7 @@ struct explainer *explainer_new(struct serve_plan *plan, struct region *region)
                         .slot_index = IPC_SLOT_WORKERS,
                         .host = &e->host,
                         .debug = plan->conf->server.module_debug,
-                        .next_id = 1,
-                        .date_at = -1};
+                        .next_id = 1};
     arena_pool_init(&s->arenas, ARENA_CHUNK, 4);
     arena_init(&e->arena, NULL);
     return e;

@@ -4,7 +4,9 @@
 #include "http/status.h"
 #include "module/crumb.h"
 #include "serve/fetch.h"
+#include "serve/header.h"
 #include "serve/jump.h"
+#include "serve/pieces.h"
 #include "serve/tell.h"
 
 #include <errno.h>
@@ -95,7 +97,7 @@ static int run_header_filter(struct request *r, const struct conf_module *m)
 /* An answer that a filter in quarantine cannot see is not sent without it: it may be what hides a secret. */
 static int refuse_unfiltered(struct request *r)
 {
-    respond_set_field(r, CS_S("Retry-After"), CS_S("60"), false);
+    header_set(r, CS_S("Retry-After"), CS_S("60"), false);
     return 503;
 }
 
@@ -181,7 +183,7 @@ static void give(struct request *r, size_t i, cs_str data, bool last)
 {
     struct filter *f = r->filter;
     if (i == f->n) {
-        respond_put(r, data, last);
+        pieces_put(r, data, last);
         return;
     }
     struct stage *s = &f->stages[i];
@@ -256,7 +258,7 @@ static int send_piece(struct request *r, cs_str data, bool last)
     give(r, 0, data, last);
     if (r->complete)
         return last && !r->aborted ? CS_OK : CS_ERROR;
-    return r->out.queued >= RESPOND_HIGH_WATER ? CS_AGAIN : CS_OK;
+    return r->out.queued >= PIECES_HIGH_WATER ? CS_AGAIN : CS_OK;
 }
 
 bool filter_runs(const struct request *r)
@@ -347,8 +349,7 @@ static void pump(struct request *r)
     char *room = f->source.p ? NULL : malloc(PIECE);
     size_t n = 0, last = 1;
     check(f->source.p || room);
-    while (last && !f->source_over && !r->complete && r->out.queued < RESPOND_HIGH_WATER &&
-           n < TURN)
+    while (last && !f->source_over && !r->complete && r->out.queued < PIECES_HIGH_WATER && n < TURN)
         n += last = pump_one(r, room);
     free(room);
     if (r->complete)

@@ -1,7 +1,7 @@
 /* filter.h - the filters of an answer: the header filters of its route before the head is made, and the chain of body
  * filters between what the answer is made of and the connection.
  *
- *     source (memory, a file, or the pieces of cs_send) -> body_filter -> body_filter -> respond_put
+ *     source (memory, a file, or the pieces of cs_send) -> body_filter -> body_filter -> pieces_put
  *
  * A filter passes on with cs_send while it runs; nothing waits between two of them. What comes from memory or a file is
  * taken piece by piece, as long as not too much waits for the client. */
@@ -28,7 +28,7 @@ void filter_pieces(struct request *r, int64_t len);
 /* Is it a filter that calls? */
 bool filter_runs(const struct request *r);
 
-/* cs_send, from a filter that runs, or from who answers in pieces. As respond_send. */
+/* cs_send, from a filter that runs, or from who answers in pieces. As pieces_send. */
 int filter_send(struct request *r, cs_str data, bool last);
 
 /* Nothing waits for the client any more: goes on with the source. r->filter is set, also below. */

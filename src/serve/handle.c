@@ -1,6 +1,7 @@
 #include "serve/handle.h"
 
 #include "serve/feed.h"
+#include "serve/header.h"
 #include "serve/jump.h"
 #include "serve/limit.h"
 #include "serve/respond.h"
@@ -39,7 +40,7 @@ static int page_for(struct request *r, int rc)
 {
     if (rc != CS_NOMEM && rc != CS_AGAIN)
         return 500;
-    respond_set_field(r, CS_S("Retry-After"), CS_S("1"), false);
+    header_set(r, CS_S("Retry-After"), CS_S("1"), false);
     return 503;
 }
 

@@ -10,6 +10,7 @@
 #include "serve/fetch.h"
 #include "serve/filter.h"
 #include "serve/handle.h"
+#include "serve/header.h"
 #include "serve/jump.h"
 #include "serve/limit.h"
 #include "serve/near.h"
@@ -138,7 +139,7 @@ void request_refuse_module(struct request *r)
     }
     if (!jump_has_page(r))
         r->hooks &= ROUTE_LOG;
-    respond_set_field(r, CS_S("Retry-After"), CS_S("60"), false);
+    header_set(r, CS_S("Retry-After"), CS_S("60"), false);
     respond_page(r, 503, NULL);
 }
 
@@ -178,12 +179,10 @@ static bool answer_special(struct request *r)
         r->keep_alive = false; /* what follows may be meant for the other end of a tunnel */
         respond_page(r, 501, NULL);
     } else if (h->method == HTTP_TRACE) {
-        respond_set_field(r, CS_S("Allow"), CS_S("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-                          false);
+        header_set(r, CS_S("Allow"), CS_S("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"), false);
         respond_page(r, 405, NULL);
     } else if (h->form == HTTP_ASTERISK_FORM) {
-        respond_set_field(r, CS_S("Allow"), CS_S("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"),
-                          false);
+        header_set(r, CS_S("Allow"), CS_S("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"), false);
         respond(r, 200, NULL, (struct respond_body){.fd = -1});
     } else {
         return false;
@@ -260,7 +259,7 @@ static void tell_allowed(struct request *r)
 {
     struct buf allow = {0};
     router_allow(r->serve->plan->router, r->found.allowed, &allow);
-    respond_set_field(r, CS_S("Allow"), arena_dup(&r->arena, buf_str(&allow)), false);
+    header_set(r, CS_S("Allow"), arena_dup(&r->arena, buf_str(&allow)), false);
     buf_free(&allow);
 }
 

@@ -1,5 +1,5 @@
-/* respond.h - makes the answer: conditions, the route's header filters, then ranges or its body filters, framing, the head,
- * the pieces. A filter sees the status 304 of an unmodified body, but 200 where only a range of it is sent. */
+/* respond.h - the answer: conditions, the route's header filters, then ranges (parts.h) or its body filters, framing, the head
+ * (header.h), the body. A filter sees the status 304 of an unmodified body, but 200 where only a range of it is sent. */
 #ifndef SERVE_RESPOND_H
 #define SERVE_RESPOND_H
 
@@ -35,32 +35,44 @@ void respond_cut(struct request *r);
 /* Refuses a head or body: standard page, connection closes behind it. */
 void respond_refuse(struct request *r, int status);
 
-/* Starts an answer in pieces; len -1: unknown. */
-int respond_start(struct request *r, int status, const char *type, int64_t len);
-/* A piece, copied. CS_OK, CS_AGAIN (taken, but wait), CS_CLOSED, CS_ERROR (not started, or over
- * already, or more or, with last, less than announced: that aborts the answer). */
-int respond_send(struct request *r, cs_str data, bool last);
-
 /* The head of an answer whose end is the end of the connection, and no body: that is somebody else's. CS_OK, or CS_ERROR
  * when there is an answer already. */
 int respond_detach(struct request *r, int status);
 
-/* Fields of the answer. CS_OK, CS_ERROR (bad or reserved), CS_CLOSED. */
-int respond_set_field(struct request *r, cs_str name, cs_str value, bool add);
-
 /* "HTTP/1.1 100 Continue", if the client waits for it. */
 void respond_continue(struct request *r);
 
-/* For filters: a piece as it goes to the client, and a body that is not sent. */
-int respond_put(struct request *r, cs_str data, bool last);
+/* ---- For the files that make one: header.h, parts.h, pieces.h, filter.h ---- */
+
+struct header_body;
+
+/* May there be an answer yet? */
+bool respond_may(const struct request *r);
+
+/* The route's header filters, which may make another answer of this one. False: they have. */
+bool respond_ask_filters(struct request *r);
+static inline bool respond_filters_agree(struct request *r)
+{
+    return r->filtered || !(r->hooks & (ROUTE_HEADER_FILTER | ROUTE_BODY_FILTER)) ||
+           respond_ask_filters(r);
+}
+
+/* Must the connection end, because the worker drains or because of a body that nobody will read? Decided before the head
+ * says so. */
+void respond_settle_end(struct request *r);
+
+/* Head and body as they are. */
+void respond_emit(struct request *r, const struct header_body *head, const struct respond_body *b);
+void respond_add_body(struct request *r, const struct respond_body *b);
+/* All of it is queued. */
+void respond_complete(struct request *r);
+
+/* A body that is not sent. */
 void respond_release_foreign(const struct respond_body *b);
 static inline void respond_release(const struct respond_body *b)
 {
     if (b->release || (!b->p && b->fd >= 0))
         respond_release_foreign(b);
 }
-
-/* Bytes above which respond_send says CS_AGAIN. */
-#define RESPOND_HIGH_WATER (256 * 1024)
 
 #endif

@@ -3,7 +3,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "http/date.h"
 #include "module/crumb.h"
 #include "os/fd.h"
 #include "serve/accept.h"
@@ -130,7 +129,6 @@ int serve_new(struct serve **out, struct serve_plan *plan, struct host *host)
     if (s->debug)
         arena_pool_guard(&s->arenas, DEBUG_REQUESTS);
     s->next_id = random_start();
-    s->date_at = -1;
     s->max_conns = serve_connection_limit(plan, s->region->header->max_workers, &nofile);
     open_logs(s);
     int rc = accept_init(s);
@@ -172,19 +170,6 @@ bool serve_has_turn(const struct serve *s)
 void serve_after_wait(struct serve *s)
 {
     accept_after_wait(s);
-}
-
-cs_str serve_date(struct serve *s)
-{
-    time_t now = clock_wall();
-    if (now != s->date_at) {
-        char *p = s->date;
-        memcpy(p, "Date: ", 6);
-        http_date_format(now, p + 6);
-        memcpy(p + 6 + HTTP_DATE_LEN, "\r\n", 3);
-        s->date_at = now;
-    }
-    return (cs_str){s->date, 6 + HTTP_DATE_LEN + 2};
 }
 
 void serve_drain(struct serve *s)
