@@ -1,25 +1,32 @@
 """Reads what valgrind --tool=callgrind has counted.
 
-The format in short: `fn=(3) name` says whose lines follow (the name only the first time), `ob=` in which object. A line
-of costs is a position and a number. The one after `calls=` is what the called function took with all that it called, and
-counts there."""
+The format in short: `fn=(3) name` says whose lines follow (the name only the first time), `ob=` in which object, `fl=` of
+which file; `fi=` and `fe=` tell where lines come from that are inlined, which count for the function all the same. A line of costs is a position and a number. The one
+after `calls=` is what the called function took with all that it called, and counts there."""
 
 import os
 import re
 
-NAME = re.compile(r"(c?)(ob|fn)=\((\d+)\)(?: (.*))?$")
+NAME = re.compile(r"(c?)(ob|fn|f[lie])=\((\d+)\)(?: (.*))?$")
 COST = re.compile(r"(?:[+-]?\d+|0x[0-9a-f]+|\*) (\d+)$")
 
 
-class Counts:
-    """`total` instructions, and how many of them each (function, object) took itself."""
+def less(many, few):
+    return {key: n - few.get(key, 0) for key, n in many.items()}
 
-    def __init__(self, total=0, functions=None):
-        self.total, self.functions = total, functions or {}
+
+class Counts:
+    """`total` instructions, how many of them each (function, object) took itself, and how many the functions of each (file, object)."""
+
+    def __init__(self, total=0, functions=None, files=None):
+        self.total, self.functions, self.files = total, functions or {}, files or {}
 
     def __sub__(self, other):
-        functions = {f: n - other.functions.get(f, 0) for f, n in self.functions.items()}
-        return Counts(self.total - other.total, functions)
+        return Counts(self.total - other.total, less(self.functions, other.functions), less(self.files, other.files))
+
+    def __truediv__(self, number):
+        shared = ({key: n / number for key, n in each.items()} for each in (self.functions, self.files))
+        return Counts(self.total / number, *shared)
 
     def biggest(self, number):
         """[(function, object, instructions)]"""
@@ -29,24 +36,26 @@ class Counts:
 
 class Reader:
     def __init__(self):
-        self.names = {"ob": {}, "fn": {}}
-        self.now = {"ob": "", "fn": ""}
+        self.names = {"ob": {}, "fn": {}, "f": {}}
+        self.now = {"ob": "", "fn": "", "f": ""}
         self.counts = Counts()
         self.called = False
 
     def name(self, called, kind, number, name):
         """A name may be given where it is called, before it stands for itself."""
+        inlined, kind = kind in ("fi", "fe"), kind if kind in self.now else "f"
         if name is not None:
-            self.names[kind][number] = plain(name) if kind == "fn" else os.path.basename(name)
-        if not called:
+            self.names[kind][number] = plain(name) if kind == "fn" else os.path.basename(name) if kind == "ob" else name
+        if not called and not inlined:
             self.now[kind] = self.names[kind][number]
 
     def cost(self, number):
         if self.called:
             self.called = False
             return
-        key = self.now["fn"], self.now["ob"]
-        self.counts.functions[key] = self.counts.functions.get(key, 0) + number
+        for counts, kind in ((self.counts.functions, "fn"), (self.counts.files, "f")):
+            key = self.now[kind], self.now["ob"]
+            counts[key] = counts.get(key, 0) + number
         self.counts.total += number
 
     def line(self, line):

@@ -107,6 +107,25 @@ def one_run(start, numbers):
     return server.counts(pid)
 
 
+def part_of(file, where):
+    """The folder of the sources, or the library. Modules are loaded from a copy in memory, where valgrind finds no names."""
+    if where == "???":
+        return "modules"
+    ours = re.search(r"(?:^|/)src/(\w+)/", file)
+    if ours:
+        return ours[1]
+    return "libc" if where.startswith("libc.") else "others"
+
+
+def by_part(counts):
+    """{part: instructions}, the biggest first."""
+    found = {}
+    for (file, where), n in counts.files.items():
+        part = part_of(file, where)
+        found[part] = found.get(part, 0) + n
+    return dict(sorted(found.items(), key=lambda p: -p[1]))
+
+
 def rounded(number, kind):
     return number - number % kind.at_once
 
@@ -120,7 +139,7 @@ def measure(start, say=lambda text: None):
         many = rounded(MANY, kind)
         more = one_run(start, {**few, kind: many}) - base
         n = many - few[kind]
-        out[kind] = callgrind.Counts(more.total / n, {f: c / n for f, c in more.functions.items()})
+        out[kind] = more / n
         say(f"instructions {kind.key:10} {out[kind].total:10.0f}")
     return out
 
@@ -161,10 +180,10 @@ def figures(counts, build):
     with open(os.path.join(build, "config.flags"), encoding="utf-8") as f:
         why = stranger(wanted, f.read())
     return {"why": why, "kinds": {k.key: {"title": k.title, "total": c.total, "budget": most.get(k.key),
-                                         "top": c.biggest(TOP)} for k, c in counts.items()}}
+                                         "top": c.biggest(TOP), "parts": by_part(c)} for k, c in counts.items()}}
 
 
 def unknown():
     """The kinds, where nothing can be counted."""
     most, _ = budget()
-    return {k.key: {"title": k.title, "total": None, "budget": most.get(k.key), "top": []} for k in KINDS}
+    return {k.key: {"title": k.title, "total": None, "budget": most.get(k.key), "top": [], "parts": {}} for k in KINDS}

@@ -46,13 +46,14 @@ def details(figures, row):
     for server in filter(row.takes, [*figures["servers"], *(s for s in row.servers if s not in figures["servers"])]):
         found = runs(figures, row, server)
         if not found:
-            lines.append([server, "missing"] + ["–"] * 5)
+            lines.append([server, "missing"] + ["–"] * 6)
             continue
         middle = lambda field, found=found: statistics.median(r[field] for r in found)
-        lines.append([server, f"{middle('rate'):,.0f}", f"{middle('cpu'):.2f}", f"{100 * middle('busy'):.0f} %",
+        lines.append([server, f"{middle('rate'):,.0f}", f"{middle('cpu'):.2f}", f"{100 * middle('kernel'):.0f} %",
+                      f"{100 * middle('busy'):.0f} %",
                       ratio(middle("cpu"), peer_cost(figures, row)), ratio(middle("cpu"), cost(figures, row, "floor")),
                       error_text(found)])
-    head = ["server", "requests/s", "CPU µs/request", "CPU busy", "/ best peer", "/ floor", "errors"]
+    head = ["server", "requests/s", "CPU µs/request", "in the kernel", "CPU busy", "/ best peer", "/ floor", "errors"]
     return [f"### {row.title}", ""] + table(head, lines)
 
 
@@ -82,12 +83,31 @@ def whole(number):
     return f"{number:,.0f}" if number else "–"
 
 
+def function(name):
+    return "of a module, without a name" if name.startswith("0x") else f"`{name}`"
+
+
+def in_parts(kinds):
+    """A line for each kind, a column for each part that has a per cent of one of them."""
+    most = {}
+    for kind in kinds:
+        for part, n in kind["parts"].items():
+            most[part] = max(most.get(part, 0), n / kind["total"])
+    columns = sorted((p for p in most if most[p] >= 0.01), key=lambda p: -most[p])
+    lines = [[k["title"], *(f"{k['parts'].get(p, 0):,.0f}" for p in columns)] for k in kinds]
+    return ["", "Where they are: folders of `src/`, modules, libraries.", "", *table(["request", *columns], lines)]
+
+
 def instructions(found):
+    kinds = found["kinds"].values()
+    counted = [k for k in kinds if k["total"]]
     out = ["### Instructions in user space per request", ""]
     out += table(["request", "instructions", "budget"],
-                 [[k["title"], whole(k["total"]), whole(k["budget"])] for k in found["kinds"].values()])
-    for kind in filter(lambda k: k["top"], found["kinds"].values()):
-        lines = [[f"`{name}`", where, whole(n), f"{100 * n / kind['total']:.1f} %"] for name, where, n in kind["top"]]
+                 [[k["title"], whole(k["total"]), whole(k["budget"])] for k in kinds])
+    if counted:
+        out += in_parts(counted)
+    for kind in counted:
+        lines = [[function(name), where, whole(n), f"{100 * n / kind['total']:.1f} %"] for name, where, n in kind["top"]]
         out += ["", f"The biggest functions, {kind['title']}:", ""]
         out += table(["function", "in", "instructions", "share"], lines)
     return out
@@ -96,7 +116,7 @@ def instructions(found):
 def head(figures):
     out = [f"Machine: {figures['machine']}.", "",
            f"Servers: {'; '.join(figures['versions'].values())}. Load: {figures['load']}.", "",
-           f"Medians of {figures['rounds']} rounds of {figures['seconds']} s."]
+           f"Medians of rounds of {figures['seconds']} s: {figures['rounds']}."]
     for server, why in figures["missing"].items():
         out += ["", f"Missing: {server}. {why}."]
     shares = [n for n in (neighbours(figures, r) for r in measured(figures)) if n is not None]

@@ -37,7 +37,7 @@ def program():
 def figures(**changes):
     """What a run on a good machine would say: two rounds, cserver at half of the best peer."""
     cpu = {"floor": 9.0, "nginx": 30.0, "h2o": 20.0, "lighttpd": 25.0, "cserver": 6.0}
-    run = {"rate": 5e4, "busy": 0.5, "errors": {}, "others": 0.01}
+    run = {"rate": 5e4, "busy": 0.5, "errors": {}, "others": 0.01, "kernel": 0.8}
     out = {"machine": "m", "servers": list(SERVERS), "versions": {s: s for s in SERVERS}, "load": "wrk", "missing": {},
            "rounds": 2, "seconds": 3, "quick": False, "wanted": [r.key for r in rows.ROWS], "skipped": {},
            "rows": {f"{r.key} {s}": [{**run, "cpu": cpu[s]}, {**run, "cpu": 2 * cpu[s]}]
@@ -45,7 +45,8 @@ def figures(**changes):
            "idle": {"number": 10, "servers": {s: {"bytes": 300, "told": 310, "whole": 1 << 20} for s in SERVERS}},
            "calls": {s: {"recvfrom": 1.0, "sendto": 1.0, "epoll_wait": 0.03} for s in SERVERS},
            "instructions": {"why": None, "kinds": {k.key: {"title": k.title, "total": 1000.0, "budget": 1000,
-                                                          "top": [["step", "cserver", 99.6]]} for k in instructions.KINDS}}}
+                                                          "top": [["step", "cserver", 99.6]],
+                                                          "parts": {"serve": 990.0, "libc": 9.0}} for k in instructions.KINDS}}}
     out.update(changes)
     return out
 
@@ -188,7 +189,7 @@ fn=(1) memcpy
 10 3
 +2 4
 cob=(2) /opt/cserver
-cfi=(2) loop.c
+cfi=(2) /x/src/event/loop.c
 cfn=(2) turn.constprop.0
 calls=7 20
 -1 30
@@ -214,12 +215,21 @@ def test_callgrind_counts_what_a_function_takes_itself():
     c = callgrind.read(CALLGRIND)
     assert c.total == 46
     assert c.functions == {("memcpy", "libc.so.6"): 7, ("turn", "cserver"): 11, ("walk", "cserver"): 28}
+    assert c.files == {("string.c", "libc.so.6"): 7, ("/x/src/event/loop.c", "cserver"): 39}
+    assert instructions.by_part(c) == {"event": 39, "libc": 7}
     assert c.biggest(2) == [("walk", "cserver", 28), ("turn", "cserver", 11)]
+
+
+@pytest.mark.parametrize("file, where, part", [
+    ("src/http/head.c", "cserver", "http"), ("/b/src/base/str.c", "cserver", "base"), ("./string/memset.S", "libc.so.6", "libc"), ("???", "???", "modules"), ("src/main.c", "cserver", "others")])
+def test_a_function_is_part_of_its_folder(file, where, part):
+    assert instructions.part_of(file, where) == part
 
 
 def test_callgrind_of_fewer_requests_is_taken_off():
     few = callgrind.Counts(20, {("memcpy", "libc.so.6"): 7, ("start", "cserver"): 13})
     rest = callgrind.read(CALLGRIND) - few
+    assert (rest / 2).total == 13 and (rest / 2).functions["turn", "cserver"] == 5.5
     assert rest.total == 26 and rest.functions["memcpy", "libc.so.6"] == 0 and rest.functions["turn", "cserver"] == 11
 
 
@@ -311,6 +321,7 @@ def test_only_what_was_measured_is_written(tmp_path):
     tables.write(str(path), figures(wanted=[], rows={}, idle=None, calls=None), False)
     before, after = (re.split(r"<!-- bench-instructions: \w+ -->", t) for t in (page(), path.read_text()))
     assert (before[0], before[2]) == (after[0], after[2])
+    assert "| request | serve |\n" in after[1] and "| 1 KiB file | 990 |" in after[1]
     assert "| 1 KiB file | 1,000 | 1,000 |" in after[1] and "| `step` | cserver | 100 | 10.0 % |" in after[1]
 
 
