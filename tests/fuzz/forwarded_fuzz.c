@@ -76,6 +76,21 @@ static void check_appended(cs_str list, next_element *next, const char *appended
     buf_free(&longer);
 }
 
+/* A block with a bit behind its length is none. */
+static void check_refused(const struct cidr *c)
+{
+    struct cidr_addr a = c->addr;
+    struct cidr none;
+    const char *error;
+    struct buf printed = {0};
+    char v6[INET6_ADDRSTRLEN];
+    a.byte[c->bits / 8] |= (uint8_t)(0x80 >> c->bits % 8);
+    check(inet_ntop(AF_INET6, a.byte, v6, sizeof v6));
+    buf_printf(&printed, "%s/%u", v6, c->bits);
+    check(!cidr_parse(buf_str(&printed), &none, &error));
+    buf_free(&printed);
+}
+
 static void check_block(cs_str text)
 {
     struct cidr c, again;
@@ -95,6 +110,7 @@ static void check_block(cs_str text)
     struct cidr_addr a = c.addr;
     check(cidr_has(&c, &a));
     if (c.bits < 128) { /* the last bit is free, the last of the block's own is not */
+        check_refused(&c);
         a.byte[15] ^= 1;
         check(cidr_has(&c, &a));
     }

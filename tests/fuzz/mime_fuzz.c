@@ -32,12 +32,25 @@ static void other_case(struct buf *text)
     }
 }
 
+/* What is known has an extension of letters and digits. */
+static void check_extension(cs_str path)
+{
+    size_t i = path.n;
+    while (i > 0 &&
+           ((path.p[i - 1] >= '0' && path.p[i - 1] <= '9') ||
+            (str_lower_char(path.p[i - 1]) >= 'a' && str_lower_char(path.p[i - 1]) <= 'z')))
+        i--;
+    check(i > 0 && i < path.n && path.p[i - 1] == '.');
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     cs_str path = input_of(data, size);
     struct buf other = {0};
     const char *type = http_mime_of(path);
     check_type(str_of(type));
+    if (strcmp(type, UNKNOWN) != 0)
+        check_extension(path);
     check(type_of(&other, "/folder.png/", path, "") == type);
     other_case(&other);
     check(strcmp(http_mime_of(buf_str(&other)), type) == 0);

@@ -20,6 +20,21 @@ static void check_decodes(cs_str raw, cs_str want)
     buf_free(&out);
 }
 
+/* A form writes "+" for a blank. */
+static void check_form(cs_str value)
+{
+    struct buf escaped = {0}, form = {0};
+    add_escaped(&escaped, value);
+    for (size_t i = 0; i < escaped.n; i++) {
+        bool blank = strncmp(escaped.p + i, "%20", 3) == 0;
+        buf_add_char(&form, blank ? '+' : escaped.p[i]);
+        i += blank ? 2 : 0;
+    }
+    check_decodes(buf_str(&form), value);
+    buf_free(&escaped);
+    buf_free(&form);
+}
+
 static void check_plain(cs_str raw)
 {
     struct buf out = {0};
@@ -83,6 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     cs_str name = input_line(&query), value = input_line(&query);
     check_plain(query);
+    check_form(value);
     check_found(name, value, query);
     if (is_cookie(name, value))
         check_cookie(name, value, query);

@@ -26,6 +26,9 @@ static void check_host(cs_str host)
     check(once && twice);
     cs_str form = http_host_normalise(host, once), same, split;
     check(form.n <= room && (form.p == host.p || form.p == once));
+    check(form.n < host.n || !host.n || host.p[host.n - 1] != '.');
+    for (size_t i = 0; i < form.n; i++)
+        check(form.p[i] < 'A' || form.p[i] > 'Z');
     same = http_host_normalise(form, twice);
     check(str_eq(same, form) ||
           form.p[form.n - 1] == '.'); /* of two dots one stays: such a name is nobody's */
