@@ -247,18 +247,24 @@ static void add_raw(cs_str v, struct buf *out)
     }
 }
 
+/* Browsers read "\" as "/". Of values none is left by then, of the operator's text there may be. */
+static bool is_slash(char c)
+{
+    return c == '/' || c == '\\';
+}
+
 /* "https://" or "//" and a host that may go on: it has no "/" yet. *empty: not even a host. */
 static bool is_in_host(cs_str so_far, bool *empty)
 {
     size_t i = 0;
-    while (i < so_far.n && so_far.p[i] != ':' && so_far.p[i] != '/')
+    while (i < so_far.n && so_far.p[i] != ':' && !is_slash(so_far.p[i]))
         i++;
     i += i < so_far.n && so_far.p[i] == ':';
-    if (so_far.n - i < 2 || memcmp(so_far.p + i, "//", 2))
+    if (so_far.n - i < 2 || !is_slash(so_far.p[i]) || !is_slash(so_far.p[i + 1]))
         return false;
     i += 2;
     *empty = i == so_far.n;
-    while (i < so_far.n && so_far.p[i] != '/' && so_far.p[i] != '?' && so_far.p[i] != '#')
+    while (i < so_far.n && !is_slash(so_far.p[i]) && so_far.p[i] != '?' && so_far.p[i] != '#')
         i++;
     return i == so_far.n;
 }
@@ -267,16 +273,18 @@ static bool is_in_host(cs_str so_far, bool *empty)
 static bool ends_host(const struct template *t, size_t i)
 {
     const struct template_part *next = i + 1 < t->nparts ? &t->parts[i + 1] : NULL;
-    return !next || next->var != TEMPLATE_TEXT || strchr("/?#", next->text.p[0]);
+    return !next || next->var != TEMPLATE_TEXT || strchr("/\\?#", next->text.p[0]);
 }
 
-/* A path has one slash at its beginning: two would begin a host. */
-static cs_str one_slash(cs_str so_far, cs_str v)
+/* A path has one slash at its beginning: two would begin a host. `own`: the operator's text, in which "\" is not going to be
+ * escaped. */
+static cs_str one_slash(cs_str so_far, cs_str v, bool own)
 {
     size_t keep = so_far.n ? 0 : 1;
-    if (so_far.n > 1 || (so_far.n && so_far.p[0] != '/'))
+    if (so_far.n > 1 || (so_far.n && !is_slash(so_far.p[0])))
         return v;
-    while (v.n > keep && v.p[0] == '/' && v.p[keep] == '/')
+    while (v.n > keep &&
+           (own ? is_slash(v.p[0]) && is_slash(v.p[keep]) : v.p[0] == '/' && v.p[keep] == '/'))
         v = (cs_str){v.p + 1, v.n - 1};
     return v;
 }
@@ -302,9 +310,9 @@ static void add_to_url(const struct template *t, size_t i, cs_str so_far, cs_str
     if (begins && v.n && v.p[0] != '/')
         buf_add_char(out, '/');
     if (raw)
-        add_raw(one_slash(so_far, v), out);
+        add_raw(one_slash(so_far, v, false), out);
     else
-        add_escaped(CS_ESCAPE_PATH, one_slash(so_far, v), out);
+        add_escaped(CS_ESCAPE_PATH, one_slash(so_far, v, false), out);
 }
 
 void template_render(const struct template *t, int place, template_lookup *look_up, void *arg,
@@ -315,7 +323,8 @@ void template_render(const struct template *t, int place, template_lookup *look_
         const struct template_part *p = &t->parts[i];
         cs_str so_far = {out->p ? out->p + start : "", out->n - start};
         if (p->var == TEMPLATE_TEXT)
-            buf_add_str(out, i && place == CS_ESCAPE_URL ? one_slash(so_far, p->text) : p->text);
+            buf_add_str(out,
+                        i && place == CS_ESCAPE_URL ? one_slash(so_far, p->text, true) : p->text);
         else if (place == CS_ESCAPE_URL)
             add_to_url(t, i, so_far, look_up(arg, p), out);
         else
