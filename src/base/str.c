@@ -81,11 +81,17 @@ bool str_split(cs_str *rest, char sep, cs_str *piece)
 /* 19 digits always fit, so that only those behind them are looked at more closely. */
 bool str_to_u64(cs_str s, uint64_t max, uint64_t *out)
 {
-    const size_t fit = s.n < 19 ? s.n : 19;
+    const char *p = s.p, *end = p + s.n, *fit = s.n > 19 ? p + 19 : end;
     uint64_t v = 0;
-    for (size_t i = 0; i < s.n; i++) {
-        unsigned digit = (unsigned char)s.p[i] - (unsigned)'0';
-        if (digit > 9 || (i >= fit && v > (UINT64_MAX - digit) / 10))
+    for (; p < fit; p++) {
+        unsigned digit = (unsigned char)*p - (unsigned)'0';
+        if (digit > 9)
+            return false;
+        v = v * 10 + digit;
+    }
+    for (; p < end; p++) {
+        unsigned digit = (unsigned char)*p - (unsigned)'0';
+        if (digit > 9 || v > (UINT64_MAX - digit) / 10)
             return false;
         v = v * 10 + digit;
     }

@@ -80,6 +80,37 @@ static int on_start(struct http_head *h, struct input in)
     return NEXT;
 }
 
+static int split_path(struct http_head *h, const char *p, size_t n)
+{
+    const char *mark = memchr(p, '?', n);
+    h->target_path = (cs_str){p, mark ? (size_t)(mark - p) : n};
+    if (mark)
+        h->target_query = (cs_str){mark + 1, n - h->target_path.n - 1};
+    return NEXT;
+}
+
+/* The usual request line, when it is all there. Any other goes through the parts one by one. */
+static bool take_request_line(struct http_head *h, struct input in, const struct http_limits *lim)
+{
+    static const char get[] = "GET /", version[] = " HTTP/1.1\r\n";
+    const size_t before = sizeof get - 2, behind = sizeof version - 1;
+    const char *line = in.p + h->line;
+    if (in.n - h->line <= before + behind || memcmp(line, get, sizeof get - 1) != 0)
+        return false;
+    size_t end = scan_now->target(in.p, h->line + before, in.n);
+    size_t length = end - h->line - before;
+    if (in.n - end < behind || memcmp(in.p + end, version, behind) != 0 || length > lim->max_uri)
+        return false;
+    h->method_text = (cs_str){line, 3};
+    h->method = HTTP_GET;
+    h->target = (cs_str){line + before, length};
+    h->minor = 1;
+    h->keep_alive = true;
+    h->line = h->scanned = end + behind;
+    split_path(h, h->target.p, length);
+    return true;
+}
+
 static int on_method(struct http_head *h, struct input in)
 {
     size_t i = h->scanned = skip_token(in, h->scanned);
@@ -106,15 +137,6 @@ static int on_target(struct http_head *h, struct input in, const struct http_lim
     h->target = (cs_str){in.p + h->mark, i - h->mark};
     h->mark = h->scanned = i + 1;
     h->part = VERSION;
-    return NEXT;
-}
-
-static int split_path(struct http_head *h, const char *p, size_t n)
-{
-    const char *mark = memchr(p, '?', n);
-    h->target_path = (cs_str){p, mark ? (size_t)(mark - p) : n};
-    if (mark)
-        h->target_query = (cs_str){mark + 1, n - h->target_path.n - 1};
     return NEXT;
 }
 
@@ -389,6 +411,8 @@ static long run(struct http_head *h, struct input in, const struct http_limits *
         switch ((enum part)h->part) {
         case START:
             verdict = on_start(h, in);
+            if (verdict == NEXT && take_request_line(h, in, lim))
+                h->part = LINE;
             break;
         case METHOD:
             verdict = on_method(h, in);

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-struct scan_rows scan_tchars, scan_targets, scan_paths;
+struct scan_rows scan_tchars, scan_targets, scan_paths, scan_hosts;
 
 /* ---- Plain ---- */
 
@@ -48,6 +48,11 @@ static size_t plain_target(const char *p, size_t i, size_t n)
     return skip(p, i, n, HTTP_CLASS_TARGET);
 }
 
+static size_t plain_host(const char *p, size_t n)
+{
+    return skip(p, 0, n, HTTP_CLASS_HOST);
+}
+
 static size_t plain_fields(const char *p, size_t i, size_t n, struct http_header *to, size_t room,
                            size_t *taken)
 {
@@ -81,7 +86,8 @@ static bool plain_path(const char *p, size_t n, char *out)
     return true;
 }
 
-const struct scan scan_plain = {"plain", plain_target, plain_value, plain_fields, plain_path};
+const struct scan scan_plain = {"plain",    plain_target, plain_value,
+                                plain_host, plain_fields, plain_path};
 
 /* ---- The choice ---- */
 
@@ -118,6 +124,7 @@ static void look_up(void)
     fill(&scan_tchars, HTTP_CLASS_TCHAR);
     fill(&scan_targets, HTTP_CLASS_TARGET);
     fill(&scan_paths, HTTP_CLASS_PATH);
+    fill(&scan_hosts, HTTP_CLASS_HOST);
     __builtin_cpu_init();
     if (__builtin_cpu_supports("sse4.2"))
         scan_now = ways[n++] = &scan_sse42;

@@ -20,6 +20,9 @@ struct scan {
     size_t (*target)(const char *p, size_t i, size_t n);
     size_t (*value)(const char *p, size_t i, size_t n);
 
+    /* The same for HTTP_CLASS_HOST, from 0 on: mostly short. */
+    size_t (*host)(const char *p, size_t n);
+
     /* Takes whole field lines from i on, name and trimmed value, as long as they are well formed
      * (token ":" value CRLF), all there, and at most `room`. Whatever else begins at the offset that
      * it returns, it is left to who looks more closely: the empty line, a line that is not all there, one

@@ -45,12 +45,17 @@ WAY static inline uint64_t not_value(struct lanes s)
 
 #include "http/scan_lanes.h"
 
-/* Paths are seldom longer than 32 bytes. */
+/* Paths and hosts are seldom longer than 32 bytes. */
 static bool path(const char *p, size_t n, char *out)
 {
     return scan_sse42.path(p, n, out);
 }
 
-const struct scan scan_avx2 = {"avx2", wide_target, wide_value, wide_fields, path};
+static size_t host(const char *p, size_t n)
+{
+    return scan_sse42.host(p, n);
+}
+
+const struct scan scan_avx2 = {"avx2", wide_target, wide_value, host, wide_fields, path};
 
 #endif

@@ -13,6 +13,11 @@ WAY static inline unsigned first(uint64_t mask)
     return (unsigned)__builtin_ctzll(mask);
 }
 
+static inline bool is_crlf(const char *p)
+{
+    return memcmp(p, "\r\n", 2) == 0;
+}
+
 WAY static inline const char *run_value(const char *p, const char *end)
 {
     for (; end - p >= LANES; p += LANES) {
@@ -55,7 +60,7 @@ __attribute__((noinline)) WAY static const char *long_name(const char *line, con
     if (colon == end || *colon != ':')
         return line;
     const char *stop = run_value(colon, end);
-    if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n')
+    if (end - stop < 2 || !is_crlf(stop))
         return line;
     scan_keep(to, line, colon, stop);
     return stop + 2;
@@ -76,7 +81,7 @@ WAY static inline const char *field(struct lanes tchars, const char *line, const
         return line;
     stop = not_value(v) >> (colon - at);
     const char *value_end = stop ? colon + first(stop) : run_value(at + LANES, end);
-    if (end - value_end < 2 || value_end[0] != '\r' || value_end[1] != '\n')
+    if (end - value_end < 2 || !is_crlf(value_end))
         return line;
     scan_keep(to, line, colon, value_end);
     return value_end + 2;

@@ -44,6 +44,34 @@ WAY static inline uint64_t not_value(struct lanes s)
 
 #include "http/scan_lanes.h"
 
+/* ---- What is short ---- */
+
+/* 4 to 15 bytes in one register: the first and the last 4, or 8, some of them twice. */
+WAY static inline struct lanes halves(const char *p, size_t n, size_t half)
+{
+    uint64_t head = 0, tail = 0;
+    memcpy(&head, p, half);
+    memcpy(&tail, p + n - half, half);
+    return (struct lanes){half == 8 ? _mm_set_epi64x((long long)tail, (long long)head)
+                                    : _mm_cvtsi64_si128((long long)(head | tail << 32))};
+}
+
+WAY static inline size_t host_of_halves(const char *p, size_t n, size_t half)
+{
+    uint64_t stop = not_in(halves(p, n, half), rows_of(&scan_hosts)) & ((1u << 2 * half) - 1);
+    size_t at = stop ? first(stop) : n;
+    return stop && at >= half ? n - 2 * half + at : at;
+}
+
+WAY static size_t host(const char *p, size_t n)
+{
+    if (n >= LANES)
+        return (size_t)(run_in(rows_of(&scan_hosts), p, p + n) - p);
+    if (n < 4)
+        return scan_plain.host(p, n);
+    return n < 8 ? host_of_halves(p, n, 4) : host_of_halves(p, n, 8);
+}
+
 /* ---- Paths ---- */
 
 WAY static inline uint32_t equal(struct lanes s, char c)
@@ -51,46 +79,49 @@ WAY static inline uint32_t equal(struct lanes s, char c)
     return (uint32_t)_mm_movemask_epi8(_mm_cmpeq_epi8(s.v, _mm_set1_epi8(c)));
 }
 
-/* behind: the bytes that stand behind a slash. */
-WAY static inline bool clean(struct lanes s, uint32_t slashes, uint32_t behind)
+/* Among the bytes of `all`; behind: those that stand behind a slash. */
+WAY static inline bool clean(struct lanes s, uint32_t slashes, uint32_t behind, uint32_t all)
 {
     uint64_t bad = not_in(s, rows_of(&scan_paths)) | (behind & (slashes | equal(s, '.')));
-    return (bad & 0xffff) == 0;
+    return (bad & all) == 0;
 }
 
-/* 8 to 15 bytes: the first 8 and the last 8 in one register. The first of the last 8 is among the first
- * 8 too, where it is known what it stands behind. */
-WAY static bool path_of_halves(const char *p, size_t n, char *out)
+/* The first byte of the last half is in the first half too, where it is known what it stands behind. */
+WAY static inline bool path_of_halves(const char *p, size_t n, char *out, size_t half)
 {
-    uint64_t head, tail;
-    memcpy(&head, p, 8);
-    memcpy(&tail, p + n - 8, 8);
-    struct lanes s = {_mm_set_epi64x((long long)tail, (long long)head)};
+    struct lanes s = halves(p, n, half);
     uint32_t slashes = equal(s, '/');
-    memcpy(out, &head, 8);
-    memcpy(out + n - 8, &tail, 8);
-    return clean(s, slashes, (slashes << 1) & ~0x100u);
+    memcpy(out, p, half);
+    memcpy(out + n - half, p + n - half, half);
+    return clean(s, slashes, (slashes << 1) & ~(1u << half), (1u << 2 * half) - 1);
+}
+
+WAY static bool short_path(const char *p, size_t n, char *out)
+{
+    if (n < 4)
+        return scan_plain.path(p, n, out);
+    return n < 8 ? path_of_halves(p, n, out, 4) : path_of_halves(p, n, out, 8);
 }
 
 WAY static bool path(const char *p, size_t n, char *out)
 {
     uint32_t slashes = 0;
     if (n < LANES)
-        return n < 8 ? scan_plain.path(p, n, out) : path_of_halves(p, n, out);
+        return short_path(p, n, out);
     for (size_t i = 0; n - i >= LANES; i += LANES) {
         struct lanes s = load(p + i);
         uint32_t carried = slashes >> (LANES - 1);
         slashes = equal(s, '/');
-        if (!clean(s, slashes, slashes << 1 | carried))
+        if (!clean(s, slashes, slashes << 1 | carried, 0xffff))
             return false;
         _mm_storeu_si128((__m128i *)(out + i), s.v);
     }
     struct lanes last = load(p + n - LANES);
     _mm_storeu_si128((__m128i *)(out + n - LANES), last.v);
     slashes = equal(last, '/');
-    return clean(last, slashes, slashes << 1);
+    return clean(last, slashes, slashes << 1, 0xffff);
 }
 
-const struct scan scan_sse42 = {"sse4.2", wide_target, wide_value, wide_fields, path};
+const struct scan scan_sse42 = {"sse4.2", wide_target, wide_value, host, wide_fields, path};
 
 #endif

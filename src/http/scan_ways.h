@@ -14,6 +14,6 @@ extern const struct scan scan_sse42, scan_avx2;
 struct scan_rows {
     _Alignas(16) unsigned char row[16];
 };
-extern struct scan_rows scan_tchars, scan_targets, scan_paths;
+extern struct scan_rows scan_tchars, scan_targets, scan_paths, scan_hosts;
 
 #endif

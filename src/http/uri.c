@@ -108,18 +108,18 @@ size_t http_path_escape(cs_str path, char *out)
     return (size_t)http_escape(CS_ESCAPE_PATH, path, out);
 }
 
+static bool is_escape(cs_str s, size_t i)
+{
+    return s.n - i >= 3 && s.p[i] == '%' && http_hex_value((unsigned char)s.p[i + 1]) >= 0 &&
+           http_hex_value((unsigned char)s.p[i + 2]) >= 0;
+}
+
 /* How far the name goes with which s begins: all that may be in one. */
 static size_t reg_name_length(cs_str s)
 {
-    size_t i = 0;
-    for (; i < s.n; i++) {
-        if (http_is((unsigned char)s.p[i], HTTP_CLASS_HOST))
-            continue;
-        if (s.p[i] != '%' || s.n - i < 3 || http_hex_value((unsigned char)s.p[i + 1]) < 0 ||
-            http_hex_value((unsigned char)s.p[i + 2]) < 0)
-            break;
-        i += 2;
-    }
+    size_t i = scan_now->host(s.p, s.n);
+    while (i < s.n && is_escape(s, i))
+        i += 3 + scan_now->host(s.p + i + 3, s.n - i - 3);
     return i;
 }
 

@@ -100,6 +100,8 @@ static void check_at(cs_str s, size_t from)
         check_fields(way, s, from);
         if (from == 0)
             check_path(way, s);
+        if (from == 0 && way->host(s.p, s.n) != run_of(s, 0, HTTP_CLASS_HOST))
+            wrong(way, "host", s, 0);
         page.checks++;
     }
 }
