@@ -73,7 +73,7 @@ static void judge(struct master *m, bool good)
 
     m->rollout.debut.canary.text = (struct buf){0};
     debut_cancel(m);
-    rollout_judged(m, good ? NULL : why.p);
+    launch_judged(m, good ? NULL : why.p);
     buf_free(&why);
 }
 

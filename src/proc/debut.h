@@ -21,7 +21,7 @@ struct debut {
 void debut_init(struct master *m);
 /* Is there anything to ask the workers of g? */
 bool debut_wanted(const struct generation *g);
-/* w is ready; ends in rollout_judged, never inside of this call. 0 or -errno. */
+/* w is ready; ends in launch_judged, never inside of this call. 0 or -errno. */
 int debut_begin(struct master *m, struct worker *w);
 /* Was it the child that asks? */
 bool debut_reaped(struct master *m, pid_t pid, int status);

@@ -241,7 +241,7 @@ static void one_less(struct master *m, struct generation *g, struct worker *w)
 static void go_on_without(struct master *m, struct generation *g, struct worker *w,
                           const struct respawn_death *d, const struct inquest *q)
 {
-    if (rollout_died(m, w, q->how) || (g == m->live && recycle_ended(m, w, q->how)))
+    if (launch_died(m, w, q->how) || (g == m->live && recycle_ended(m, w, q->how)))
         return;
     if (g == m->live && m->takeover.pending && !m->stop) {
         fail_takeover(m, w, q->how);
@@ -283,7 +283,7 @@ void keeper_ready(void *master, struct worker *w)
     log_debug("worker %d (pid %d) is ready", worker_number(w), (int)w->pid);
     mailroom_joined(m, w->slot);
     recycle_ready(m, w);
-    rollout_ready(m, w);
+    launch_ready(m, w);
     keeper_look(m);
 }
 
@@ -291,7 +291,7 @@ void keeper_look(struct master *m)
 {
     unsigned ready = generation_ready(m->live);
 
-    if (rollout_is_opening(m) || m->stop || ready == 0)
+    if (launch_is_opening(m) || m->stop || ready == 0)
         return;
     if (m->takeover.pending) {
         if (ready == m->live->wanted)

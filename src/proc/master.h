@@ -4,6 +4,7 @@
  *
  * One struct, and several files that each do one part of it:
  *   start.c       from a settings file to the first fork    rollout.c   a reload, step by step (room.c, retune.c)
+ *   launch.c      new settings that are good go live
  *   master.c      main loop, signals, the end               reopen.c    log rotation
  *   keeper.c      workers that die, and new ones            announce.c  what is said when the server is ready
  *   succession.c  the primary, and who comes after it       patrol.c    connections that nobody accepts
@@ -294,16 +295,18 @@ void rollout_init(struct master *m);
 void rollout_request(struct master *m, struct control_call *call);
 /* Was it the probe that ended? */
 bool rollout_reaped(struct master *m, pid_t pid, int status);
-/* The first settings are tried too: nobody is served before rollout_judged. */
-void rollout_open(struct master *m);
-bool rollout_is_opening(const struct master *m);
-/* A worker is ready, or has died (false: that is none of its business). */
-void rollout_ready(struct master *m, struct worker *w);
-bool rollout_died(struct master *m, const struct worker *w, const char *how);
-void rollout_judged(struct master *m, const char *why); /* by its first worker; NULL: good */
 void rollout_say(struct master *m, const char *step);   /* to who waits, and in the log */
 void rollout_look(struct master *m); /* workers have changed their state, or ended */
 void rollout_cancel(struct master *m, const char *why);
+
+/* launch.c */
+/* The first settings are tried too: nobody is served before launch_judged. */
+void launch_open(struct master *m);
+bool launch_is_opening(const struct master *m);
+/* A worker is ready, or has died (false: that is none of its business). */
+void launch_ready(struct master *m, struct worker *w);
+bool launch_died(struct master *m, const struct worker *w, const char *how);
+void launch_judged(struct master *m, const char *why); /* by its first worker; NULL: good */
 
 /* reopen.c */
 void reopen_init(struct master *m);

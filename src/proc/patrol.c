@@ -301,7 +301,7 @@ static void look_at_sleeper(struct patrol *p, const struct worker *w, struct sle
 /* Where no worker is to be, or none can be, nobody is to blame. */
 static bool is_on_duty(const struct master *m)
 {
-    return m->stop == STOP_NOT && !m->paused && !m->takeover.pending && !rollout_is_opening(m) &&
+    return m->stop == STOP_NOT && !m->paused && !m->takeover.pending && !launch_is_opening(m) &&
            generation_ready(m->live) > 0;
 }
 

@@ -323,7 +323,7 @@ static void open_generation(struct master *m, struct settings *s, bool left_over
     check(m->live);
     m->live->state = GENERATION_LIVE;
     if (debut_wanted(m->live))
-        rollout_open(m);
+        launch_open(m);
     else if (!m->takeover.pending)
         atomic_store(&m->region.header->generation, 1);
     disown_files(m);

@@ -565,7 +565,7 @@ static void look_for_obstacle(const struct master *m, char *why, size_t n)
         snprintf(why, n, "an upgrade is under way (pid %d)", (int)u->pid);
     else if (m->rollout.state != ROLLOUT_IDLE)
         snprintf(why, n, "a %s is under way; ask again when it is over",
-                 rollout_is_opening(m) ? "start" : "reload");
+                 launch_is_opening(m) ? "start" : "reload");
     else if (m->source.text.p)
         snprintf(why, n, "a server of --dev is not replaced; end it and start it again");
     else if (!is_file(m->path))
