@@ -6,7 +6,8 @@
 
 #include "proc/listen.h"
 
-#define HANDOVER_ENV "CSERVER_UPGRADE"
+#define HANDOVER_ENV     "CSERVER_UPGRADE"
+#define HANDOVER_MESSAGE 1024 /* the longest on the channel */
 
 struct handover {
     int from;    /* pid of the master that gives */

@@ -10,6 +10,7 @@
 #include "os/fd.h"
 #include "os/sig.h"
 #include "proc/inquest.h"
+#include "proc/leaving.h"
 #include "proc/pidfile.h"
 
 #include <signal.h>
@@ -109,7 +110,7 @@ static void reap(struct master *m)
     while (child_peek(&end))
         bury(m, &end);
     rollout_look(m);
-    upgrade_look(m);
+    leaving_look(m);
     reopen_look(m);
     drained_look(m);
 }
@@ -179,7 +180,7 @@ static void on_bell(struct loop_io *io, uint32_t events)
     crew_look(&m->crew, keeper_ready, m);
     succession_bell(m);
     rollout_look(m);
-    upgrade_look(m);
+    leaving_look(m);
     recycle_look(m);
     reopen_look(m);
 }

@@ -4,7 +4,7 @@
  *
  * One struct, and several files that each do one part of it:
  *   start.c       from a settings file to the first fork    rollout.c   a reload, step by step (room.c, retune.c)
- *   launch.c      new settings that are good go live
+ *   launch.c      new settings that are good go live        leaving.c   another program has taken our place
  *   master.c      main loop, signals, the end               reopen.c    log rotation
  *   keeper.c      workers that die, and new ones            announce.c  what is said when the server is ready
  *   succession.c  the primary, and who comes after it       patrol.c    connections that nobody accepts
@@ -295,7 +295,7 @@ void rollout_init(struct master *m);
 void rollout_request(struct master *m, struct control_call *call);
 /* Was it the probe that ended? */
 bool rollout_reaped(struct master *m, pid_t pid, int status);
-void rollout_say(struct master *m, const char *step);   /* to who waits, and in the log */
+void rollout_say(struct master *m, const char *step); /* to who waits, and in the log */
 void rollout_look(struct master *m); /* workers have changed their state, or ended */
 void rollout_cancel(struct master *m, const char *why);
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "ipc/fdpass.h"
 #include "proc/code.h"
+#include "proc/leaving.h"
 #include "proc/master.h"
 
 #include <stdio.h>
@@ -103,7 +104,7 @@ static void finish(struct master *m, int code, const char *message)
         command_answer(m, CONTAINER_OF(node, struct control_call, node), code, message, CS_S(""));
     }
     m->reopen.error[0] = '\0';
-    upgrade_reopened(m);
+    leaving_reopened(m);
 }
 
 static bool has_taken(const struct master *m, int slot, uint32_t serial)

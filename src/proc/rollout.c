@@ -24,6 +24,7 @@
 #include "os/fd.h"
 #include "proc/code.h"
 #include "proc/compare.h"
+#include "proc/leaving.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -269,7 +270,7 @@ void rollout_request(struct master *m, struct control_call *call)
 
     if (m->stop) {
         if (!call)
-            upgrade_hangup(m);
+            leaving_hangup(m);
         else
             command_answer(m, call, CODE_FAILED,
                            upgrade_has_left(m) ? "another program has taken over; ask again"

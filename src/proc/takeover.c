@@ -54,7 +54,7 @@ unsigned takeover_width(const struct master *m)
 static void __attribute__((format(printf, 2, 3)))
 tell(const struct takeover *t, const char *fmt, ...)
 {
-    char text[UPGRADE_MESSAGE];
+    char text[HANDOVER_MESSAGE];
     va_list ap;
     int n;
 
@@ -265,7 +265,7 @@ static void on_word(struct master *m, cs_str word)
 static void on_channel(struct loop_io *io, uint32_t events)
 {
     struct master *m = CONTAINER_OF(io, struct master, takeover.channel);
-    char text[UPGRADE_MESSAGE];
+    char text[HANDOVER_MESSAGE];
     ssize_t n = recv(io->fd, text, sizeof text, 0);
 
     (void)events;

@@ -4,22 +4,16 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "config.h"
 #include "os/child.h"
-#include "os/fd.h"
 #include "os/file.h"
-#include "os/notify.h"
-#include "os/sig.h"
 #include "proc/code.h"
 #include "proc/command.h"
-#include "proc/handover.h"
+#include "proc/leaving.h"
 #include "proc/master.h"
 #include "proc/pidfile.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,13 +23,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define TAKE_MS      10000 /* from "go" to "done" */
-#define END_MS       5000  /* for the new one to end by itself */
-#define SETTLE_MS    2000  /* for our workers to hear that they are to drain */
-#define MOST_SAID    65536 /* of its standard error */
-#define TELL_TRIES   100   /* systemd, and so long between them */
-#define TELL_REST_MS 10
-#define NOT_RUN      127 /* its status when there is no program, as a shell has it */
+#define TAKE_MS 10000 /* from "go" to "done" */
+#define END_MS  5000  /* for the new one to end by itself */
 
 bool upgrade_is_under_way(const struct master *m)
 {
@@ -56,12 +45,6 @@ static void progress(struct master *m, const char *text)
         control_progress(m->upgrade.call, text);
 }
 
-static void tell(const struct upgrade *u, const char *word)
-{
-    if (send(u->channel.fd, word, strlen(word), MSG_NOSIGNAL) < 0)
-        log_debug("upgrade: pid %d does not hear \"%s\": %s", (int)u->pid, word, strerror(errno));
-}
-
 /* ---- The answer ---- */
 
 static void answer(struct master *m, int code)
@@ -75,17 +58,16 @@ static void answer(struct master *m, int code)
     command_begin(m, &j, &out, code);
     json_z(&j, "message", u->message);
     if (code == 0) {
-        json_int(&j, "new_pid", u->pid);
+        json_int(&j, "new_pid", u->newcomer.pid);
         json_z(&j, "version", u->version);
     }
-    if (u->said.n > 0)
-        json_str(&j, "report", buf_str(&u->said));
+    if (u->newcomer.said.n > 0)
+        json_str(&j, "report", buf_str(&u->newcomer.said));
     command_end(u->call, &j, &out);
     u->call = NULL;
 }
 
-static void __attribute__((format(printf, 3, 4)))
-finish(struct master *m, int code, const char *fmt, ...)
+void upgrade_finish(struct master *m, int code, const char *fmt, ...)
 {
     struct upgrade *u = &m->upgrade;
     va_list ap;
@@ -100,9 +82,9 @@ finish(struct master *m, int code, const char *fmt, ...)
         log_info("upgrade: %s", u->message);
     else
         log_error("upgrade failed: %s", u->message);
-    log_lines(code == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, buf_str(&u->said));
+    log_lines(code == 0 ? LOG_LEVEL_WARN : LOG_LEVEL_ERROR, buf_str(&u->newcomer.said));
     answer(m, code);
-    buf_free(&u->said);
+    buf_free(&u->newcomer.said);
 }
 
 static void refuse(struct master *m, struct control_call *call, const char *why)
@@ -128,7 +110,7 @@ give_up(struct master *m, int code, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(u->why, sizeof u->why, fmt, ap);
     va_end(ap);
-    kill(u->pid, SIGINT);
+    kill(u->newcomer.pid, SIGINT);
     timer_set(&m->loop.timers, &u->limit, END_MS);
 }
 
@@ -150,16 +132,6 @@ static void take_back(struct master *m)
     for (size_t i = 0; i < set->n; i++)
         if (set->v[i].nfds == 1 && !sock_addr_is_unix(&set->v[i].bound) && !set->v[i].given)
             sock_share(set->v[i].fds[0], false);
-}
-
-static void close_both(struct master *m)
-{
-    struct upgrade *u = &m->upgrade;
-
-    loop_del(&m->loop, &u->channel);
-    loop_del(&m->loop, &u->errors);
-    fd_close(&u->channel.fd);
-    fd_close(&u->errors.fd);
 }
 
 /* It has ended without a reason that we know. */
@@ -186,99 +158,22 @@ static void roll_back(struct master *m, pid_t pid, int status)
     if (u->code == 0)
         explain(u, pid, status);
     timer_clear(&m->loop.timers, &u->limit);
-    close_both(m);
+    newcomer_close(&m->upgrade.newcomer);
     u->state = UPGRADE_IDLE;
     take_back(m);
     if (m->stop)
-        finish(m, u->code, "%s", u->why);
+        upgrade_finish(m, u->code, "%s", u->why);
     else
-        finish(m, u->code, "%s; pid %d goes on with the old program", u->why, (int)getpid());
+        upgrade_finish(m, u->code, "%s; pid %d goes on with the old program", u->why,
+                       (int)getpid());
     if (m->rollout.again && !m->stop)
         rollout_request(m, NULL);
-}
-
-/* ---- It has taken over ---- */
-
-static void say_done(struct master *m)
-{
-    struct upgrade *u = &m->upgrade;
-
-    u->settled = true;
-    timer_clear(&m->loop.timers, &u->limit);
-    finish(m, 0, "pid %d (cserver %s) has taken over from pid %d (cserver %s), which drains",
-           (int)u->pid, u->version, (int)getpid(), CSERVER_VERSION);
-}
-
-void upgrade_look(struct master *m)
-{
-    struct upgrade *u = &m->upgrade;
-
-    if (u->state != UPGRADE_LEAVING)
-        return;
-    if (!u->settled && generation_accepting(m->live) + master_old_accepting(m) == 0)
-        say_done(m);
-    if (!u->settled || m->primary.pid != 0)
-        return;
-    u->state = UPGRADE_LEFT;
-    tell(u, "left");
-}
-
-void upgrade_hangup(struct master *m)
-{
-    const struct upgrade *u = &m->upgrade;
-
-    if (!upgrade_has_left(m) || u->pid == 0)
-        return;
-    log_info("reload: the new master (pid %d) is told", (int)u->pid);
-    kill(u->pid, SIGHUP);
 }
 
 void upgrade_reopen(struct master *m)
 {
     if (upgrade_is_under_way(m))
-        tell(&m->upgrade, "reopen");
-}
-
-void upgrade_reopened(struct master *m)
-{
-    if (upgrade_has_left(m))
-        tell(&m->upgrade, "reopened");
-}
-
-/* It is heard by systemd from then on, and we are not. Its queue may be full for a moment. */
-static void make_main(const struct upgrade *u)
-{
-    int rc = notify_send("MAINPID=%d", (int)u->pid);
-
-    for (int i = 0; i < TELL_TRIES && (rc == -EAGAIN || rc == -ENOBUFS); i++) {
-        poll(NULL, 0, TELL_REST_MS);
-        rc = notify_send("MAINPID=%d", (int)u->pid);
-    }
-    if (rc < 0)
-        log_error("cannot tell systemd that pid %d is the main process of the service: %s",
-                  (int)u->pid, strerror(-rc));
-    notify_close();
-    tell(u, "main");
-}
-
-/* From here on control socket, pid file and sockets belong to the other. */
-static void leave(struct master *m)
-{
-    struct upgrade *u = &m->upgrade;
-    struct listen_set *set = &m->live->listens;
-    bool again = m->rollout.again;
-
-    u->state = UPGRADE_LEAVING;
-    for (size_t i = 0; i < set->n; i++)
-        set->v[i].file = false;
-    timer_clear(&m->loop.timers, &m->pid_again); /* the file is the other's, too */
-    timer_set(&m->loop.timers, &u->limit, SETTLE_MS);
-    make_main(u);
-    tail_end(m); /* there will be nothing to see here */
-    master_leave(m);
-    if (again)
-        upgrade_hangup(m); /* it may have read its settings before that was asked */
-    upgrade_look(m);
+        newcomer_tell(&m->upgrade.newcomer, "reopen");
 }
 
 /* ---- What it says ---- */
@@ -291,12 +186,12 @@ static void on_ready_word(struct master *m, cs_str version)
     if (u->state != UPGRADE_STARTING)
         return;
     snprintf(u->version, sizeof u->version, "%.*s", CS_F(version));
-    snprintf(text, sizeof text, "pid %d (cserver %s) is ready and takes over", (int)u->pid,
+    snprintf(text, sizeof text, "pid %d (cserver %s) is ready and takes over", (int)u->newcomer.pid,
              u->version);
     progress(m, text);
     u->state = UPGRADE_TAKING;
     timer_set(&m->loop.timers, &u->limit, TAKE_MS);
-    tell(u, "go"); /* who is gone by now is reaped soon */
+    newcomer_tell(&u->newcomer, "go"); /* who is gone by now is reaped soon */
 }
 
 static void on_failed_word(struct master *m, cs_str rest)
@@ -328,9 +223,10 @@ static void on_stop_word(struct master *m, cs_str how)
         master_stop(m, (enum master_stop)n);
 }
 
-static void on_message(struct master *m, cs_str message)
+static void on_message(struct newcomer *n, cs_str message)
 {
-    char text[UPGRADE_MESSAGE];
+    struct master *m = CONTAINER_OF(n, struct master, upgrade.newcomer);
+    char text[HANDOVER_MESSAGE];
     cs_str word = {0};
 
     str_split(&message, ' ', &word);
@@ -340,7 +236,7 @@ static void on_message(struct master *m, cs_str message)
     } else if (str_is(word, "ready")) {
         on_ready_word(m, message);
     } else if (str_is(word, "done") && m->upgrade.state == UPGRADE_TAKING) {
-        leave(m);
+        leaving_begin(m);
     } else if (str_is(word, "failed")) {
         on_failed_word(m, message);
     } else if (str_is(word, "exec")) {
@@ -352,65 +248,23 @@ static void on_message(struct master *m, cs_str message)
     }
 }
 
-static void on_channel(struct loop_io *io, uint32_t events)
-{
-    struct master *m = CONTAINER_OF(io, struct master, upgrade.channel);
-    char text[UPGRADE_MESSAGE];
-    ssize_t n = 1;
-
-    (void)events;
-    while (n > 0 && io->fd >= 0) {
-        n = recv(io->fd, text, sizeof text, 0);
-        if (n > 0)
-            on_message(m, (cs_str){text, (size_t)n});
-        else if (n < 0 && errno == EINTR)
-            n = 1;
-    }
-    if (io->fd >= 0 && n <= 0 && (n == 0 || errno != EAGAIN))
-        loop_del(&m->loop, io);
-}
-
-/* More than MOST_SAID is read and thrown away: it must not wait for us. */
-static void on_errors(struct loop_io *io, uint32_t events)
-{
-    struct master *m = CONTAINER_OF(io, struct master, upgrade.errors);
-    struct buf *said = &m->upgrade.said;
-    char text[4096];
-    ssize_t n = 1;
-
-    (void)events;
-    while (n > 0) {
-        n = read(io->fd, text, sizeof text);
-        if (n > 0 && said->n < MOST_SAID)
-            buf_add(said, text, (size_t)n);
-        else if (n < 0 && errno == EINTR)
-            n = 1;
-    }
-    if (n == 0 || errno != EAGAIN)
-        loop_del(&m->loop, io);
-}
-
-/* What it said last is still there. */
 bool upgrade_reaped(struct master *m, pid_t pid, int status)
 {
     struct upgrade *u = &m->upgrade;
     char how[64];
 
-    if (u->pid == 0 || pid != u->pid)
+    if (u->newcomer.pid == 0 || pid != u->newcomer.pid)
         return false;
-    if (u->channel.on_ready)
-        on_channel(&u->channel, 0);
-    if (u->errors.on_ready)
-        on_errors(&u->errors, 0);
+    newcomer_hear_last(&u->newcomer);
     if (upgrade_has_left(m)) {
         child_end_text(status, how, sizeof how);
         log_error("the new master (pid %d), which has taken over, %s%s while this one still drains",
                   (int)pid, WIFEXITED(status) ? "" : "was ", how);
-        u->pid = 0;
+        u->newcomer.pid = 0;
         master_stop(m, STOP_DRAIN);
         return true;
     }
-    u->pid = 0;
+    u->newcomer.pid = 0;
     roll_back(m, pid, status);
     return true;
 }
@@ -424,121 +278,38 @@ static void on_limit(struct timer *t)
     if (u->state == UPGRADE_STARTING) {
         give_up(m, CODE_ROLLED_BACK,
                 "the new program (pid %d) was not ready within %lld ms (upgrade_timeout)",
-                (int)u->pid, (long long)limit);
+                (int)u->newcomer.pid, (long long)limit);
     } else if (u->state == UPGRADE_TAKING) {
         give_up(m, CODE_ROLLED_BACK, "the new program (pid %d) did not take over within %d ms",
-                (int)u->pid, TAKE_MS);
+                (int)u->newcomer.pid, TAKE_MS);
     } else if (u->state == UPGRADE_ENDING) {
-        log_warn("the new program (pid %d) does not end: killing it", (int)u->pid);
-        kill(u->pid, SIGKILL);
+        log_warn("the new program (pid %d) does not end: killing it", (int)u->newcomer.pid);
+        kill(u->newcomer.pid, SIGKILL);
     } else if (u->state == UPGRADE_LEAVING) {
-        log_warn("a worker does not react; it may still take connections");
-        say_done(m);
-        upgrade_look(m);
+        leaving_late(m);
     }
-}
-
-/* ---- Starting it ---- */
-
-struct ends {
-    int channel[2], errors[2]; /* ours first */
-};
-
-static int open_ends(struct ends *e)
-{
-    int rc = fd_pair(SOCK_SEQPACKET, e->channel);
-
-    if (rc == 0 && pipe2(e->errors, O_CLOEXEC) < 0) {
-        rc = -errno;
-        fd_close(&e->channel[0]);
-        fd_close(&e->channel[1]);
-    }
-    return rc < 0 ? rc : fd_set_nonblock(e->errors[0], true);
-}
-
-static int prepare(const struct master *m, const struct ends *e, pid_t from)
-{
-    struct handover h = {.from = from,
-                         .channel = e->channel[1],
-                         .errors = fcntl(STDERR_FILENO, F_DUPFD, STDERR_FILENO + 1),
-                         .listens = m->live->listens,
-                         .inherited = m->inherited};
-
-    if (h.errors < 0)
-        return -errno;
-    notify_export();
-    fd_cloexec_from(STDERR_FILENO + 1);
-    if (dup2(e->errors[1], STDERR_FILENO) < 0)
-        return -errno;
-    return handover_give(&h);
-}
-
-static _Noreturn void child_main(const struct master *m, const struct ends *e, pid_t from)
-{
-    char text[32];
-    int rc = prepare(m, e, from);
-
-    sig_reset();
-    if (rc == 0) {
-        execv(m->upgrade.program, m->upgrade.argv);
-        rc = -errno;
-    }
-    snprintf(text, sizeof text, "exec %d", -rc);
-    send(e->channel[1], text, strlen(text), MSG_NOSIGNAL);
-    _exit(NOT_RUN);
-}
-
-static void watch(struct master *m, struct loop_io *io, int fd,
-                  void (*on_ready)(struct loop_io *io, uint32_t events))
-{
-    *io = (struct loop_io){.fd = fd, .on_ready = on_ready};
-    check(loop_set(&m->loop, io, EPOLLIN) == 0);
-}
-
-static int start(struct master *m)
-{
-    struct upgrade *u = &m->upgrade;
-    struct ends e;
-    pid_t from = getpid(), pid;
-    int rc = open_ends(&e);
-
-    if (rc < 0)
-        return rc;
-    fflush(NULL);
-    pid = child_fork(0);
-    if (pid == 0)
-        child_main(m, &e, from);
-    close(e.channel[1]);
-    close(e.errors[1]);
-    if (pid < 0) {
-        close(e.channel[0]);
-        close(e.errors[0]);
-        return pid;
-    }
-    u->pid = pid;
-    watch(m, &u->channel, e.channel[0], on_channel);
-    watch(m, &u->errors, e.errors[0], on_errors);
-    return 0;
 }
 
 static void begin(struct master *m, struct control_call *call)
 {
     struct upgrade *u = &m->upgrade;
     char text[4096];
+    struct handover give = {
+        .from = getpid(), .listens = m->live->listens, .inherited = m->inherited};
     int rc;
 
     u->call = call;
     u->code = 0;
     u->version[0] = '\0';
-    rc = start(m);
+    rc = newcomer_start(&u->newcomer, u->program, u->argv, &give);
     if (rc < 0) {
-        finish(m, CODE_FAILED, "cannot start %s: %s", u->program, strerror(-rc));
+        upgrade_finish(m, CODE_FAILED, "cannot start %s: %s", u->program, strerror(-rc));
         return;
     }
     u->state = UPGRADE_STARTING;
     timer_set(&m->loop.timers, &u->limit,
               (uint64_t)m->live->settings->conf->server.upgrade_timeout);
-    snprintf(text, sizeof text, "starting %s (pid %d)", u->program, (int)u->pid);
+    snprintf(text, sizeof text, "starting %s (pid %d)", u->program, (int)u->newcomer.pid);
     progress(m, text);
 }
 
@@ -562,7 +333,7 @@ static void look_for_obstacle(const struct master *m, char *why, size_t n)
     else if (m->takeover.pending)
         snprintf(why, n, "this server is about to take over from another one");
     else if (u->state != UPGRADE_IDLE)
-        snprintf(why, n, "an upgrade is under way (pid %d)", (int)u->pid);
+        snprintf(why, n, "an upgrade is under way (pid %d)", (int)u->newcomer.pid);
     else if (m->rollout.state != ROLLOUT_IDLE)
         snprintf(why, n, "a %s is under way; ask again when it is over",
                  launch_is_opening(m) ? "start" : "reload");
@@ -616,9 +387,9 @@ void upgrade_put(const struct master *m, struct json *j)
 {
     const struct upgrade *u = &m->upgrade;
 
-    if (upgrade_is_under_way(m) || (upgrade_has_left(m) && u->pid)) {
+    if (upgrade_is_under_way(m) || (upgrade_has_left(m) && u->newcomer.pid)) {
         json_object(j, "upgrade");
-        json_int(j, "pid", u->pid);
+        json_int(j, "pid", u->newcomer.pid);
         json_z(j, "state", upgrade_has_left(m) ? "done" : "under way");
         json_end_object(j);
     }
@@ -636,8 +407,7 @@ void upgrade_put(const struct master *m, struct json *j)
 
 void upgrade_shed(struct master *m)
 {
-    fd_close(&m->upgrade.channel.fd);
-    fd_close(&m->upgrade.errors.fd);
+    newcomer_shed(&m->upgrade.newcomer);
 }
 
 void upgrade_note(struct master *m, char **argv)
@@ -646,12 +416,13 @@ void upgrade_note(struct master *m, char **argv)
 
     u->argv = argv;
     u->program = argv && argv[0] ? file_program(argv[0]) : NULL;
-    u->channel.fd = u->errors.fd = -1;
+    u->newcomer.channel.fd = u->newcomer.errors.fd = -1;
 }
 
 void upgrade_init(struct master *m)
 {
     timer_init(&m->upgrade.limit, on_limit);
+    newcomer_init(&m->upgrade.newcomer, &m->loop, on_message);
 }
 
 void upgrade_free(struct master *m)
@@ -659,7 +430,7 @@ void upgrade_free(struct master *m)
     struct upgrade *u = &m->upgrade;
 
     timer_clear(&m->loop.timers, &u->limit);
-    close_both(m);
+    newcomer_close(&m->upgrade.newcomer);
     free(u->program);
-    buf_free(&u->said);
+    buf_free(&u->newcomer.said);
 }

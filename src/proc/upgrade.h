@@ -25,10 +25,7 @@
 #include "base/json.h"
 #include "event/loop.h"
 #include "proc/control.h"
-
-#include <sys/types.h>
-
-#define UPGRADE_MESSAGE 1024 /* the longest */
+#include "proc/newcomer.h"
 
 enum upgrade_state {
     UPGRADE_IDLE,
@@ -43,20 +40,18 @@ struct upgrade {
     enum upgrade_state state;
     char *program; /* that we were started from */
     char **argv;
-    pid_t pid; /* of the new master; 0 = none */
-    struct loop_io channel, errors;
-    struct buf said; /* its standard error */
+    struct newcomer newcomer;
     struct timer limit;
     struct control_call *call; /* who asked; NULL: a signal */
     bool settled;              /* has been answered */
     int code;                  /* why it is ended; 0 = that is not known yet */
-    char why[UPGRADE_MESSAGE];
+    char why[HANDOVER_MESSAGE];
     char version[64];
     /* The last one that ended. */
     bool any;
     int last_code;
     uint64_t at_wall_us;
-    char message[UPGRADE_MESSAGE + 128];
+    char message[HANDOVER_MESSAGE + 128];
 };
 
 struct master;
@@ -74,18 +69,15 @@ bool upgrade_is_under_way(const struct master *m);
 bool upgrade_has_left(const struct master *m);
 /* Was it the new master that ended? */
 bool upgrade_reaped(struct master *m, pid_t pid, int status);
-/* Workers, or the primary, have changed their state or have ended. */
-void upgrade_look(struct master *m);
 /* The server is to stop: the new program goes too. */
 void upgrade_cancel(struct master *m, const char *why);
 /* In a child: closes descriptors, touches nothing else. */
 void upgrade_shed(struct master *m);
-/* HUP: who has taken over reloads. */
-void upgrade_hangup(struct master *m);
 /* Logs: a new program that is about to take over opens its own again. */
 void upgrade_reopen(struct master *m);
-/* The logs have been opened again. */
-void upgrade_reopened(struct master *m);
+/* It has ended, with that code (CODE_...): log, status and who asked are told. For leaving.c. */
+void upgrade_finish(struct master *m, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* We are what another master was upgraded to. */
 void upgrade_arrived(struct master *m);
 /* For a status. */
