@@ -24,75 +24,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-int crew_init(struct crew *c, struct region *r, struct loop *loop)
-{
-    *c = (struct crew){.region = r, .loop = loop, .lifeline = {-1, -1}};
-    if (pipe2(c->lifeline, O_CLOEXEC | O_NONBLOCK) < 0)
-        return -errno;
-    c->nworkers = r->nslots - IPC_SLOT_WORKERS;
-    c->workers = mem_alloc(c->nworkers * sizeof *c->workers);
-    for (unsigned i = 0; i < c->nworkers; i++) {
-        c->workers[i].slot = IPC_SLOT_WORKERS + (int)i;
-        c->workers[i].pass = -1;
-    }
-    return 0;
-}
-
-void crew_free(struct crew *c)
-{
-    fd_close(&c->lifeline[0]);
-    fd_close(&c->lifeline[1]);
-    free(c->workers);
-    c->workers = NULL;
-    c->nworkers = 0;
-}
-
-struct worker *crew_find(struct crew *c, pid_t pid)
-{
-    for (unsigned i = 0; i < c->nworkers; i++)
-        if (c->workers[i].pid == pid)
-            return &c->workers[i];
-    return NULL;
-}
-
-unsigned crew_free_slots(const struct crew *c)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < c->nworkers; i++)
-        n += c->workers[i].generation == NULL;
-    return n;
-}
-
-unsigned crew_count(const struct crew *c)
-{
-    unsigned n = 0;
-
-    for (unsigned i = 0; i < c->nworkers; i++)
-        n += c->workers[i].pid > 0;
-    return n;
-}
-
-static enum ipc_state state_of(const struct crew *c, const struct worker *w)
-{
-    return (enum ipc_state)atomic_load(&region_slot(c->region, w->slot)->state);
-}
-
-void crew_look(struct crew *c, void (*on_ready)(void *arg, struct worker *w), void *arg)
-{
-    for (unsigned i = 0; i < c->nworkers; i++) {
-        struct worker *w = &c->workers[i];
-
-        if (w->pid <= 0 || w->ready || state_of(c, w) < IPC_READY)
-            continue;
-        w->ready = true;
-        w->ready_ms = clock_ms();
-        on_ready(arg, w);
-    }
-}
-
-/* ---- Members ---- */
-
 struct worker *generation_next(const struct generation *g, const struct worker *w)
 {
     struct crew *c = g->crew;
@@ -122,7 +53,7 @@ unsigned generation_ready(const struct generation *g)
     unsigned n = 0;
 
     for (EACH_WORKER(w, g))
-        n += w->pid > 0 && state_of(g->crew, w) == IPC_READY;
+        n += w->pid > 0 && crew_state(g->crew, w) == IPC_READY;
     return n;
 }
 
@@ -134,7 +65,7 @@ unsigned generation_accepting(const struct generation *g)
         return 0;
 
     for (EACH_WORKER(w, g))
-        n += w->pid > 0 && state_of(g->crew, w) != IPC_DRAINING;
+        n += w->pid > 0 && crew_state(g->crew, w) != IPC_DRAINING;
     return n;
 }
 
@@ -378,7 +309,7 @@ static size_t find_ready(const struct generation *g, struct deal_worker *out)
     size_t n = 0;
 
     for (EACH_WORKER(w, g))
-        if (w->pid > 0 && w->ready && !w->told && state_of(g->crew, w) == IPC_READY)
+        if (w->pid > 0 && w->ready && !w->told && crew_state(g->crew, w) == IPC_READY)
             out[n++] = (struct deal_worker){.slot = w->slot, .position = w->position};
     return n;
 }
@@ -451,7 +382,7 @@ void generation_cut(struct generation *g)
 struct respawn_death generation_bury(struct worker *w, int status)
 {
     struct crew *c = w->generation->crew;
-    enum ipc_state state = state_of(c, w);
+    enum ipc_state state = crew_state(c, w);
     struct respawn_death d = {.ready = w->ready || state >= IPC_READY,
                               .draining = state == IPC_DRAINING && WIFEXITED(status) &&
                                           WEXITSTATUS(status) == 0,

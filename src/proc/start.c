@@ -10,6 +10,7 @@
 #include "os/notify.h"
 #include "os/priv.h"
 #include "os/sig.h"
+#include "proc/background.h"
 #include "proc/client.h"
 #include "proc/code.h"
 #include "proc/master.h"
@@ -21,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define BATCH        64
@@ -30,51 +30,7 @@
 #define PATIENCE_MS 5000
 #define STOPPING_MS 3000
 
-/* ---- The background ---- */
-
-static int outcome(int fd, pid_t pid)
-{
-    char code = 0;
-    int status;
-    ssize_t n;
-
-    do {
-        n = read(fd, &code, 1);
-    } while (n < 0 && errno == EINTR);
-    if (n == 1 && code != 0)
-        fprintf(stderr, "cserver: it runs (pid %d), but no worker starts; see its error log\n",
-                (int)pid);
-    if (n == 1)
-        return code;
-    if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
-        return CODE_FAILED;
-    if (WEXITSTATUS(status) == CODE_ROLLED_BACK)
-        fprintf(stderr, "cserver: its workers did not answer as [reload] probe wants it: nothing "
-                        "was started; see its error log\n");
-    return WEXITSTATUS(status);
-}
-
-/* The process that was started waits until the server serves, or does not, and ends with the same
- * status. */
-static int go_to_background(void)
-{
-    int ends[2];
-    pid_t pid;
-
-    if (pipe2(ends, O_CLOEXEC) < 0)
-        fatal(CODE_FAILED, "cannot go to the background: %s", strerror(errno));
-    fflush(NULL);
-    pid = child_fork(0);
-    if (pid < 0)
-        fatal(CODE_FAILED, "cannot go to the background: %s", strerror(-pid));
-    if (pid > 0) {
-        close(ends[1]);
-        exit(outcome(ends[0], pid));
-    }
-    close(ends[0]);
-    setsid();
-    return ends[1];
-}
+/* ---- The pid file ---- */
 
 /* A server that serves does not end because a disk is full: it tries again. */
 void master_write_pid(struct master *m)
@@ -99,31 +55,9 @@ static void on_pid_again(struct timer *t)
 
 void master_release(struct master *m, int code)
 {
-    char byte = (char)code;
-    ssize_t n;
-
     if (code == 0)
         master_write_pid(m);
-    if (m->release < 0)
-        return;
-    n = write(m->release, &byte, 1);
-    (void)n;
-    fd_close(&m->release);
-}
-
-/* The standard descriptors go nowhere before workers inherit them. */
-static void leave_terminal(const struct master *m)
-{
-    int fd;
-
-    if (!m->daemon)
-        return;
-    if (m->live->logs.error_fd == STDERR_FILENO)
-        log_warn("error_log = stderr goes nowhere in the background; name a file");
-    fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int i = 0; fd >= 0 && i <= STDERR_FILENO; i++)
-        dup2(fd, i);
-    fd_close(&fd);
+    background_tell(&m->release, code);
 }
 
 /* ---- Is there one already? ---- */
@@ -344,6 +278,13 @@ static void open_early_log(const char *path)
     log_open(fd, false);
 }
 
+static void leave_terminal(const struct master *m)
+{
+    if (m->live->logs.error_fd == STDERR_FILENO)
+        log_warn("error_log = stderr goes nowhere in the background; name a file");
+    background_detach();
+}
+
 /* What no process of this server needs, the master does not keep either. Root it stays for the next reload: for low
  * ports, the logs, and to make processes of another user. */
 static void give_up_rights(void)
@@ -397,7 +338,7 @@ void master_start(struct master *m, const struct master_opts *opts)
     m->source.path = m->path;
     m->quiet = opts->quiet;
     m->daemon = opts->daemon;
-    m->release = opts->daemon && !m->takeover.pending ? go_to_background() : -1;
+    m->release = opts->daemon && !m->takeover.pending ? background_go() : -1;
     fd_limit_raise();
     s = read_settings(m, &left_over, &opts->source);
     m->source.again = true;
@@ -406,7 +347,8 @@ void master_start(struct master *m, const struct master_opts *opts)
     open_generation(m, s, left_over);
     child_title_set("cserver: master (%s)", m->path);
     takeover_begin(m);
-    leave_terminal(m);
+    if (m->daemon)
+        leave_terminal(m);
     logs_use(&m->live->logs);
     log_info("starting %u worker%s with %s", m->live->wanted, m->live->wanted == 1 ? "" : "s",
              m->path);
