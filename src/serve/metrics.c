@@ -1,16 +1,14 @@
 /* metrics.c - family by family: text formats for metrics want all that has one name together. */
 #include "serve/metrics.h"
 
-#include "base/check.h"
 #include "base/clock.h"
 #include "config.h"
-#include "ipc/board.h"
 #include "os/netstat.h"
 #include "os/sock.h"
 #include "serve/mail_metrics.h"
+#include "serve/module_metrics.h"
+#include "serve/process_metrics.h"
 #include "serve/publisher.h"
-
-#include <stdio.h>
 
 #define TEXT(x)       #x
 #define VERSION(a, b) TEXT(a) "." TEXT(b)
@@ -18,11 +16,6 @@
 static uint64_t load64(const _Atomic uint64_t *v)
 {
     return atomic_load_explicit(v, memory_order_relaxed);
-}
-
-static cs_str number(char *out, size_t room, long long v)
-{
-    return (cs_str){out, (size_t)snprintf(out, room, "%lld", v)};
 }
 
 /* ---- The server ------------------------------------------------------------------------------ */
@@ -169,280 +162,6 @@ static void put_host(struct publisher *p)
         n.drops);
 }
 
-/* ---- Processes ------------------------------------------------------------------------------- */
-
-/* What a slot has counted stays, whoever lives. */
-static bool had_process(const struct region *r, int slot)
-{
-    return atomic_load_explicit(&r->slots[slot].incarnation, memory_order_relaxed);
-}
-
-static bool had_worker(const struct region *r, int slot)
-{
-    return slot >= IPC_SLOT_WORKERS && had_process(r, slot);
-}
-
-/* The master is there as long as anybody can ask. */
-static bool had_other(const struct region *r, int slot)
-{
-    return slot < IPC_SLOT_WORKERS && slot != IPC_SLOT_MASTER && had_process(r, slot);
-}
-
-static int64_t is_up(const struct region *r, int slot)
-{
-    return atomic_load_explicit(&r->slots[slot].state, memory_order_relaxed) != IPC_FREE;
-}
-
-static int64_t active(const struct region *r, int slot)
-{
-    return atomic_load_explicit(&r->slots[slot].active, memory_order_relaxed);
-}
-
-static int64_t max(const struct region *r, int slot)
-{
-    return atomic_load_explicit(&r->slots[slot].max, memory_order_relaxed);
-}
-
-static int64_t idle(const struct region *r, int slot)
-{
-    return atomic_load_explicit(&r->slots[slot].idle, memory_order_relaxed);
-}
-
-static int64_t streams(const struct region *r, int slot)
-{
-    return atomic_load_explicit(&r->slots[slot].streams, memory_order_relaxed);
-}
-
-static bool drains(const struct region *r, int slot)
-{
-    return had_worker(r, slot) && is_up(r, slot) && atomic_load(&r->slots[slot].drain_since) > 0;
-}
-
-static int64_t drain_seconds(const struct region *r, int slot)
-{
-    uint64_t now = clock_ms(), since = atomic_load(&r->slots[slot].drain_since);
-    return now > since ? (int64_t)((now - since) / 1000) : 0;
-}
-
-static bool drains_with_limit(const struct region *r, int slot)
-{
-    return drains(r, slot) && atomic_load(&r->slots[slot].drain_until) > 0;
-}
-
-static int64_t drain_left(const struct region *r, int slot)
-{
-    uint64_t now = clock_ms(), until = atomic_load(&r->slots[slot].drain_until);
-    return until > now ? (int64_t)((until - now + 999) / 1000) : 0;
-}
-
-/* Of those alone that drain. */
-static void put_drains(const struct region *r, struct publisher *p)
-{
-    const struct owners all = {r, drains}, limited = {r, drains_with_limit};
-    owners_gauge(&all, p, "cserver_worker_drain_seconds", "How long a worker has drained.",
-                 drain_seconds);
-    owners_gauge(&limited, p, "cserver_worker_drain_left_seconds",
-                 "Seconds until a worker that drains is ended.", drain_left);
-}
-
-/* Of those that live: what it says would be another series with each incarnation. */
-static void put_info(const struct owners *all, struct publisher *p, const char *name,
-                     const char *help)
-{
-    for (struct owner o = OWNER_NONE; owner_next(all, &o);) {
-        const struct ipc_slot *slot = &all->region->slots[o.slot];
-        char pid[16], generation[16], incarnation[16];
-        enum ipc_state state = (enum ipc_state)atomic_load(&slot->state);
-        if (state == IPC_FREE)
-            continue;
-        owner_label(&o, 1, CS_S("pid"), number(pid, sizeof pid, atomic_load(&slot->pid)));
-        owner_label(&o, 2, CS_S("state"), str_of(board_state_name(state)));
-        owner_label(&o, 3, CS_S("generation"),
-                    number(generation, sizeof generation, atomic_load(&slot->generation)));
-        owner_label(&o, 4, CS_S("incarnation"),
-                    number(incarnation, sizeof incarnation, atomic_load(&slot->incarnation)));
-        publisher_put(p, (cs_metric){.kind = CS_METRIC_GAUGE,
-                                     .name = name,
-                                     .help = help,
-                                     .nlabels = 10,
-                                     .labels = o.labels,
-                                     .value = 1});
-    }
-}
-
-static void put_starts(const struct owners *all, struct publisher *p)
-{
-    for (struct owner o = OWNER_NONE; owner_next(all, &o);)
-        publisher_put(p,
-                      (cs_metric){.kind = CS_METRIC_COUNTER,
-                                  .name = "cserver_process_starts_total",
-                                  .help = "Times that a process that is no worker was started.",
-                                  .nlabels = 2,
-                                  .labels = o.labels,
-                                  .value = atomic_load(&all->region->slots[o.slot].incarnation)});
-}
-
-static void put_others(const struct region *r, struct publisher *p)
-{
-    const struct owners others = {r, had_other};
-    owners_gauge(&others, p, "cserver_process_up", "1 while a process that is no worker lives.",
-                 is_up);
-    put_info(&others, p, "cserver_process_info", "A process that is no worker; always 1.");
-    put_starts(&others, p);
-}
-
-/* The counters from..to - 1, which have one name. */
-static void put_counters(const struct owners *all, struct publisher *p, int from, int to)
-{
-    for (struct owner o = OWNER_NONE; owner_next(all, &o);)
-        for (int c = from; c < to; c++) {
-            const struct board_counter *b = board_counter((enum ipc_counter)c);
-            owner_label(&o, 1, str_of(b->label), str_of(b->label_value));
-            publisher_put(p, (cs_metric){.kind = CS_METRIC_COUNTER,
-                                         .name = b->name,
-                                         .help = b->help,
-                                         .nlabels = b->label ? 4 : 2,
-                                         .labels = o.labels,
-                                         .value = (int64_t)board_get(all->region, o.slot,
-                                                                     (enum ipc_counter)c)});
-        }
-}
-
-static void put_all_counters(const struct owners *all, struct publisher *p)
-{
-    for (int from = 0, to; from < IPC_COUNTERS; from = to) {
-        const char *name = board_counter((enum ipc_counter)from)->name;
-        for (to = from + 1; to < IPC_COUNTERS; to++)
-            if (strcmp(board_counter((enum ipc_counter)to)->name, name) != 0)
-                break;
-        put_counters(all, p, from, to);
-    }
-}
-
-static void put_histograms(const struct owners *all, struct publisher *p)
-{
-    for (int h = 0; h < IPC_HISTOGRAMS; h++) {
-        const struct board_histogram *b = board_histogram((enum ipc_histogram)h);
-        for (struct owner o = OWNER_NONE; owner_next(all, &o);)
-            publisher_histogram(
-                p, (cs_metric){.name = b->name, .help = b->help, .nlabels = 2, .labels = o.labels},
-                &all->region->slots[o.slot].histograms[h]);
-    }
-}
-
-static void put_workers(const struct region *r, struct publisher *p)
-{
-    const struct owners workers = {r, had_worker};
-    owners_gauge(&workers, p, "cserver_worker_up", "1 while the worker's process lives.", is_up);
-    put_info(&workers, p, "cserver_worker_info", "The process of a worker; always 1.");
-    owners_gauge(&workers, p, "cserver_connections", "Open connections.", active);
-    owners_gauge(&workers, p, "cserver_connections_max", "Most connections that the worker takes.",
-                 max);
-    owners_gauge(&workers, p, "cserver_connections_idle",
-                 "Open connections that wait for a next request.", idle);
-    owners_gauge(&workers, p, "cserver_streams",
-                 "Open streams: answers that go on without a request.", streams);
-    put_drains(r, p);
-    put_all_counters(&workers, p);
-    put_histograms(&workers, p);
-}
-
-/* ---- Modules --------------------------------------------------------------------------------- */
-
-/* "module.counter" becomes module_counter. */
-static void family_of(const char *name, char out[IPC_COUNTER_NAME])
-{
-    snprintf(out, IPC_COUNTER_NAME, "%s", name);
-    char *dot = strchr(out, '.');
-    if (dot)
-        *dot = '_';
-}
-
-static unsigned module_counters(const struct region *r)
-{
-    unsigned n = 0;
-    while (n < IPC_MODULE_COUNTERS && atomic_load_explicit(&r->names[n].used, memory_order_acquire))
-        n++;
-    return n;
-}
-
-/* Counters a.b_c and a_b.c are one family, so each puts those of its name that come after it. */
-static void put_family(const struct region *r, struct publisher *p, unsigned first, unsigned n)
-{
-    char family[IPC_COUNTER_NAME], name[IPC_COUNTER_NAME];
-    family_of(r->names[first].name, family);
-    for (unsigned i = 0; i < n; i++) {
-        const char *full = r->names[i].name, *dot = strchr(full, '.');
-        const cs_str labels[] = {CS_S("module"), {full, dot ? (size_t)(dot - full) : 0}};
-        family_of(full, name);
-        if (strcmp(family, name) != 0)
-            continue;
-        if (i < first)
-            return;
-        publisher_put(p, (cs_metric){.kind = CS_METRIC_COUNTER,
-                                     .name = family,
-                                     .help = r->names[first].help,
-                                     .nlabels = 2,
-                                     .labels = labels,
-                                     .value = (int64_t)board_module_sum(r, i)});
-    }
-}
-
-struct module_family {
-    int kind;
-    const char *name, *help;
-    uint64_t (*value)(const struct region *r, const struct ipc_module *m);
-};
-
-static uint64_t is_quarantined(const struct region *r, const struct ipc_module *m)
-{
-    return board_is_quarantined(r, m);
-}
-
-static uint64_t crashes(const struct region *r, const struct ipc_module *m)
-{
-    (void)r;
-    return atomic_load_explicit(&m->crashes, memory_order_relaxed);
-}
-
-static uint64_t stalls(const struct region *r, const struct ipc_module *m)
-{
-    (void)r;
-    return atomic_load_explicit(&m->stalls, memory_order_relaxed);
-}
-
-static const struct module_family module_families[] = {
-    {CS_METRIC_GAUGE, "cserver_module_quarantined",
-     "1 while a module is not called because it has crashed too often.", is_quarantined},
-    {CS_METRIC_COUNTER, "cserver_module_crashes_total",
-     "Processes that have died in a module's code.", crashes},
-    {CS_METRIC_COUNTER, "cserver_module_stalls_total",
-     "Times a process was in a module's code for longer than block_warn.", stalls},
-};
-
-static void put_containment(const struct region *r, struct publisher *p)
-{
-    for (size_t f = 0; f < ARRAY_LEN(module_families); f++)
-        for (unsigned i = 1; i < IPC_MODULES && board_module(r, i); i++) {
-            const struct module_family *family = &module_families[f];
-            const cs_str labels[] = {CS_S("module"), str_of(r->modules[i].name)};
-            publisher_put(p, (cs_metric){.kind = family->kind,
-                                         .name = family->name,
-                                         .help = family->help,
-                                         .nlabels = 2,
-                                         .labels = labels,
-                                         .value = (int64_t)family->value(r, &r->modules[i])});
-        }
-}
-
-static void put_modules(const struct region *r, struct publisher *p)
-{
-    unsigned n = module_counters(r);
-    put_containment(r, p);
-    for (unsigned i = 0; i < n; i++)
-        put_family(r, p, i, n);
-}
-
 int metrics_each(const struct metrics_source *src, int (*each)(const cs_metric *m, void *arg),
                  void *arg)
 {
@@ -451,9 +170,9 @@ int metrics_each(const struct metrics_source *src, int (*each)(const cs_metric *
     put_server(src, &p);
     put_listeners(src->plan, &p);
     put_host(&p);
-    put_workers(src->region, &p);
-    put_others(src->region, &p);
+    process_metrics_put_workers(src->region, &p);
+    process_metrics_put_others(src->region, &p);
     mail_metrics_put(src->region, &p);
-    put_modules(src->region, &p);
+    module_metrics_put(src->region, &p);
     return p.rc;
 }
