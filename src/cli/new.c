@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "cli/cli.h"
 #include "config.h"
-#include "module/load.h"
+#include "module/descriptor.h"
 #include "module/place.h"
 #include "os/fd.h"
 #include "os/file.h"
@@ -42,7 +42,7 @@ static const char *wrong_name(const char *name)
     if (n == 0 || n > NAME_MOST || strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_") != n ||
         !(name[0] >= 'a' && name[0] <= 'z'))
         return "a module's name is a letter and up to 30 of a-z, 0-9 and \"_\"";
-    if (module_name_is_taken(name))
+    if (descriptor_name_is_taken(name))
         return "names that begin with cserver are the server's own: choose another name";
     if (n >= 5 && strcmp(name + n - 5, "_test") == 0)
         return "files that end in _test.c are tests: choose another name";

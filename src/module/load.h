@@ -21,14 +21,14 @@ char *module_path(const char *name, cs_str file, const char *folder, const char 
  * build folder, else the installed one, found relative to the program (so a DESTDIR tree works). To be freed. */
 char *module_default_folder(void);
 
-/* Would its counters be named as the server's own are? */
-bool module_name_is_taken(const char *name);
-
 /* Copies the file: 0, or -1 with a sentence in *error. name NULL: it may be called as it likes. */
 int module_copy(struct module *m, const char *name, const char *path, struct buf *error);
 /* Loads the copy and checks the descriptor (magic, ABI, size, name, tables). 0, or -1 with a sentence that says what
  * differs and what to do. Sets no pointer in the module yet. */
 int module_load(struct module *m, struct buf *error);
+/* Says in *error what is wrong with it, behind its path: -1. */
+int module_refuse(const struct module *m, struct buf *error, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 /* Gives the module its table of calls. */
 void module_attach(struct module *m, const cs_api *api);
 /* Unloads (only processes that never ran its hooks) and closes the copy. */
