@@ -3,13 +3,13 @@ import contextlib
 import os
 import re
 import resource
-import shutil
 import signal
 import socket
 import subprocess
 
 import pytest
 
+from lib.cost import calls, tracing
 from lib.server import OURSELVES, wait_for
 
 H = b"Host: a\r\n"
@@ -364,46 +364,16 @@ def test_a_worker_that_dies_or_drains_takes_no_connection_with_it(serve, name):
 def test_every_wakeup_has_one_cause(serve):
     s = serve(MODULES, server={"workers": 1})
     c = s.connect()
-    strace = subprocess_strace(s.workers()[0], s.path("strace.txt"))
-    with strace:
+    with tracing(s.workers()[0], s.path("strace.txt")):
         before = status_of(c)["totals"]
         for _ in range(50):
             assert s.get("/hello").status == 200
         after = status_of(c)["totals"]
-    waits = len(re.findall(r"^epoll_(?:p?wait2?)\(", s.read("strace.txt"), re.M))
+    waits = calls(s.path("strace.txt"))["epoll_wait"]
     grown = {k: after["wakeups_by_cause"][k] - before["wakeups_by_cause"][k] for k in after["wakeups_by_cause"]}
     assert sum(after["wakeups_by_cause"].values()) == after["wakeups"]
     assert abs(waits - sum(grown.values())) <= 4
     assert grown["listener"] == 50 and grown["kick"] == 0 and grown["nothing"] == 0
-
-
-@contextlib.contextmanager
-def subprocess_strace(pid, path, *options):
-    """Traces the process until the block ends."""
-    if not shutil.which("strace"):
-        pytest.skip("strace is not installed")
-    with subprocess.Popen(["strace", "-p", str(pid), "-o", path, *options], stderr=subprocess.PIPE) as p:
-        assert b"attached" in p.stderr.readline()
-        yield
-        p.send_signal(signal.SIGINT)
-        p.wait()
-
-
-def calls(s, path):
-    return [w for w in re.findall(r"^(\w+)\(", s.read(path), re.M)]
-
-
-def test_system_calls_of_a_kept_connection(serve):
-    """Two calls a request: recv and send. The wait between them is one more for a client that waits for each answer."""
-    s = serve(MODULES, server={"workers": 1, "access_log": "off"})
-    c = s.connect()
-    assert c.send(HELLO).response().status == 200
-    with subprocess_strace(s.workers()[0], s.path("strace.txt")):
-        for _ in range(200):
-            assert c.send(HELLO).response().status == 200
-    found = calls(s, "strace.txt")
-    assert 598 <= len(found) <= 606, {w: found.count(w) for w in set(found)}
-    assert {w for w in found if found.count(w) >= 100} == {"epoll_wait", "recvfrom", "sendto"}
 
 
 def test_nobody_wakes_up_on_an_idle_server(serve):
