@@ -15,6 +15,10 @@ def less(many, few):
     return {key: n - few.get(key, 0) for key, n in many.items()}
 
 
+def both(a, b):
+    return {key: a.get(key, 0) + b.get(key, 0) for key in {**a, **b}}
+
+
 class Counts:
     """`total` instructions, how many of them each (function, object) took itself, and how many the functions of each (file, object)."""
 
@@ -23,6 +27,9 @@ class Counts:
 
     def __sub__(self, other):
         return Counts(self.total - other.total, less(self.functions, other.functions), less(self.files, other.files))
+
+    def __add__(self, other):
+        return Counts(self.total + other.total, both(self.functions, other.functions), both(self.files, other.files))
 
     def __truediv__(self, number):
         shared = ({key: n / number for key, n in each.items()} for each in (self.functions, self.files))
@@ -76,14 +83,15 @@ def plain(name):
 
 
 def read(text):
-    """The counts of one process: all parts of one file."""
+    """The counts of one process."""
     events = re.search(r"^events: (.*)$", text, re.M)
     if not events or events[1].split() != ["Ir"] or not re.search(r"^positions: line$", text, re.M):
         raise RuntimeError("this is no file of callgrind that counts instructions by lines")
     reader = Reader()
     for line in text.splitlines():
         reader.line(line)
-    said = sum(int(n) for n in re.findall(r"^(?:totals|summary): (\d+)", text, re.M)[:1])
+    totals = re.search(r"^totals: (\d+)$", text, re.M)
+    said = int(totals[1]) if totals else None
     if said != reader.counts.total:
         raise RuntimeError(f"callgrind counted {said} instructions, but its lines have {reader.counts.total}")
     return reader.counts

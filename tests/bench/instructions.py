@@ -56,33 +56,55 @@ KINDS = (
 )
 
 
-class Counted(Cserver):
-    """cserver under callgrind: each process writes its counts when it ends."""
+class Counting:
+    """A server under callgrind: each process writes its counts when it ends."""
 
     patience = 120
 
     def commands(self):
-        (_, argv), = super().commands().items()
         os.mkdir(self.path("out"))
         os.chmod(self.path("out"), 0o777)  # workers may have another user
-        return {"all": [shutil.which("valgrind"), "-q", "--tool=callgrind",
-                        f"--callgrind-out-file={self.path('out')}/%p", *argv]}
+        valgrind = [shutil.which("valgrind"), "-q", "--tool=callgrind", f"--callgrind-out-file={self.path('out')}/%p"]
+        return {key: valgrind + argv for key, argv in super().commands().items()}
 
-    def worker(self):
-        """Its pid; the server itself says that it is ready."""
+    def settle(self):
+        """Who has given up being root since may write what root has begun."""
+        for name in os.listdir(self.path("out")):
+            os.chmod(self.path(f"out/{name}"), 0o666)
+
+    def counts(self):
+        """Of all its processes; what is not requests is small and much the same in two runs."""
+        return sum((self.read(pid) for pid in os.listdir(self.path("out"))), callgrind.Counts())
+
+    def read(self, pid):
+        with open(self.path(f"out/{pid}"), encoding="utf-8", errors="replace") as f:
+            return callgrind.read(f.read())
+
+
+class CountingCserver(Counting, Cserver):
+    """Only the worker counts; the server itself says when it is ready."""
+
+    worker = None
+
+    def settle(self):
         end = time.monotonic() + self.patience
         while time.monotonic() < end:
             said = subprocess.run([self.binary(), "-c", self.path("cserver.ini"), "-s", "status", "--json"],
                                   capture_output=True, text=True, check=False).stdout
             ready = [w["pid"] for w in json.loads(said)["workers"] if w["state"] == "ready"] if said else []
             if ready:
-                return ready[0]
+                self.worker = ready[0]
+                return
             time.sleep(0.1)
         raise RuntimeError("cserver under valgrind has no worker")
 
-    def counts(self, pid):
-        with open(self.path(f"out/{pid}"), encoding="utf-8", errors="replace") as f:
-            return callgrind.read(f.read())
+    def counts(self):
+        return self.read(self.worker)
+
+
+def counting(server):
+    """The class of that server under callgrind."""
+    return CountingCserver if server is Cserver else type(f"Counting{server.__name__}", (Counting, server), {})
 
 
 def ask(port, kind, number):
@@ -96,15 +118,27 @@ def ask(port, kind, number):
 
 
 def one_run(start, numbers):
-    """Counts of a worker that has answered numbers[kind] requests of each kind."""
+    """Counts of a server that has answered numbers[kind] requests of each kind."""
     server = start()
     try:
-        pid = server.worker()
+        server.settle()
         for kind, number in numbers.items():
             ask(server.port(kind.path), kind, number)
     finally:
         server.stop()
-    return server.counts(pid)
+    return server.counts()
+
+
+def measure(start, kinds=KINDS, say=lambda text: None):
+    """{kind: Counts for one request}. start() starts a server of counting()."""
+    few = {k: rounded(FEW, k) for k in kinds}
+    base = one_run(start, few)
+    out = {}
+    for kind in kinds:
+        many = rounded(MANY, kind)
+        out[kind] = (one_run(start, {**few, kind: many}) - base) / (many - few[kind])
+        say(f"instructions {kind.key:10} {out[kind].total:10.0f}")
+    return out
 
 
 def part_of(file, where):
@@ -128,20 +162,6 @@ def by_part(counts):
 
 def rounded(number, kind):
     return number - number % kind.at_once
-
-
-def measure(start, say=lambda text: None):
-    """{kind: Counts for one request}. start() starts a Counted."""
-    few = {k: rounded(FEW, k) for k in KINDS}
-    base = one_run(start, few)
-    out = {}
-    for kind in KINDS:
-        many = rounded(MANY, kind)
-        more = one_run(start, {**few, kind: many}) - base
-        n = many - few[kind]
-        out[kind] = more / n
-        say(f"instructions {kind.key:10} {out[kind].total:10.0f}")
-    return out
 
 
 def budget(path=BUDGET):
@@ -174,12 +194,13 @@ def missing():
     return None if shutil.which("valgrind") else f"valgrind is not installed; to install it: {INSTALL}"
 
 
-def figures(counts, build):
-    """What is kept: totals, budgets and the biggest functions of each kind."""
+def figures(counts, build, beside):
+    """What is kept: totals, budgets and the biggest functions of each kind; beside: {server: instructions} of others for
+    the first kind."""
     most, wanted = budget()
     with open(os.path.join(build, "config.flags"), encoding="utf-8") as f:
         why = stranger(wanted, f.read())
-    return {"why": why, "kinds": {k.key: {"title": k.title, "total": c.total, "budget": most.get(k.key),
+    return {"why": why, "beside": beside, "kinds": {k.key: {"title": k.title, "total": c.total, "budget": most.get(k.key),
                                          "top": c.biggest(TOP), "parts": by_part(c)} for k, c in counts.items()}}
 
 

@@ -104,6 +104,9 @@ def instructions(found):
     out = ["### Instructions in user space per request", ""]
     out += table(["request", "instructions", "budget"],
                  [[k["title"], whole(k["total"]), whole(k["budget"])] for k in kinds])
+    if found["beside"]:
+        others = ", ".join(f"{name} {whole(n)}" for name, n in found["beside"].items())
+        out += ["", f"The first of them as others answer it: {others}."]
     if counted:
         out += in_parts(counted)
     for kind in counted:
