@@ -6,7 +6,6 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "conf/bind.h"
-#include "conf/line.h"
 
 #include <stdlib.h>
 

@@ -1,4 +1,4 @@
-/* ini.c - stands in for libinih, so that who links the kit needs none. conf/reader.c gives it only lines that cannot be
+/* ini.c - stands in for libinih, so that who links the kit needs none. conf/source.c gives it only lines that cannot be
  * misread: "[section]", "key=value" and, with a blank before it, more of the value. */
 #include <ini.h>
 

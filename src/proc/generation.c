@@ -15,8 +15,6 @@
 #include "proc/process.h"
 #include "proc/worker.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  *         |
  *         +--one dies, or time is over: roll back--> DRAINING (cut)
  *
- * It decides nothing: when to spawn, drain or give up is the master's business (master.c, rollout.c). */
+ * It decides nothing: when to spawn, drain or give up is the master's business (keeper.c, launch.c). */
 #ifndef PROC_GENERATION_H
 #define PROC_GENERATION_H
 

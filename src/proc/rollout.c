@@ -19,18 +19,14 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "conf/tune.h"
-#include "os/fd.h"
 #include "proc/code.h"
 #include "proc/compare.h"
 #include "proc/leaving.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 static void begin(struct master *m);
 
