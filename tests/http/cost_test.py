@@ -6,7 +6,10 @@ import pytest
 from lib.cost import Heap, calls, tracing
 from lib.server import wait_for
 
+# Files are not looked at again meanwhile: how often depends on the time.
 MODULES = """
+    [module:static]
+    cache_valid = 1h
     [module:hello]
     [route:hello]
     match = = /hello
