@@ -51,7 +51,8 @@ static const struct board_counter counters[IPC_COUNTERS] = {
         {.name = "cserver_bad_requests_total",
          .help = "Requests refused because their head or body breaks the rules of HTTP."},
     [IPC_LIMIT_HEAD] = {.name = "cserver_limit_head_total",
-                        .help = "Requests refused because their head or target is too long."},
+                        .help = "Requests refused because their head, target, chunk extensions or "
+                                "trailers are too long."},
     [IPC_LIMIT_BODY] = {.name = "cserver_limit_body_total",
                         .help = "Requests refused because their body is too long."},
     [IPC_LIMIT_CONNECTIONS] =

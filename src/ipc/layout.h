@@ -79,7 +79,7 @@ enum ipc_counter {
     IPC_BYTES_IN,
     IPC_BYTES_OUT,
     IPC_BAD_REQUEST,       /* head or body refused with 400, 501, 505, 417 */
-    IPC_LIMIT_HEAD,        /* 431, 414 */
+    IPC_LIMIT_HEAD,        /* 431, 414; chunk extensions and trailers, too */
     IPC_LIMIT_BODY,        /* 413 */
     IPC_LIMIT_CONNECTIONS, /* 503, or an idle connection closed early */
     IPC_TIMEOUT_HEAD,

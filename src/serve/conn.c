@@ -159,6 +159,14 @@ static bool read_preamble(struct conn *c)
     return true;
 }
 
+/* Of what was refused with that status, as the parsers return it. */
+static int counter_of(long status)
+{
+    if (status == -413)
+        return IPC_LIMIT_BODY;
+    return status == -431 || status == -414 ? IPC_LIMIT_HEAD : IPC_BAD_REQUEST;
+}
+
 /* Parses the head at in_off. True when the connection has moved on. */
 static bool read_head(struct conn *c)
 {
@@ -184,7 +192,7 @@ static bool read_head(struct conn *c)
     r->reading = false;
     if (n < 0) {
         r->refused = true;
-        serve_count_one(s, n == -431 || n == -414 ? IPC_LIMIT_HEAD : IPC_BAD_REQUEST);
+        serve_count_one(s, counter_of(n));
         request_log(r, CS_INFO, NULL, "request refused with %ld: %s", -n, r->head.error);
         respond_refuse(r, (int)-n);
         return true;
@@ -217,7 +225,7 @@ static bool step(struct conn *c)
     if (body_hungry(r)) {
         long used = body_feed(r, intake_at(c), intake_left(c));
         if (used < 0) {
-            serve_count_one(c->serve, used == -413 ? IPC_LIMIT_BODY : IPC_BAD_REQUEST);
+            serve_count_one(c->serve, counter_of(used));
             if (used == -413)
                 limit_tell(r, NULL, CONF_MAX_BODY, "body refused");
             respond_refuse(r, (int)-used);
