@@ -41,7 +41,7 @@ def figures(**changes):
     run = {"rate": 5e4, "busy": 0.5, "errors": {}, "others": 0.01, "kernel": 0.8}
     out = {"machine": "m", "servers": list(SERVERS), "versions": {s: s for s in SERVERS}, "load": "wrk", "missing": {},
            "rounds": 2, "seconds": 3, "quick": False, "wanted": [r.key for r in rows.ROWS], "skipped": {},
-           "rows": {f"{r.key} {s}": [{**run, "cpu": cpu[s]}, {**run, "cpu": 2 * cpu[s]}]
+           "rows": {f"{r.key} {s}": [{**run, "cpu": n * cpu.get(s, 6.0)} for n in (1, 2)]
                     for r in rows.ROWS for s in [*SERVERS, *r.servers] if r.takes(s)},
            "idle": {"number": 10, "servers": {s: {"bytes": 300, "told": 310, "whole": 1 << 20} for s in SERVERS}},
            "calls": {s: {"recvfrom": 1.0, "sendto": 1.0, "epoll_wait": 0.03} for s in SERVERS},
