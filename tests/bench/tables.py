@@ -5,12 +5,17 @@ import statistics
 import bars
 from judge import best_peer, cost, neighbours, runs, verdict
 from report import between, edit, ratio, table
-from rows import ROWS
+from rows import PEERS, ROWS
 
 
 def measured(figures):
     """The rows that were asked for."""
     return [r for r in ROWS if r.key in figures["wanted"]]
+
+
+def compares(row):
+    """Does it set cserver beside others, or only beside itself?"""
+    return any(map(row.takes, PEERS))
 
 
 def peer_cost(figures, row):
@@ -21,7 +26,7 @@ def peer_cost(figures, row):
 def summary(figures):
     servers = figures["servers"]
     lines = []
-    for row in measured(figures):
+    for row in filter(compares, measured(figures)):
         costs = {s: cost(figures, row, s) for s in servers}
         line = [row.title] + [f"{c:.2f}" if c else "–" for c in costs.values()]
         if "cserver" in servers:
@@ -42,18 +47,20 @@ def error_text(found):
 
 
 def details(figures, row):
+    bases = {"best peer": peer_cost(figures, row), "floor": cost(figures, row, "floor")}
+    if not compares(row):
+        bases = {row.servers[0]: cost(figures, row, row.servers[0])}
     lines = []
     for server in filter(row.takes, [*figures["servers"], *(s for s in row.servers if s not in figures["servers"])]):
         found = runs(figures, row, server)
         if not found:
-            lines.append([server, "missing"] + ["–"] * 6)
+            lines.append([server, "missing"] + ["–"] * (4 + len(bases)))
             continue
         middle = lambda field, found=found: statistics.median(r[field] for r in found)
         lines.append([server, f"{middle('rate'):,.0f}", f"{middle('cpu'):.2f}", f"{100 * middle('kernel'):.0f} %",
-                      f"{100 * middle('busy'):.0f} %",
-                      ratio(middle("cpu"), peer_cost(figures, row)), ratio(middle("cpu"), cost(figures, row, "floor")),
+                      f"{100 * middle('busy'):.0f} %", *(ratio(middle("cpu"), b) for b in bases.values()),
                       error_text(found)])
-    head = ["server", "requests/s", "CPU µs/request", "in the kernel", "CPU busy", "/ best peer", "/ floor", "errors"]
+    head = ["server", "requests/s", "CPU µs/request", "in the kernel", "CPU busy", *(f"/ {b}" for b in bases), "errors"]
     return [f"### {row.title}", ""] + table(head, lines)
 
 
@@ -131,7 +138,7 @@ def head(figures):
 def rows_text(figures):
     """What was measured under load, without what is asked for."""
     out = head(figures)
-    if figures["rows"]:
+    if figures["rows"] and any(map(compares, measured(figures))):
         out += [""] + summary(figures)
     for name, label in bars.of_rows(figures):
         out += ["", f"![{label}]({name}.svg)"]

@@ -350,6 +350,16 @@ def test_a_whole_run_is_written_with_its_verdict(tmp_path):
     assert all(f"({name}.svg)" in text for name, _ in bars.of_rows(figures()))
 
 
+def test_a_row_of_cserver_alone_has_its_own_base():
+    row = rows.Row("twice", "with more", "", servers=("cserver", "more"), targets=(rows.Target("cserver", 1.05, "more"),))
+    f = figures()
+    for server, cpu in (("cserver", 10.0), ("more", 11.0)):
+        f["rows"][f"twice {server}"] = [{**f["rows"]["1m nginx"][0], "cpu": cpu}]
+    found = tables.details(f, row)
+    assert found[2].split(" | ")[5:] == ["/ cserver", "errors |"] and "| more | 50,000 | 11.00 | 80 % | 50 % | 1.10 | 0 |" in found
+    assert not tables.compares(row) and judge.pairs(f, row, row.targets[0]) == [1.1]
+
+
 def drawn(f):
     return {name: xml.etree.ElementTree.fromstring(text) for name, text in bars.pictures(f).items()}
 
