@@ -4,6 +4,7 @@
 #include "os/fd.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -251,6 +252,13 @@ uint64_t pool_oldest(const struct pool *p)
 {
     struct list *first = p->jobs.next;
     return first == &p->jobs ? UINT64_MAX : CONTAINER_OF(first, struct pool_job, all)->serial;
+}
+
+void pool_wait(struct pool *p, int ms)
+{
+    struct pollfd bell = {.fd = p->bell.fd, .events = POLLIN};
+    if (poll(&bell, 1, ms) > 0)
+        on_bell(&p->bell, EPOLLIN);
 }
 
 /* ---- The end ---- */

@@ -58,6 +58,9 @@ bool pool_remove(struct pool *p, struct pool_job *job);
 /* The serial of the oldest job that is in the pool; UINT64_MAX: it is empty. */
 uint64_t pool_oldest(const struct pool *p);
 
+/* Waits at most ms milliseconds until some work has ended, and calls over: for who waits in the loop no more. */
+void pool_wait(struct pool *p, int ms);
+
 /* No more jobs. Drops what waits, waits at most ms milliseconds for what runs, calls over for all whose work has returned,
  * and ends the threads. False: some work still runs; whatever it may use, the pool too, has to stay as long as the process,
  * which is to _exit. */

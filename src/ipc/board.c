@@ -76,12 +76,15 @@ static const struct board_counter counters[IPC_COUNTERS] = {
     [IPC_REGEX_LIMIT] =
         {.name = "cserver_regex_limit_total",
          .help = "Requests answered with 500 because a regex of a route ran into its limits."},
+    [IPC_LOG_ENTRIES] = {.name = "cserver_log_entries_total",
+                         .help = "Requests that an access log is to have a line of."},
     [IPC_LOG_LINES] = {.name = "cserver_log_lines_total",
                        .help = "Lines written to the access log."},
     [IPC_LOG_BLOCKED] = {.name = "cserver_log_blocked_total",
                          .help = "Writes to the access log that took longer than 10 ms."},
     [IPC_LOG_DROPPED] = {.name = "cserver_log_dropped_total",
-                         .help = "Lines lost because the access log could not be written."},
+                         .help = "Lines lost because the access log could not be written, or "
+                                 "their process was killed."},
     [IPC_STREAM_MESSAGES] = {.name = "cserver_stream_messages_total",
                              .help = "Messages sent to streams, counted for each stream."},
     [IPC_STREAM_BYTES] = {.name = "cserver_stream_bytes_total",
@@ -184,11 +187,18 @@ const char *board_state_name(enum ipc_state s)
     return (unsigned)s < IPC_STATES ? names[s] : "unknown";
 }
 
+uint64_t board_unwritten(const struct region *r, int slot)
+{
+    return board_get(r, slot, IPC_LOG_ENTRIES) - board_get(r, slot, IPC_LOG_LINES) -
+           board_get(r, slot, IPC_LOG_DROPPED);
+}
+
 /* The park state goes first, so that nobody kicks the dead any more; the kick goes after it,
  * because a kick left behind would make everybody think that the successor has been woken. */
 void board_bury(struct region *r, int slot)
 {
     struct ipc_slot *s = region_slot(r, slot);
+    region_add(s, IPC_LOG_DROPPED, board_unwritten(r, slot));
     atomic_store_explicit(&s->crumb.where, 0, memory_order_relaxed);
     atomic_store_explicit(&s->crumb.request, 0, memory_order_relaxed);
     atomic_store_explicit(&s->crumb.waits_for, 0, memory_order_relaxed);

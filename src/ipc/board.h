@@ -29,7 +29,9 @@ const struct ipc_module *board_module(const struct region *r, unsigned number);
 bool board_is_quarantined(const struct region *r, const struct ipc_module *m);
 int board_active(const struct region *r); /* open connections of all workers */
 const char *board_state_name(enum ipc_state s);
-/* Clears a dead process's state and gauges: state FREE, pid 0, active 0, max 0, fit 0, park RUN,
+/* Lines for access logs that the process has gathered; of a dead one: that are lost with it. */
+uint64_t board_unwritten(const struct region *r, int slot);
+/* Clears a dead process's state and gauges, and counts lines that are lost with it as dropped: state FREE, pid 0, active 0, max 0, fit 0, park RUN,
  * kick 0, lost 0, recycle 0, no crumb. Master only, and then turn_rescue. */
 void board_bury(struct region *r, int slot);
 

@@ -90,9 +90,10 @@ enum ipc_counter {
     IPC_CLIENT_GONE, /* client went away before its answer was complete */
     IPC_HANDLER_ERRORS,
     IPC_REGEX_LIMIT, /* 500 */
-    IPC_LOG_LINES,
-    IPC_LOG_BLOCKED,     /* writes of the access log that took over 10 ms */
-    IPC_LOG_DROPPED,     /* lines lost because the log could not be written */
+    IPC_LOG_ENTRIES, /* lines that were to be written to access logs: entries - lines - dropped wait */
+    IPC_LOG_LINES,   /* written; w: threads of the process, by atomic addition */
+    IPC_LOG_BLOCKED, /* writes of the access log that took over 10 ms */
+    IPC_LOG_DROPPED, /* lines lost because the log could not be written; w: the master too, after its death */
     IPC_STREAM_MESSAGES, /* sent whole to one stream */
     IPC_STREAM_BYTES,
     IPC_STREAM_SLOW,     /* streams ended because their client was slow */

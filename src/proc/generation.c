@@ -377,6 +377,16 @@ void generation_cut(struct generation *g)
     expect_end(g);
 }
 
+/* Nobody else can tell of them. */
+static void tell_unwritten(const struct region *r, const struct worker *w)
+{
+    uint64_t n = board_unwritten(r, w->slot);
+
+    if (n)
+        log_warn("worker %d: %llu lines for access logs are lost with it", worker_number(w),
+                 (unsigned long long)n);
+}
+
 struct respawn_death generation_bury(struct worker *w, int status)
 {
     struct crew *c = w->generation->crew;
@@ -389,6 +399,8 @@ struct respawn_death generation_bury(struct worker *w, int status)
 
     fd_close(&w->pass);
     w->reopen = 0;
+    if (d.signal)
+        tell_unwritten(c->region, w);
     board_bury(c->region, w->slot);
     postmaster_bury(c->region, w->slot, false);
     child_reap(w->pid); /* not before: who read the pid from the slot may be about to ring it */

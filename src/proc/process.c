@@ -110,6 +110,15 @@ static void use(struct process *p, const struct fdpass_msg *msg, int fd)
     }
 }
 
+void process_look(struct process *p)
+{
+    if (!p->reopen || (p->is_reopening && p->is_reopening(p)))
+        return;
+    atomic_store(&p->slot->reopened, p->reopen);
+    p->reopen = 0;
+    fd_event_ring(p->heritage->region->master_bell);
+}
+
 static void on_pass(struct loop_io *io, uint32_t events)
 {
     struct process *p = CONTAINER_OF(io, struct process, pass);
@@ -121,11 +130,10 @@ static void on_pass(struct loop_io *io, uint32_t events)
         if (fd >= 0)
             use(p, &msg, fd);
         fd = -1;
-        if (msg.kind != FDPASS_ERROR_LOG && msg.kind != FDPASS_ACCESS_LOG)
-            continue;
-        atomic_store(&p->slot->reopened, msg.serial);
-        fd_event_ring(p->heritage->region->master_bell);
+        if (msg.kind == FDPASS_ERROR_LOG || msg.kind == FDPASS_ACCESS_LOG)
+            p->reopen = msg.serial;
     }
+    process_look(p);
     if (rc < 0 && rc != -EAGAIN)
         loop_del(&p->loop, io); /* the master has gone; the lifeline says what follows */
 }

@@ -140,11 +140,12 @@ static void on_channel(struct process *process, const struct fdpass_msg *msg, in
 
 static void on_access_log(struct process *process, unsigned index, int log)
 {
-    struct serve_plan *plan = process->heritage->plan;
-
     serve_reopen_access_log(CONTAINER_OF(process, struct worker_self, process)->serve, index, log);
-    if (index < plan->conf->nlogs && plan->log_fds[index] > STDERR_FILENO)
-        fd_close(&plan->log_fds[index]);
+}
+
+static bool is_reopening(struct process *process)
+{
+    return serve_is_reopening(CONTAINER_OF(process, struct worker_self, process)->serve);
 }
 
 static void on_connection(struct process *process, int fd)
@@ -217,11 +218,13 @@ static void turn_once(struct worker_self *w)
     }
     loop_run_timers(&w->process.loop);
     loop_reap(&w->process.loop);
+    process_look(&w->process);
 }
 
 static bool is_finished(struct worker_self *w)
 {
-    return w->draining && serve_idle(w->serve) && host_is_done(&w->host);
+    return w->draining && serve_idle(w->serve) && host_is_done(&w->host) &&
+           serve_has_logged(w->serve);
 }
 
 int worker_run(const struct heritage *h)
@@ -229,6 +232,7 @@ int worker_run(const struct heritage *h)
     struct worker_self w = {.process = {.on_signal = on_signal,
                                         .on_orphaned = on_orphaned,
                                         .on_access_log = on_access_log,
+                                        .is_reopening = is_reopening,
                                         .on_tuned = on_tuned,
                                         .on_connection = on_connection,
                                         .on_channel = on_channel}};
@@ -243,6 +247,8 @@ int worker_run(const struct heritage *h)
     if (good)
         serve_cut(w.serve);
     worked = !w.host.conf || host_end_work(&w.host);
+    if (good)
+        worked = serve_end_logs(w.serve) && worked;
     if (good && worked)
         serve_free(w.serve);
     if (w.host.conf)

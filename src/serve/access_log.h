@@ -1,24 +1,31 @@
-/* access_log.h - one line for each request: `combined` (as nginx writes it) or JSON.
- *
- * Lines are gathered and written once in each turn of the loop, so a busy worker writes many at
- * once and an idle one loses nothing. A write that is slow or fails is counted; lines that cannot
- * be written are kept up to a bound, then dropped and counted. */
+/* access_log.h - the access logs of a worker: one line for each request, in the log of its route, its site or the server.
+ * access_line.h is what a line looks like, log_queue.h how it gets into the file and what may be lost. */
 #ifndef SERVE_ACCESS_LOG_H
 #define SERVE_ACCESS_LOG_H
 
 #include "serve/request.h"
 
-/* fd -1: off. Borrows fd. */
-struct access_log *access_log_new(int fd, enum conf_access_format format);
-void access_log_free(struct access_log *l);
+struct access_log;
+struct access_logs;
+
+/* Those of its plan. Descriptors of the plan are borrowed. */
+struct access_logs *access_logs_new(struct serve *s);
+
+/* NULL: off. */
+struct access_log *access_log_of(const struct request *r);
 /* Adds the line of a request that is over. */
 void access_log_add(struct access_log *l, struct request *r);
-/* The one for its route, or its site, or (nothing is known of it) the server; NULL: off. */
-struct access_log *access_log_of(const struct request *r);
-/* Writes what has gathered. */
-void access_log_flush(struct access_log *l, struct serve *s);
-/* Another descriptor from now on (what has gathered goes to the old one, which is closed if it was
- * taken over). */
-void access_log_reopen(struct access_log *l, struct serve *s, int fd);
+
+/* Once in each turn of the loop, before it waits. */
+void access_logs_before_wait(struct access_logs *all);
+/* Another descriptor for one of conf->logs (taken over); the one of the plan is closed. access_logs_are_moving until nothing
+ * is written to the old one any more. */
+void access_logs_reopen(struct access_logs *all, unsigned index, int fd);
+bool access_logs_are_moving(const struct access_logs *all);
+/* log_writer_hurry, log_writer_end. */
+bool access_logs_hurry(struct access_logs *all);
+bool access_logs_end(struct access_logs *all, int ms);
+/* After access_logs_end, if that was true. */
+void access_logs_free(struct access_logs *all);
 
 #endif

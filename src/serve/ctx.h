@@ -11,7 +11,7 @@
 #include "serve/route.h"
 #include "serve/stamp.h"
 
-struct access_log;
+struct access_logs;
 struct giver;
 struct inbuf;
 struct request;
@@ -81,7 +81,7 @@ struct serve {
     struct inbuf *spare_in;   /* receive buffers not in use */
     unsigned nspare_in;
 
-    struct access_log **logs;             /* [index in conf->logs]; NULL: it is off */
+    struct access_logs *logs;
     uint64_t next_id;                     /* request ids: a random start, then counting */
     struct request *tokens[SERVE_TOKENS]; /* by id */
 

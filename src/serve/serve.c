@@ -21,6 +21,7 @@
 #define ARENA_CHUNK     (8 * 1024)
 #define ARENA_SPARES    256
 #define DEBUG_REQUESTS  256 /* whose memory faults after their end */
+#define LOG_END_MS      500 /* most that its last lines may take */
 #define FDS_FOR_OURSELF 64  /* epoll, logs, files of modules ... */
 
 /* Before the plan has its sockets, as the settings want them. */
@@ -93,20 +94,6 @@ static void look_for_orphans(struct serve *s)
     s->nleft_out = n;
 }
 
-static void open_logs(struct serve *s)
-{
-    const struct conf *conf = s->plan->conf;
-    s->logs = mem_alloc((conf->nlogs + 1) * sizeof *s->logs);
-    for (size_t i = 0; i < conf->nlogs; i++)
-        s->logs[i] = access_log_new(s->plan->log_fds[i], conf->logs[i].format);
-}
-
-static void flush_logs(struct serve *s)
-{
-    for (size_t i = 0; i < s->plan->conf->nlogs; i++)
-        access_log_flush(s->logs[i], s);
-}
-
 int serve_new(struct serve **out, struct serve_plan *plan, struct host *host)
 {
     struct serve *s = mem_alloc(sizeof *s);
@@ -130,7 +117,7 @@ int serve_new(struct serve **out, struct serve_plan *plan, struct host *host)
         arena_pool_guard(&s->arenas, DEBUG_REQUESTS);
     s->next_id = random_start();
     s->max_conns = serve_connection_limit(plan, s->region->header->max_workers, &nofile);
-    open_logs(s);
+    s->logs = access_logs_new(s);
     int rc = accept_init(s);
     if (rc) {
         log_error("the listeners cannot be watched: %s", strerror(-rc));
@@ -158,7 +145,7 @@ void serve_tune(struct serve *s)
 void serve_before_wait(struct serve *s)
 {
     look_for_orphans(s);
-    flush_logs(s);
+    access_logs_before_wait(s->logs);
     accept_before_wait(s);
 }
 
@@ -234,7 +221,6 @@ void serve_cut(struct serve *s)
     struct list *node;
     while ((node = list_first(&s->conns))) /* what the end of one calls may end others */
         conn_close(CONTAINER_OF(node, struct conn, node));
-    flush_logs(s);
 }
 
 void serve_adopt(struct serve *s, int fd)
@@ -247,10 +233,22 @@ void serve_adopt(struct serve *s, int fd)
 
 void serve_reopen_access_log(struct serve *s, unsigned index, int fd)
 {
-    if (index < s->plan->conf->nlogs && s->logs[index])
-        access_log_reopen(s->logs[index], s, fd);
-    else
-        fd_close(&fd);
+    access_logs_reopen(s->logs, index, fd);
+}
+
+bool serve_is_reopening(const struct serve *s)
+{
+    return access_logs_are_moving(s->logs);
+}
+
+bool serve_has_logged(struct serve *s)
+{
+    return access_logs_hurry(s->logs);
+}
+
+bool serve_end_logs(struct serve *s)
+{
+    return access_logs_end(s->logs, LOG_END_MS);
 }
 
 void serve_free(struct serve *s)
@@ -263,9 +261,7 @@ void serve_free(struct serve *s)
     s->host->before_call = NULL;
     accept_free(s);
     api_close();
-    for (size_t i = 0; i < s->plan->conf->nlogs; i++)
-        access_log_free(s->logs[i]);
-    free(s->logs);
+    access_logs_free(s->logs);
     arena_pool_drain(&s->arenas);
     inbuf_drain_spares(s);
     free(s);

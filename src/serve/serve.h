@@ -1,7 +1,7 @@
 /* serve.h - everything one worker does with connections, as its main loop (proc/worker.c) sees it.
  *
  *     for (;;) {
- *         serve_before_wait(s);          turn, listeners, parking, log flush
+ *         serve_before_wait(s);          turn, listeners, parking, lines for the logs
  *         loop_wait(loop, host_wait_ms(h));
  *         serve_after_wait(s);           kicks, a batch of accepts, the turn goes on, then the new
  * connections loop_dispatch(loop);           signals, descriptors passed, connections
@@ -63,10 +63,15 @@ void serve_cut(struct serve *s);
 /* A stream socket that has come by no listener (taken over): served as a connection of the first one, from a unix socket,
  * also before the settings are live. Not with the turn in hand. */
 void serve_adopt(struct serve *s, int fd);
-/* Another descriptor for one of conf->logs (takes it over); everything buffered goes to the old one
- * first. */
+/* Another descriptor for one of conf->logs (takes it over, and closes that of the plan). Something may still be written to
+ * the old one until serve_is_reopening is false. */
 void serve_reopen_access_log(struct serve *s, unsigned index, int fd);
-/* Flushes logs; frees everything (for leak checks). */
+bool serve_is_reopening(const struct serve *s);
+/* Before a worker ends, in each turn of the loop: are all lines written, or beyond hope? */
+bool serve_has_logged(struct serve *s);
+/* The end of the access logs, after the last request. False: a thread still writes, and the process has to _exit. */
+bool serve_end_logs(struct serve *s);
+/* Frees everything (for leak checks); after serve_end_logs. */
 void serve_free(struct serve *s);
 
 #endif
