@@ -13,9 +13,9 @@
 
 /* ---- What the error log is told ---- */
 
-static const char *reason(const struct log_queue *q)
+static const char *reason(int why)
 {
-    return q->why == EAGAIN || !q->why ? "it does not take them in time" : strerror(q->why);
+    return why == EAGAIN || !why ? "it does not take them in time" : strerror(why);
 }
 
 static bool may_tell(struct log_queue *q)
@@ -33,10 +33,10 @@ static void tell_failure(struct log_queue *q)
                   strerror(q->why), LOG_KEEP / 1024);
 }
 
-static void tell_lost(struct log_queue *q)
+static void tell_lost(struct log_queue *q, int why)
 {
     log_error("access log %s: %llu lines lost: %s", q->path, (unsigned long long)q->lost,
-              reason(q));
+              reason(why));
     q->lost = 0;
 }
 
@@ -47,7 +47,7 @@ static void drop(struct log_queue *q)
     q->lost++;
     if (q->lost == 1 && may_tell(q))
         log_error("access log %s: lines are dropped: %zu KiB of them wait already: %s", q->path,
-                  LOG_KEEP / 1024, reason(q));
+                  LOG_KEEP / 1024, reason(q->why));
 }
 
 /* ---- Writing ---- */
@@ -86,6 +86,7 @@ static void use(struct log_queue *q, int fd)
 
 static void judge(struct log_queue *q)
 {
+    int before = q->why;
     q->why = q->error;
     if (q->took_us > SLOW_US)
         region_add(q->writer->slot, IPC_LOG_BLOCKED, 1);
@@ -93,7 +94,7 @@ static void judge(struct log_queue *q)
         q->next_ms = clock_ms() + (q->error == EAGAIN ? LOG_FLUSH_MS : LOG_RETRY_MS);
         tell_failure(q);
     } else if (q->lost) {
-        tell_lost(q);
+        tell_lost(q, before);
     }
 }
 
@@ -262,7 +263,7 @@ static void tell_left(struct log_writer *w)
         struct log_queue *q = CONTAINER_OF(it, struct log_queue, all);
         q->lost += count_lines(&q->lines) + count_lines(&q->full);
         if (q->lost)
-            tell_lost(q);
+            tell_lost(q, q->why);
     }
 }
 

@@ -51,4 +51,7 @@ ROWS = (
         idle=8000, targets=(Target(BEST, 0.90),)),
     Row("hello", "a module's \"Hello, world!\", keep-alive, 64 connections", "\"Hello, world!\"", "hello.txt",
         servers=("floor", "nginx", "cserver"), targets=(Target("nginx", 0.90), Target("floor", 1.25))),
+    # 0.95 of the rate is 1 / 0.95 of the time. The others have no log: how each gathers lines is its own affair.
+    Row("log", "1 KiB, keep-alive, 64 connections, with an access log", "1 KiB, with an access log",
+        servers=("cserver", "combined", "json"), targets=(Target("cserver", 1.05, "combined"), Target("cserver", 1.05, "json"))),
 )

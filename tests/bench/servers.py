@@ -228,6 +228,21 @@ handler = hello
         return first_line(cls.binary(), "-v")
 
 
+class Combined(Cserver):
+    """With an access log, in a file."""
+
+    name = "combined"
+    form = "combined"
+
+    @property
+    def log(self):
+        return f"access_log = {self.path('access.log')}\naccess_format = {self.form}"
+
+
+class Json(Combined):
+    name = form = "json"
+
+
 class Nginx(Server):
     """tcp_nopush is on, as its documentation and Debian's settings have it, but off for the large files: there it
     costs nginx about half as much again. With sendfile off the 1 KiB rows would be a few per cent cheaper but the
