@@ -37,7 +37,7 @@ def program():
 
 def figures(**changes):
     """What a run on a good machine would say: two rounds, cserver at half of the best peer."""
-    cpu = {"floor": 9.0, "nginx": 30.0, "h2o": 20.0, "lighttpd": 25.0, "cserver": 6.0}
+    cpu = {"floor": 9.0, "nginx": 30.0, "h2o": 20.0, "lighttpd": 25.0, "cserver": 6.0, "combined": 6.1, "json": 6.2}
     run = {"rate": 5e4, "busy": 0.5, "errors": {}, "others": 0.01, "kernel": 0.8}
     out = {"machine": "m", "servers": list(SERVERS), "versions": {s: s for s in SERVERS}, "load": "wrk", "missing": {},
            "rounds": 2, "seconds": 3, "quick": False, "wanted": [r.key for r in rows.ROWS], "skipped": {},
