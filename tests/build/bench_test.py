@@ -350,6 +350,18 @@ def test_a_whole_run_is_written_with_its_verdict(tmp_path):
     assert all(f"({name}.svg)" in text for name, _ in bars.of_rows(figures()))
 
 
+@pytest.mark.parametrize("change, written", [({}, True), ({"quick": True}, False), ({"wanted": ["1m"]}, False)])
+def test_what_was_timed_is_written_only_as_a_whole(tmp_path, monkeypatch, change, written):
+    bench = program()
+    path = tmp_path / "performance.md"
+    path.write_text(page())
+    monkeypatch.setattr(bench, "DOCS", str(tmp_path))
+    monkeypatch.setattr(bench, "DOCUMENT", str(path))
+    bench.write(figures(**change))
+    assert ("\nMachine: m.\n" in path.read_text()) == written
+    assert (tmp_path / "performance-large.svg").exists() == written and (tmp_path / "performance-idle.svg").exists()
+
+
 def test_a_row_of_cserver_alone_has_its_own_base():
     row = rows.Row("twice", "with more", "", servers=("cserver", "more"), targets=(rows.Target("cserver", 1.05, "more"),))
     f = figures()
