@@ -74,7 +74,7 @@ bool participants_usable(const cs_module *desc);
 /* Can a module have that name? */
 bool participants_is_name(cs_str s);
 
-/* ---- inherit.c: keys of modules ---- */
+/* ---- inherit.c: keys of modules (whose key it is: owner.h) ---- */
 
 /* Fills c->modules[i] of a module that is loaded. */
 void inherit_module(struct bind *b, size_t i, const struct conf_section *s);
