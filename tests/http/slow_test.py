@@ -4,7 +4,9 @@ import contextlib
 import resource
 import select
 import selectors
+import shutil
 import socket
+import subprocess
 
 import pytest
 from lib.crash import is_sanitized
@@ -275,3 +277,27 @@ def test_silent_connections_are_counted(slow):
         crowd.friend = s.connect()
         crowd.served()
         assert total(s, "timeout_idle") >= MANY
+
+
+@pytest.mark.skipif(not shutil.which("slowhttptest"), reason="slowhttptest is not installed: ./configure --install-deps=check")
+@pytest.mark.parametrize("options", [["-H", "-i", "1"], ["-B", "-i", "1"], ["-R", "-b", "2000", "-t", "HEAD"], ["-X", "-w", "10", "-y", "20", "-n", "1", "-z", "5", "-k", "3"]],
+                         ids=["heads", "bodies", "ranges", "readers"])
+def test_slowhttptest(slow, options):
+    """A short run of each; make soak has longer ones."""
+    s = slow({"head_timeout": "2s", "body_timeout": "1s", "write_timeout": "1s"}, www={"big": bytes(1 << 20)})
+    target = "/echo" if "-B" in options else "/big"
+    with Crowd(s, 0) as crowd:
+        with subprocess.Popen(["slowhttptest", *options, "-c", "100", "-r", "100", "-l", "3", "-v", "0", "-u", f"http://127.0.0.1:{s.port}{target}"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT) as attacker:
+            try:
+                for _ in deadline(LIMIT, "slowhttptest does not end"):
+                    crowd.served(1)
+                    if attacker.poll() is not None:
+                        break
+            finally:
+                attacker.kill()
+        crowd.number = 100
+        crowd.costs(48)
+        crowd.served()
+    wait_for(lambda: total(s, "connections") <= 2, what="connections stay")
+    assert total(s, "connections_opened") > 50

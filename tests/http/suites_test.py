@@ -120,6 +120,27 @@ def test_suites(shared, label, data, want):
     judge(shared(), label, data, want)
 
 
+def fields(raw):
+    head = raw.split(b"\r\n\r\n")[0]
+    return [line for line in head.split(b"\r\n") if not line.startswith(b"Date")]
+
+
+def test_head_of_chunks(shared):
+    """HEAD says what GET says, chunks or not; nobody can turn chunks off by TE."""
+    s = shared()
+    answers = [s.raw(m + b" /echo HTTP/1.1\r\n" + H + more + b"Connection: close\r\n" + TE + b"\r\n1\r\nx\r\n0\r\n\r\n")
+               for m, more in ((b"GET", b""), (b"HEAD", b""), (b"GET", b"TE: chunked;q=0\r\n"))]
+    assert fields(answers[0]) == fields(answers[1]) == fields(answers[2]) and b"Transfer-Encoding: chunked" in fields(answers[0])
+    assert answers[1].endswith(b"\r\n\r\n") and answers[0].endswith(b"\r\n\r\n1\r\nx\r\n0\r\n\r\n")
+
+
+def test_100_is_bare(shared):
+    with shared().connect() as c:
+        c.send(b"POST /echo HTTP/1.1\r\n" + H + b"Connection: close\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
+        assert c.until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        assert c.send(b"x").response().body == b"x"
+
+
 def test_garbage(shared):
     """Whatever comes: the server refuses, closes, and goes on."""
     s, r = shared(), random.Random(1)
