@@ -160,7 +160,7 @@ static bool read_preamble(struct conn *c)
 }
 
 /* Of what was refused with that status, as the parsers return it. */
-static int counter_of(long status)
+static enum ipc_counter counter_of(long status)
 {
     if (status == -413)
         return IPC_LIMIT_BODY;
