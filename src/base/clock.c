@@ -44,7 +44,11 @@ uint64_t clock_us_now(void)
 
 uint64_t clock_coarse_ms(void)
 {
-    return frozen ? mono_ms : read_us(CLOCK_MONOTONIC_COARSE) / 1000;
+    struct timespec ts;
+    if (frozen)
+        return mono_ms;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &ts);
+    return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
 void clock_freeze(void)

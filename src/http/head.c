@@ -363,12 +363,18 @@ static int add_known(struct http_head *h, const struct http_header *f)
     return verdict;
 }
 
-/* Counts in the field that stands behind the others. */
-static inline int add_field(struct http_head *h)
+/* Counts in fields that stand behind the others. */
+static inline int add_fields(struct http_head *h, size_t n)
 {
-    struct http_header *f = &h->headers[h->nheaders++];
-    f->field = http_field_of(f->name);
-    return f->field == HTTP_FIELD_OTHER ? NEXT : add_known(h, f);
+    struct http_header *f = h->headers + h->nheaders, *end = f + n;
+    int verdict = NEXT;
+    for (; f < end && verdict == NEXT; f++) {
+        f->field = http_field_of(f->name);
+        if (f->field != HTTP_FIELD_OTHER)
+            verdict = add_known(h, f);
+    }
+    h->nheaders = (size_t)(f - h->headers);
+    return verdict;
 }
 
 /* Whole lines, where nothing is odd: most heads have no others. What is left goes through the parts one by one. */
@@ -377,13 +383,10 @@ static int take_fields(struct http_head *h, struct input in, const struct http_l
     size_t room = lim->max_headers < h->headers_cap ? lim->max_headers : h->headers_cap, taken;
     size_t end = scan_now->fields(in.p, h->line, in.n, h->headers + h->nheaders,
                                   room > h->nheaders ? room - h->nheaders : 0, &taken);
-    while (taken--) {
-        int verdict = add_field(h);
-        if (verdict != NEXT)
-            return verdict;
-    }
-    h->line = h->scanned = end;
-    return NEXT;
+    int verdict = add_fields(h, taken);
+    if (verdict == NEXT)
+        h->line = h->scanned = end;
+    return verdict;
 }
 
 static int on_value(struct http_head *h, struct input in)
@@ -398,7 +401,7 @@ static int on_value(struct http_head *h, struct input in)
     if (in.p[i + 1] != '\n')
         return refuse(h, 400, "a CR without LF");
     scan_keep(&h->headers[h->nheaders], in.p + h->line, in.p + h->mark, in.p + i);
-    int verdict = add_field(h);
+    int verdict = add_fields(h, 1);
     h->line = h->scanned = i + 2;
     h->part = LINE;
     return verdict;
