@@ -88,15 +88,14 @@ class CountingCserver(Counting, Cserver):
 
     def settle(self):
         end = time.monotonic() + self.patience
-        while time.monotonic() < end:
+        while not self.worker:
             said = subprocess.run([self.binary(), "-c", self.path("cserver.ini"), "-s", "status", "--json"],
                                   capture_output=True, text=True, check=False).stdout
-            ready = [w["pid"] for w in json.loads(said)["workers"] if w["state"] == "ready"] if said else []
-            if ready:
-                self.worker = ready[0]
-                return
+            workers = json.loads(said).get("workers", []) if said else []  # there is none before the server is complete
+            self.worker = next((w["pid"] for w in workers if w["state"] == "ready"), None)
+            if time.monotonic() > end:
+                raise RuntimeError("cserver under valgrind has no worker")
             time.sleep(0.1)
-        raise RuntimeError("cserver under valgrind has no worker")
 
     def counts(self):
         return self.read(self.worker)
