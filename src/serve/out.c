@@ -69,9 +69,22 @@ static void pop(struct out *o)
     piece_release(piece);
 }
 
-void out_sent(struct out *o, size_t n)
+/* Most answers leave as a whole. */
+static void sent_all(struct out *o)
 {
-    check(n <= o->queued);
+    struct out_piece *piece = o->first, *next;
+    o->sent += o->queued;
+    o->queued = 0;
+    o->first = NULL;
+    o->last = &o->first;
+    for (; piece; piece = next) {
+        next = piece->next;
+        piece_release(piece);
+    }
+}
+
+static void sent_some(struct out *o, size_t n)
+{
     o->queued -= n;
     o->sent += n;
     while (n) {
@@ -123,21 +136,23 @@ static void gather(struct conn *c, struct batch *b)
     }
 }
 
+static void book(struct conn *c, size_t n)
+{
+    region_add(c->serve->slot, IPC_BYTES_OUT, n);
+    c->sent += n;
+    c->progress = true;
+}
+
 /* Books n sent bytes on the requests in order, and ends those that are over. */
 static void settle(struct conn *c, size_t n)
 {
-    if (n) {
-        region_add(c->serve->slot, IPC_BYTES_OUT, n);
-        c->sent += n;
-        c->progress = true;
-    }
-    while (c->first) {
-        struct request *r = c->first;
-        size_t part = n < r->out.queued ? n : (size_t)r->out.queued;
-        out_sent(&r->out, part);
-        n -= part;
-        if (r->out.queued)
+    for (struct request *r; (r = c->first);) {
+        if (n < r->out.queued) {
+            sent_some(&r->out, n);
             return;
+        }
+        n -= (size_t)r->out.queued;
+        sent_all(&r->out);
         if (!request_over(r)) {
             request_drained(r);
             return;
@@ -181,6 +196,7 @@ static enum out_result send_read(struct conn *c, struct request *r)
         return failure(c, sent);
     p->off += (uint64_t)sent;
     p->chunk = sent < FETCH_LEAST / 2 ? FETCH_LEAST : (unsigned)sent * 2;
+    book(c, (size_t)sent);
     settle(c, (size_t)sent);
     c->blocked = sent < got;
     return c->blocked ? OUT_BLOCKED : OUT_DONE;
@@ -209,6 +225,7 @@ static enum out_result send_file(struct conn *c, struct request *r)
         return cut_short(c, r, sent);
     if (sent < 0)
         return failure(c, sent);
+    book(c, (size_t)sent);
     settle(c, (size_t)sent);
     return OUT_DONE;
 }
@@ -219,7 +236,10 @@ enum out_result out_flush(struct conn *c)
     uint64_t start = c->sent;
     c->blocked = c->paused = false;
     for (;;) {
-        settle(c, 0);
+        if (c->first && !c->first->out.queued)
+            settle(c, 0);
+        if (!c->first)
+            return OUT_DONE;
         gather(c, &b);
         if (c->sent - start >= OUT_TURN && (b.n || b.file_owner)) {
             c->paused = true; /* and writable: it comes back in the next turn */
@@ -229,6 +249,7 @@ enum out_result out_flush(struct conn *c)
             ssize_t sent = stream_send(&c->stream, b.v, b.n);
             if (sent < 0)
                 return failure(c, sent);
+            book(c, (size_t)sent);
             settle(c, (size_t)sent);
             if ((size_t)sent < b.bytes) {
                 c->blocked = true;

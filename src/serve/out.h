@@ -29,8 +29,6 @@ void out_init(struct out *o);
 void out_add(struct out *o, struct out_piece *piece);
 /* Memory that stays valid: in the arena, or for ever. */
 void out_add_mem(struct out *o, struct arena *a, const char *p, size_t n);
-/* Moves on by n bytes that have been sent; releases pieces that are done. */
-void out_sent(struct out *o, size_t n);
 /* Drops everything. */
 void out_drop(struct out *o);
 
