@@ -1,6 +1,7 @@
 /* uri_fuzz.c - any bytes as a path and as a host. What comes out is clean, and its escape means the
  * same. */
 #include "base/check.h"
+#include "http/scan.h"
 #include "http/uri.h"
 
 #include <stdlib.h>
@@ -37,6 +38,27 @@ static void check_host(cs_str host)
     free(twice);
 }
 
+/* Each way to scan reads the same. */
+static void check_ways(cs_str raw, const char *path, long want)
+{
+    const struct scan *now = scan_now;
+    char *out = malloc(raw.n + 1);
+    cs_str host, same;
+    int port, same_port;
+    bool good = http_host_split(raw, &host, &port);
+    check(out);
+    for (size_t i = 0; scan_way(i); i++) {
+        const char *error = NULL;
+        check(scan_use(scan_way(i)->name));
+        check(http_path_normalise(raw, out, &error) == want);
+        check(want < 0 || memcmp(path, out, (size_t)want + 1) == 0);
+        check(http_host_split(raw, &same, &same_port) == good);
+        check(!good || (str_eq(same, host) && same_port == port));
+    }
+    scan_use(now->name);
+    free(out);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     cs_str raw = {(const char *)data, size}, host;
@@ -46,6 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     check(path && escaped && again);
     long n = http_path_normalise(raw, path, &error);
     check(n >= 0 ? (size_t)n <= size : n == -400 && error);
+    check_ways(raw, path, n);
     if (n >= 0) {
         check_clean(path, (size_t)n);
         size_t len = http_path_escape((cs_str){path, (size_t)n}, escaped);
