@@ -271,7 +271,7 @@ static int on_connection(struct http_head *h, cs_str list)
         h->keep_alive = true;
         return NEXT;
     }
-    while (http_list_next(&list, &option))
+    while (http_tokens_next(&list, &option))
         if (str_eq_nocase(option, CS_S("close")))
             h->close_asked = true;
         else if (str_eq_nocase(option, CS_S("keep-alive")))

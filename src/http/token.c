@@ -62,15 +62,29 @@ static size_t element_length(cs_str s)
     return s.n;
 }
 
+/* Takes the first `len` bytes and the comma behind them. Is there an element in them? */
+static bool take(cs_str *rest, size_t len, cs_str *element)
+{
+    *element = str_trim((cs_str){rest->p, len});
+    size_t used = len < rest->n ? len + 1 : len;
+    rest->p += used;
+    rest->n -= used;
+    return element->n > 0;
+}
+
 bool http_list_next(cs_str *rest, cs_str *element)
 {
+    while (rest->n > 0)
+        if (take(rest, element_length(*rest), element))
+            return true;
+    return false;
+}
+
+bool http_tokens_next(cs_str *rest, cs_str *element)
+{
     while (rest->n > 0) {
-        size_t len = element_length(*rest);
-        *element = str_trim((cs_str){rest->p, len});
-        size_t used = len < rest->n ? len + 1 : len;
-        rest->p += used;
-        rest->n -= used;
-        if (element->n > 0)
+        const char *comma = memchr(rest->p, ',', rest->n);
+        if (take(rest, comma ? (size_t)(comma - rest->p) : rest->n, element))
             return true;
     }
     return false;

@@ -35,6 +35,8 @@ bool http_is_field_value(cs_str s);
 /* Next element of a comma list, trimmed, empty ones skipped, quoted strings respected; false at the
  * end. */
 bool http_list_next(cs_str *rest, cs_str *element);
+/* The same for lists of tokens, in which a quote is no quote: Connection. */
+bool http_tokens_next(cs_str *rest, cs_str *element);
 /* Is `token` (any case) an element of the list? */
 bool http_list_has(cs_str list, const char *token);
 

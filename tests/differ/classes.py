@@ -128,8 +128,8 @@ CLASSES = [
           "nginx looks for the letters, not for the member of the list"),
     Class("Connection with other names", "refuses", "nothing", "h2o", r"all:(?i)connection:(?![ \t]*(close|keep-alive)[ \t]*\r)",
           "h2o closes after a Connection that is not keep-alive; by RFC 9112 section 9.3 only close does that"),
-    Class("417 and on", "goes on", ".*", "node", r"(?i)\nexpect:",
-          "Node answers 417 and takes the next request. Here it is not known whether the body will come (RFC 9110 section 10.1.1): closed"),
+    Class("417 and on", "goes on", ".*", "node lighttpd", r"(?i)\nexpect:",
+          "Node answers 417, lighttpd OPTIONS *, and takes the next request. Here it is not known whether the body will come (RFC 9110 section 10.1.1): closed"),
     Class("keep-alive in a word", "goes on", "", "nginx", r"(?i)HTTP/1\.0\r\n.*connection:(?![ \t]*keep-alive[ \t]*\r)[^\r]*keep-alive",
           "nginx looks for the letters, not for the member of the list"),
     # Others read it otherwise.
@@ -139,6 +139,6 @@ CLASSES = [
     Class("IPv6 address", "reads", "host", EVERYBODY, r"\[[0-9A-Fa-f:.]+\]",
           "RFC 9110 section 4.2.3: one address, however it is written; it is brought into its short form here. Others take the letters"),
     Class("no host", "reads", "host", "h2o", r"HTTP/1\.0\r", "h2o names its default site"),
-    Class("close and keep-alive", "goes on", "|path|TRACE", "h2o nginx lighttpd", r"(?i)connection:[^\r]*(close[^\0]*keep-alive|keep-alive[^\r]*close)",
+    Class("close and keep-alive", "goes on", "|path|TRACE", "h2o nginx lighttpd node", r"(?i)connection:[^\r]*(close[^\0]*keep-alive|keep-alive[^\r]*close)",
           "RFC 9112 section 9.3: close is looked for first, in all fields. Others go by the last word or the last field"),
 ]

@@ -142,7 +142,7 @@ FAMILIES = {
         ("close before keep-alive", post(b"Connection: close, keep-alive\r\n"), DONE),
         ("close behind keep-alive", post(b"Connection: keep-alive\r\n", b"Connection: close\r\n"), DONE),
         ("close in another field", post(b"Connection: close\r\n", b"Connection: keep-alive\r\n"), DONE),
-        ("closed", post(b"Connection: closed\r\n"), TAKEN), ("close in quotes", post(b'Connection: "close"\r\n'), TAKEN),
+        ("closed", post(b"Connection: closed\r\n"), TAKEN), ("close in quotes", post(b'Connection: "close"\r\n'), TAKEN), ("close behind a quote", post(b'Connection: "x,close\r\n'), DONE),
         ("Upgrade to h2c", post(b"Connection: Upgrade, HTTP2-Settings\r\n", b"Upgrade: h2c\r\n", b"HTTP2-Settings: AAMAAABkAAQAAP__\r\n"), TAKEN),
         ("Upgrade to websocket", post(b"Connection: Upgrade\r\n", b"Upgrade: websocket\r\n", b"Sec-WebSocket-Key: AAAA\r\n", CL, body=FIVE), TAKEN),
         ("Upgrade to TLS", post(b"Connection: Upgrade\r\n", b"Upgrade: TLS/1.2\r\n"), TAKEN),

@@ -85,6 +85,29 @@ static void lists(void **state)
     printf("rows: %zu\n", sizeof rows / sizeof rows[0]);
 }
 
+/* A quote does not hide a comma. */
+static void lists_of_tokens(void **state)
+{
+    (void)state;
+    static const char *const rows[][2] = {
+        {"", ""},
+        {"a", "<a>"},
+        {" , a ,,b ", "<a><b>"},
+        {"\"a,close", "<\"a><close>"},
+        {"\"a\\\",b\",c", "<\"a\\\"><b\"><c>"},
+    };
+    struct edge page = edge_open(4096);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char got[128] = "";
+        cs_str rest = edge_put(&page, str_of(rows[i][0])), element;
+        while (http_tokens_next(&rest, &element))
+            snprintf(got + strlen(got), sizeof got - strlen(got), "<%.*s>", CS_F(element));
+        expect_text(rows[i][0], "elements", got, rows[i][1]);
+    }
+    edge_close(&page);
+    printf("rows: %zu\n", sizeof rows / sizeof rows[0]);
+}
+
 static void members(void **state)
 {
     (void)state;
@@ -99,8 +122,9 @@ static void members(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(classes), cmocka_unit_test(hex),     cmocka_unit_test(words),
-        cmocka_unit_test(lists),   cmocka_unit_test(members),
+        cmocka_unit_test(classes),         cmocka_unit_test(hex),
+        cmocka_unit_test(words),           cmocka_unit_test(lists),
+        cmocka_unit_test(lists_of_tokens), cmocka_unit_test(members),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
