@@ -16,13 +16,17 @@ ssize_t stream_recv(struct stream *s, void *to, size_t n)
     return got < 0 ? -errno : got;
 }
 
-ssize_t stream_send(struct stream *s, const struct iovec *v, int n)
+static ssize_t send_all(struct stream *s, const struct iovec *v, int n)
 {
     struct msghdr msg = {.msg_iov = (struct iovec *)(uintptr_t)v, .msg_iovlen = (size_t)n};
+    return sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+}
+
+ssize_t stream_send(struct stream *s, const struct iovec *v, int n)
+{
     ssize_t sent;
     do
-        sent = n == 1 ? send(s->fd, v->iov_base, v->iov_len, MSG_NOSIGNAL)
-                      : sendmsg(s->fd, &msg, MSG_NOSIGNAL);
+        sent = n == 1 ? send(s->fd, v->iov_base, v->iov_len, MSG_NOSIGNAL) : send_all(s, v, n);
     while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
 }

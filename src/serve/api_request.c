@@ -24,7 +24,7 @@ const cs_req_info *api_info(cs_req *pub)
     struct request *r = request_of(pub);
     if (r->info)
         return r->info;
-    cs_req_info *i = arena_zalloc(&r->arena, sizeof *i);
+    cs_req_info *i = arena_alloc(&r->arena, sizeof *i);
     *i = (cs_req_info){.size = sizeof *i,
                        .http = (uint16_t)(10 + r->head.minor),
                        .root = (uint16_t)r->route->root,

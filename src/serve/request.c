@@ -18,6 +18,7 @@
 #include "serve/respond.h"
 #include "serve/tell.h"
 
+#include <endian.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -59,12 +60,23 @@ void request_trace(struct request *r)
 
 /* ---- What it is ---- */
 
+/* The eight digits side by side in one word, the first one in its lowest byte. */
+static void put_hex(char to[8], uint32_t v)
+{
+    uint64_t x = __builtin_bswap32(v);
+    x = (x | x << 16) & 0x0000ffff0000ffffu;
+    x = (x | x << 8) & 0x00ff00ff00ff00ffu;
+    x = (x >> 4 | x << 8) & 0x0f0f0f0f0f0f0f0fu;
+    uint64_t letters = (x + 0x0606060606060606u) >> 4 & 0x0101010101010101u;
+    x = htole64(x + 0x3030303030303030u + letters * ('a' - '0' - 10));
+    memcpy(to, &x, 8);
+}
+
 cs_str request_id(struct request *r)
 {
-    static const char digits[] = "0123456789abcdef";
     char *text = arena_alloc(&r->arena, 16);
-    for (int i = 0; i < 16; i++)
-        text[i] = digits[r->id >> (60 - 4 * i) & 15];
+    put_hex(text, (uint32_t)(r->id >> 32));
+    put_hex(text + 8, (uint32_t)r->id);
     return (cs_str){text, 16};
 }
 
