@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_FILES 256
+#define MOST_FILES 1024
 #define LONGEST    4096 /* of what is made; files may be longer */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -160,7 +160,11 @@ int main(int argc, char **argv)
         first = 3;
     }
     watch(argv[0]);
-    for (int i = first; i < argc && nfiles < MOST_FILES; i++) {
+    for (int i = first; i < argc; i++) {
+        if (nfiles == MOST_FILES) {
+            (void)fprintf(stderr, "more than %d files\n", MOST_FILES);
+            return 1;
+        }
         if (read_file(argv[i], &corpus[nfiles]) < 0) {
             perror(argv[i]);
             return 1;
