@@ -210,21 +210,22 @@ static int put_texts(char *to, size_t room, const char *fmt, va_list ap)
 {
     size_t n = 0;
     while (*fmt) {
-        cs_str s = {fmt, (size_t)(strchrnul(fmt, '%') - fmt)};
-        if (!s.n && fmt[1] == 's') {
+        cs_str s;
+        if (*fmt != '%') {
+            s = (cs_str){fmt, (size_t)(strchrnul(fmt, '%') - fmt)};
+            fmt += s.n;
+        } else if (fmt[1] == 's') {
             s = str_of(va_arg(ap, const char *));
             fmt += 2;
-        } else if (!s.n && fmt[1] == '.' && fmt[2] == '*' && fmt[3] == 's') {
+        } else if (fmt[1] == '.' && fmt[2] == '*' && fmt[3] == 's') {
             int most = va_arg(ap, int);
             const char *z = va_arg(ap, const char *);
             if (most < 0 || !z)
                 return -1;
             s = (cs_str){z, strnlen(z, (size_t)most)};
             fmt += 4;
-        } else if (!s.n) {
-            return -1;
         } else {
-            fmt += s.n;
+            return -1;
         }
         if (!s.p || s.n >= room - n)
             return -1;

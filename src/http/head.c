@@ -443,9 +443,11 @@ static long run(struct http_head *h, struct input in, const struct http_limits *
     }
 }
 
-/* Word by word: a structure that is cleared as a whole takes longer than all the rest. */
+/* Word by word: a structure that is cleared as a whole takes longer than all the rest. Up to 64 bytes compilers
+ * write out as well, hence the halves. */
 static void begin(struct http_head *h)
 {
+    const size_t half = sizeof h->field / 2;
     h->nheaders = 0;
     h->method_text = h->target = h->target_path = h->target_query = h->host = (cs_str){NULL, 0};
     h->method = HTTP_OTHER;
@@ -454,8 +456,8 @@ static void begin(struct http_head *h)
     h->port = -1;
     h->content_length = -1;
     h->chunked = h->keep_alive = h->expect_continue = h->close_asked = false;
-    for (size_t i = 0; i < HTTP_FIELD_COUNT; i++)
-        h->field[i] = NULL;
+    memset(h->field, 0, half);
+    memset((char *)h->field + half, 0, sizeof h->field - half);
     h->error = NULL;
     h->part = START;
     h->line = h->mark = 0;
