@@ -35,8 +35,16 @@ def start(serve, conf, workers=2, **options):
 
 
 def listening(port):
-    """Number of sockets that listen on that port of 127.0.0.1, as the kernel counts. Those that listen come first, and after
-    them thousands of connections that were."""
+    """Number of sockets that listen on that port of 127.0.0.1. The kernel skips rows, or shows them twice, where others
+    open and close listeners meanwhile: so until two looks agree."""
+    before, now = -1, look_at_listeners(port)
+    while now != before:
+        before, now = now, look_at_listeners(port)
+    return now
+
+
+def look_at_listeners(port):
+    """Those that listen come first, and after them thousands of connections that were."""
     found = 0
     with open("/proc/net/tcp", encoding="ascii") as f:
         next(f)
