@@ -175,11 +175,17 @@ def budget(path=BUDGET):
     return most, dict(ini["build"])
 
 
-def stranger(wanted, flags, machine=None):
+def compiler(path):
+    """That of a program, which says it in its section .comment."""
+    with open(path, "rb") as f:
+        return "clang" if b"clang version" in f.read() else "gcc"
+
+
+def stranger(wanted, flags, compiled_by, machine=None):
     """Why a build is not one that the budget is made for; None: it is. flags: what is in config.flags."""
-    machine = machine or platform.machine()
-    if machine != wanted["machine"]:
-        return f"the budget is for {wanted['machine']}, this is {machine}"
+    for what, found in (("machine", machine or platform.machine()), ("compiler", compiled_by)):
+        if found != wanted[what]:
+            return f"the budget is for {wanted[what]}, this is {found}"
     if "-fsanitize" in flags:
         return "the budget is not for sanitizers"
     levels = re.findall(r"-O(\S)", flags)
@@ -198,7 +204,7 @@ def figures(counts, build, beside):
     the first kind."""
     most, wanted = budget()
     with open(os.path.join(build, "config.flags"), encoding="utf-8") as f:
-        why = stranger(wanted, f.read())
+        why = stranger(wanted, f.read(), compiler(os.path.join(build, "cserver")))
     return {"why": why, "beside": beside, "kinds": {k.key: {"title": k.title, "total": c.total, "budget": most.get(k.key),
                                          "top": c.biggest(TOP), "parts": by_part(c)} for k, c in counts.items()}}
 

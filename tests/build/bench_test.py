@@ -252,17 +252,23 @@ def test_callgrind_that_is_not_understood_is_no_count(old, new):
         callgrind.read(CALLGRIND.replace(old, new))
 
 
-@pytest.mark.parametrize("machine, flags, why", [
-    ("x86_64", "cc | -O2 -g |", None), ("x86_64", "cc | -O0 -O2 |", None), ("x86_64", "-O2 -fsanitize=address", "sanitizers"),
-    ("x86_64", "-O2 -O0", "-O2"), ("x86_64", "-g", "-O2"), ("aarch64", "-O2", "aarch64")])
-def test_the_budget_is_for_one_kind_of_build(machine, flags, why):
-    said = instructions.stranger({"machine": "x86_64", "optimization": "-O2"}, flags, machine)
+@pytest.mark.parametrize("machine, compiler, flags, why", [
+    ("x86_64", "gcc", "cc | -O2 -g |", None), ("x86_64", "gcc", "cc | -O0 -O2 |", None),
+    ("x86_64", "gcc", "-O2 -fsanitize=address", "sanitizers"), ("x86_64", "gcc", "-O2 -O0", "-O2"),
+    ("x86_64", "gcc", "-g", "-O2"), ("aarch64", "gcc", "-O2", "aarch64"), ("x86_64", "clang", "-O2", "this is clang")])
+def test_the_budget_is_for_one_kind_of_build(machine, compiler, flags, why):
+    wanted = {"machine": "x86_64", "compiler": "gcc", "optimization": "-O2"}
+    said = instructions.stranger(wanted, flags, compiler, machine)
     assert said is None if why is None else why in said
+
+
+def test_a_program_says_its_compiler():
+    assert instructions.compiler(os.path.join(BUILD, "cserver")) in ("gcc", "clang")
 
 
 def test_every_kind_of_request_has_a_budget(tmp_path):
     most, build = instructions.budget()
-    assert set(most) == {k.key for k in instructions.KINDS} and set(build) == {"machine", "optimization"}
+    assert set(most) == {k.key for k in instructions.KINDS} and set(build) == {"machine", "compiler", "optimization"}
     other = tmp_path / "budget.ini"
     other.write_text("[build]\n[instructions]\nwrong = 1\n")
     with pytest.raises(RuntimeError, match="no kind of request wrong"):
