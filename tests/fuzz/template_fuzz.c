@@ -99,14 +99,50 @@ static bool begins_path(const struct template *t)
     return s.n == 1 || (s.p[1] != '/' && s.p[1] != '\\' && (unsigned char)s.p[1] > ' ');
 }
 
+/* Is it the beginning of an address up to a host that could go on, such as "https://new.example"? */
+static bool is_open_host(cs_str s)
+{
+    size_t i = 0, host;
+    while (i < s.n && str_lower_char(s.p[i]) >= 'a' && str_lower_char(s.p[i]) <= 'z')
+        i++;
+    i += i < s.n && s.p[i] == ':';
+    if (!str_starts((cs_str){s.p + i, s.n - i}, CS_S("//")))
+        return false;
+    for (host = i += 2; i < s.n; i++)
+        if (strchr("/\\?#", s.p[i]))
+            return false;
+    return i > host;
+}
+
+/* The variable behind the host of the text does not go on with it, unless the operator has put more text there. */
+static bool ends_host(const struct template *t)
+{
+    return t->nparts > 1 && t->parts[0].var == TEMPLATE_TEXT && is_open_host(t->parts[0].text) &&
+           t->parts[1].var != TEMPLATE_TEXT && t->parts[1].var != TEMPLATE_HOST &&
+           (t->nparts == 2 ||
+            (t->parts[2].var == TEMPLATE_TEXT && memchr("/?#", t->parts[2].text.p[0], 3)));
+}
+
+static bool is_query(const struct template *t)
+{
+    const uint32_t raw = 1u << TEMPLATE_QUERY | 1u << TEMPLATE_HOST;
+    return t->nparts && t->parts[0].var == TEMPLATE_TEXT && !(t->uses & raw) &&
+           memchr(t->parts[0].text.p, '?', t->parts[0].text.n);
+}
+
 /* What begins with a path does not lead to another host; what has a host keeps it. */
 static void check_url(const struct template *t, struct values *v, struct buf *out)
 {
     render(t, CS_ESCAPE_URL, v, out);
     check_without(t->pub.text, buf_str(out), "\"<>\\^`{|} ", true);
     check(!begins_path(t) || !is_slash(out, 0) || !is_slash(out, 1));
-    if (t->nparts && t->parts[0].var == TEMPLATE_TEXT)
-        check(str_starts(buf_str(out), t->parts[0].text));
+    if (is_query(t))
+        check_without(t->pub.text, buf_str(out), "/&=+#", true);
+    if (!t->nparts || t->parts[0].var != TEMPLATE_TEXT)
+        return;
+    cs_str first = t->parts[0].text;
+    check(str_starts(buf_str(out), first));
+    check(!ends_host(t) || out->n == first.n || strchr("/?#", out->p[first.n]));
 }
 
 static void check_rendered(const struct template *t, struct values *v, struct buf *out)
