@@ -94,7 +94,7 @@ CLASSES = [
           "RFC 9110 section 2.5: a higher minor version of the same major one is served as the highest that is known"),
     Class("empty Host", "refuses", "400", "nginx lighttpd", r"(?i)\nhost:[ \t]*\r",
           "RFC 9112 section 3.2: Host is empty where the target has no authority. The default site answers"),
-    Class("odd but valid Host", "refuses", "400", "nginx lighttpd h2o node", r"(?i)(\nhost:|\w://)[^\r]*([^a-z0-9.: \t\r\[\]-]|\.\.|[ /]\.|[ :/]-|-[:\r.]|:\r|:0)|\nhost:[ \t]*(-|\.|[0-9]+[\r:a-z])",
+    Class("odd but valid Host", "refuses", "400", "nginx lighttpd h2o node", r"(?i)(\nhost:|\w://)[^\r]*([^a-z0-9.: \t\r\[\]-]|\.\.|[ /]\.|[ :/]-|-[:\r.]|:\r|:0)|\nhost:[ \t]*(-|\.|(?![0-9]+\.[0-9]+\.[0-9]+\.[0-9]+[\r:])[0-9][0-9.]*[\r:a-z])",
           "RFC 3986 section 3.2.2: a reg-name may have signs, escapes and empty labels. No site has such a name, so it is the default site's"),
     Class("OPTIONS *", "refuses", "400", "nginx", r"^(\r\n)*OPTIONS \* ",
           "RFC 9112 section 3.2.4: a server-wide OPTIONS. Answered here by the server itself"),
