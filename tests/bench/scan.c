@@ -1,6 +1,7 @@
 /* scan.c - make bench-scan: what it costs to read the head of a request, in each way to scan (http/scan.h).
  *
  *     scan [FILE]...        FILE: a head of your own, as it goes over the wire
+ *     scan --way            only says which way a server takes here
  *
  * Instructions are counted by going through one parse step by step with ptrace: they are the same each time, and
  * need neither counters of the processor nor valgrind, which does not know all of SSE4.2. Times are the best of
@@ -169,6 +170,10 @@ static cs_str read_file(const char *name)
 
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "--way") == 0) {
+        puts(scan_now->name);
+        return 0;
+    }
     printf(
         "| head | bytes | way | instructions | per byte | ns |\n|---|---:|---|---:|---:|---:|\n");
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)

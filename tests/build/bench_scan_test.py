@@ -1,4 +1,5 @@
 """make bench-scan: every way to scan is measured, and the wide ones are worth having."""
+import os
 import subprocess
 
 import pytest
@@ -33,6 +34,17 @@ def test_what_is_wider_takes_fewer_instructions(program, folder):
     assert all(got[h, w] > 0 for h in heads for w in ways), got
     for head in ("browser", own):
         assert all(got[head, "plain"] > got[head, w] for w in ways - {"plain"}), got
+
+
+def test_the_environment_may_ask_for_a_way(program):
+    def taken(asked):
+        env = {**os.environ, "CSERVER_SCAN": asked}
+        return subprocess.run([program, "--way"], cwd=BUILD, env=env, text=True, stdout=subprocess.PIPE, timeout=60,
+                              check=True).stdout.strip()
+
+    widest = taken("none of them")
+    assert taken("plain") == "plain"
+    assert taken(widest) == widest
 
 
 def test_what_is_no_head_is_refused(program, folder):
