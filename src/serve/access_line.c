@@ -69,9 +69,49 @@ static char *put_rest(char *at, cs_str s, bool as_it_is, step_fn *step)
     return put_slowly(at, &s, step);
 }
 
+/* Has any of eight bytes to be escaped? A borrow only comes from one that has. */
+static inline bool is_odd(uint64_t x)
+{
+    const uint64_t ones = UINT64_MAX / 255;
+    uint64_t low = x - ones * 0x20, quote = (x ^ ones * '"') - ones,
+             slash = (x ^ ones * '\\') - ones, del = (x ^ ones * 0x7f) - ones;
+    return (x | low | quote | slash | del) & ones * 0x80;
+}
+
+/* Their first and their last bytes, which may be the same ones. False: some are odd. */
+static inline bool put_8_to_16(char *at, cs_str s)
+{
+    uint64_t first, last;
+    memcpy(&first, s.p, 8);
+    memcpy(&last, s.p + s.n - 8, 8);
+    memcpy(at, &first, 8);
+    memcpy(at + s.n - 8, &last, 8);
+    return !is_odd(first) && !is_odd(last);
+}
+
+static inline bool put_4_to_8(char *at, cs_str s)
+{
+    uint32_t first, last;
+    memcpy(&first, s.p, 4);
+    memcpy(&last, s.p + s.n - 4, 4);
+    memcpy(at, &first, 4);
+    memcpy(at + s.n - 4, &last, 4);
+    return !is_odd((uint64_t)first << 32 | last);
+}
+
+/* Less than a block. */
+static inline char *put_short(char *at, cs_str s, step_fn *step)
+{
+    if (s.n < 4 || !(s.n < 8 ? put_4_to_8(at, s) : put_8_to_16(at, s)))
+        return put_slowly(at, &s, step);
+    return at + s.n;
+}
+
 static char *put_text(char *at, cs_str s, step_fn *step)
 {
     bool plain = false;
+    if (s.n < STEP)
+        return put_short(at, s, step);
     while (s.n >= STEP) {
         plain = put_block(at, s.p);
         if (plain) {
@@ -85,14 +125,25 @@ static char *put_text(char *at, cs_str s, step_fn *step)
     return put_rest(at, s, plain, step);
 }
 
+static size_t digits_of(uint64_t n)
+{
+    size_t digits = 1;
+    for (; n >= 10000; n /= 10000)
+        digits += 4;
+    return digits + (n >= 10) + (n >= 100) + (n >= 1000);
+}
+
+/* So many digits, with zeros in front. */
+static inline char *put_digits(char *at, uint64_t n, size_t digits)
+{
+    for (char *p = at + digits; p > at; n /= 10)
+        *--p = (char)('0' + n % 10);
+    return at + digits;
+}
+
 static char *put_number(char *at, uint64_t n)
 {
-    char text[20];
-    size_t i = sizeof text;
-    do
-        text[--i] = (char)('0' + n % 10);
-    while (n /= 10);
-    return put(at, text + i, sizeof text - i);
+    return put_digits(at, n, digits_of(n));
 }
 
 static char *put_signed(char *at, int64_t n)
@@ -105,12 +156,11 @@ static char *put_signed(char *at, int64_t n)
 static char *room_for(struct buf *out, const struct access_facts *f)
 {
     size_t n = f->client.n + f->user.n + f->referer.n + f->agent.n + f->request_line.n +
-               f->method.n + f->host.n + f->path.n + f->query.n + f->site.n + f->route.n +
-               f->module.n;
-    return buf_reserve(out, ROOM + WORST * n);
+               f->method.n + f->host.n + f->path.n + f->query.n;
+    return buf_reserve(out, ROOM + WORST * n + f->place.n);
 }
 
-static void end_line(struct buf *out, const char *at)
+static void end_at(struct buf *out, const char *at)
 {
     buf_added(out, (size_t)(at - (out->p + out->n)));
 }
@@ -169,7 +219,7 @@ void access_line_combined(struct buf *out, const struct access_facts *f, struct 
     at = PUT(at, "\" \"");
     at = put_or_dash(at, f->agent);
     at = PUT(at, "\"\n");
-    end_line(out, at);
+    end_at(out, at);
 }
 
 /* ---- JSON ---- */
@@ -209,11 +259,9 @@ static const char *utc(struct access_clock *c, time_t now)
 
 static char *put_moment(char *at, struct access_clock *c, uint64_t wall_us)
 {
-    uint64_t us = wall_us % 1000000;
     at = put(at, utc(c, (time_t)(wall_us / 1000000)), UTC_LEN);
     *at++ = '.';
-    for (uint64_t unit = 100000; unit; unit /= 10)
-        *at++ = (char)('0' + us / unit % 10);
+    at = put_digits(at, wall_us % 1000000, 6);
     *at++ = 'Z';
     return at;
 }
@@ -247,18 +295,19 @@ static char *put_result(char *at, const struct access_facts *f)
     return put_number(at, f->dur_us);
 }
 
-static char *put_where(char *at, const struct access_facts *f)
+void access_line_place(struct buf *out, const struct access_place *p)
 {
+    char *at = buf_reserve(out, ROOM + WORST * (p->site.n + p->route.n + p->module.n));
     at = PUT(at, ",\"site\":");
-    at = put_string(at, f->site);
+    at = put_string(at, p->site);
     at = PUT(at, ",\"route\":");
-    at = put_string(at, f->route);
+    at = put_string(at, p->route);
     at = PUT(at, ",\"module\":");
-    at = f->module.p ? put_string(at, f->module) : PUT(at, "null");
+    at = p->module.p ? put_string(at, p->module) : PUT(at, "null");
     at = PUT(at, ",\"worker\":");
-    at = put_signed(at, f->worker);
+    at = put_signed(at, p->worker);
     at = PUT(at, ",\"generation\":");
-    return put_number(at, f->generation);
+    end_at(out, put_number(at, p->generation));
 }
 
 void access_line_json(struct buf *out, const struct access_facts *f, struct access_clock *c)
@@ -271,11 +320,11 @@ void access_line_json(struct buf *out, const struct access_facts *f, struct acce
     *at++ = '"';
     at = put_what(at, f);
     at = put_result(at, f);
-    at = put_where(at, f);
+    at = put(at, f->place.p, f->place.n);
     at = PUT(at, ",\"referer\":");
     at = put_string(at, f->referer);
     at = PUT(at, ",\"ua\":");
     at = put_string(at, f->agent);
     at = PUT(at, "}\n");
-    end_line(out, at);
+    end_at(out, at);
 }

@@ -17,9 +17,15 @@ struct access_facts {
     cs_str request_line;
     /* Only in JSON. */
     uint64_t id, bytes_in, dur_us;
-    cs_str method, host, path, query, site, route;
-    cs_str module; /* p NULL: none has answered */
+    cs_str method, host, path, query;
     bool http10;
+    cs_str place; /* access_line_place */
+};
+
+/* Who has answered: much the same for many requests, so it is text already. */
+struct access_place {
+    cs_str site, route;
+    cs_str module; /* p NULL: none has answered */
     int worker;
     uint32_t generation;
 };
@@ -31,6 +37,7 @@ struct access_clock {
     char utc[24];            /* "2026-11-22T21:30:12" */
 };
 
+void access_line_place(struct buf *out, const struct access_place *p);
 /* Adds the line to out. */
 void access_line_combined(struct buf *out, const struct access_facts *f, struct access_clock *c);
 void access_line_json(struct buf *out, const struct access_facts *f, struct access_clock *c);

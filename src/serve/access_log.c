@@ -8,10 +8,21 @@
 
 #include <stdlib.h>
 
+#define PLACES 16
+
+/* The text of a place, kept for the next request there. */
+struct place {
+    const struct conf_site *site;
+    const struct route *route;
+    unsigned link;
+    struct buf text; /* n 0: not used yet */
+};
+
 struct access_log {
     bool on;
     enum conf_access_format format;
     struct access_clock clock;
+    struct place places[PLACES];
     struct log_queue queue;
 };
 
@@ -77,6 +88,31 @@ static cs_str module_of(const struct request *r)
     return str_of(route->chain[r->link].module->desc->name);
 }
 
+static void write_place(struct place *p, const struct request *r)
+{
+    const cs_self_info *self = &r->serve->host->self;
+    struct access_place facts = {
+        .module = module_of(r), .worker = self->slot, .generation = self->generation};
+    if (r->site)
+        facts.site = r->site->head.label;
+    if (r->route)
+        facts.route = r->route->label;
+    p->site = r->site;
+    p->route = r->route;
+    p->link = r->link;
+    buf_clear(&p->text);
+    access_line_place(&p->text, &facts);
+}
+
+static cs_str place_of(struct access_log *l, const struct request *r)
+{
+    size_t hash = ((uintptr_t)r->route ^ (uintptr_t)r->site) / 64 + r->link;
+    struct place *p = &l->places[hash % PLACES];
+    if (!p->text.n || p->route != r->route || p->site != r->site || p->link != r->link)
+        write_place(p, r);
+    return buf_str(&p->text);
+}
+
 static void add_asked(struct access_facts *f, struct request *r)
 {
     const struct http_head *h = &r->head;
@@ -92,18 +128,11 @@ static void add_asked(struct access_facts *f, struct request *r)
 static void add_json(struct access_log *l, struct buf *out, struct access_facts *f,
                      struct request *r)
 {
-    const cs_self_info *self = &r->serve->host->self;
     add_asked(f, r);
     f->id = r->id;
     f->bytes_in = r->body_seen;
     f->dur_us = clock_us_now() - r->started_us;
-    if (r->site)
-        f->site = r->site->head.label;
-    if (r->route)
-        f->route = r->route->label;
-    f->module = module_of(r);
-    f->worker = self->slot;
-    f->generation = self->generation;
+    f->place = place_of(l, r);
     access_line_json(out, f, &l->clock);
 }
 
@@ -168,8 +197,11 @@ bool access_logs_end(struct access_logs *all, int ms)
 
 void access_logs_free(struct access_logs *all)
 {
-    for (size_t i = 0; i < all->n; i++)
+    for (size_t i = 0; i < all->n; i++) {
+        for (size_t k = 0; k < PLACES; k++)
+            buf_free(&all->logs[i].places[k].text);
         if (all->logs[i].on)
             log_queue_free(&all->logs[i].queue);
+    }
     free(all);
 }

@@ -33,9 +33,15 @@ static struct access_facts facts(void)
                                  .method = CS_S("GET"),
                                  .host = CS_S("example.com"),
                                  .path = CS_S("/a"),
-                                 .query = CS_S("b=c"),
-                                 .worker = 3,
-                                 .generation = 4000000000};
+                                 .query = CS_S("b=c")};
+}
+
+static cs_str place(struct access_place p)
+{
+    static struct buf text;
+    buf_clear(&text);
+    access_line_place(&text, &p);
+    return buf_str(&text);
 }
 
 static void expect(const char *label, const struct buf *b, const char *want)
@@ -76,6 +82,7 @@ static void test_json(void **state)
     struct access_clock clock = {0};
     struct buf b = {0};
     struct access_facts f = facts();
+    f.place = place((struct access_place){.worker = 3, .generation = 4000000000});
     access_line_json(&b, &f, &clock);
     expect(
         "plain", &b,
@@ -89,9 +96,8 @@ static void test_json(void **state)
                               .status = 400,
                               .http10 = true,
                               .wall_us = 999999,
-                              .site = CS_S("s"),
-                              .route = CS_S("r"),
-                              .module = CS_S("m"),
+                              .place = place((struct access_place){
+                                  .site = CS_S("s\n"), .route = CS_S("r"), .module = CS_S("m")}),
                               .referer = CS_S("\"\\\n"),
                               .agent = CS_S("\xff\xc3\xa4\x01")};
     access_line_json(&b, &f, &clock);
@@ -100,7 +106,7 @@ static void test_json(void **state)
            "\"client\":\"unix:\",\"user\":\"\",\"method\":\"\",\"host\":\"\",\"path\":\"\","
            "\"query\":\"\","
            "\"proto\":\"HTTP/1.0\",\"status\":400,\"bytes_in\":0,\"bytes_out\":0,\"dur_us\":0,"
-           "\"site\":\"s\",\"route\":\"r\",\"module\":\"m\",\"worker\":0,\"generation\":0,"
+           "\"site\":\"s\\n\",\"route\":\"r\",\"module\":\"m\",\"worker\":0,\"generation\":0,"
            "\"referer\":\"\\\"\\\\\\n\",\"ua\":\"\xef\xbf\xbd\xc3\xa4\\u0001\"}\n");
     buf_free(&b);
     printf("rows: 2\n");
@@ -171,9 +177,10 @@ static void test_room(void **state)
     cs_str all = {text, sizeof text};
     memset(text, 1, sizeof text);
     f.client = f.user = f.referer = f.agent = f.request_line = all;
-    f.method = f.host = f.path = f.query = f.site = f.route = f.module = all;
+    f.method = f.host = f.path = f.query = all;
+    f.place = place((struct access_place){all, all, all, INT32_MIN, UINT32_MAX});
     f.bytes_in = f.bytes_out = f.dur_us = f.id = UINT64_MAX;
-    f.status = f.worker = INT32_MIN;
+    f.status = INT32_MIN;
     struct buf b = {0}, c = {0};
     access_line_json(&b, &f, &clock);
     assert_true(b.n > 11 * 6 * sizeof text && b.n < b.cap);
