@@ -232,7 +232,8 @@ static size_t step_json(cs_str *rest, char *out)
 static char *put_string(char *at, cs_str s)
 {
     *at++ = '"';
-    at = put_text(at, s, step_json);
+    if (s.n)
+        at = put_text(at, s, step_json);
     *at++ = '"';
     return at;
 }
@@ -320,7 +321,7 @@ void access_line_json(struct buf *out, const struct access_facts *f, struct acce
     *at++ = '"';
     at = put_what(at, f);
     at = put_result(at, f);
-    at = put(at, f->place.p, f->place.n);
+    at = f->place.n ? put(at, f->place.p, f->place.n) : at;
     at = PUT(at, ",\"referer\":");
     at = put_string(at, f->referer);
     at = PUT(at, ",\"ua\":");
