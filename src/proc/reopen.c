@@ -9,6 +9,7 @@
 #include "proc/leaving.h"
 #include "proc/master.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,14 +28,14 @@ static void complain(struct master *m, const char *what, const char *path, int e
     free(why);
 }
 
-/* The number under which the process has to acknowledge it; 0: it could not be sent. */
+/* The number under which the process has to acknowledge it, or before which it ends; 0: it could not be sent. */
 static uint32_t pass(struct master *m, int sock, struct fdpass_msg msg, int fd, const char *to)
 {
     int rc;
 
     msg.serial = ++m->crew.serial;
     rc = fdpass_send(sock, &msg, fd);
-    if (rc == 0)
+    if (rc == 0 || rc == -EPIPE || rc == -ECONNRESET) /* it has closed its end: it is ending */
         return msg.serial;
     complain(m, "cannot pass the new log to", to, rc);
     return 0;
