@@ -82,6 +82,10 @@ static const cs_directive server[] = {
     CS_INT(struct conf_server, disk_threads, "8", 1, 64, 0,
            "Most threads of a process that wait for files, so that a slow disk holds up who asks "
            "for what is on it and nobody else. They are made when they are needed."),
+    CS_INT(
+        struct conf_server, disk_queue, "1024", 1, 1000000, 0,
+        "Most files that wait to be looked for by one of disk_threads; a request for one more is "
+        "answered with 503. Answers that are being sent wait in any case."),
     CS_INT(struct conf_server, quarantine, "3", 0, 16, CONF_RUNTIME,
            "Crashes of a module within quarantine_window after which it is no longer called: its "
            "requests are answered with 503, its hooks, timers and messages are left out, until a "

@@ -221,7 +221,8 @@ void host_pretend(struct host *h, const struct host_opts *opts)
     list_init(&h->timers);
     list_init(&h->watches);
     pool_init(&h->pool, h->loop, (unsigned)h->conf->server.threads, MAX_JOBS);
-    pool_init(&h->disk, h->loop, (unsigned)h->conf->server.disk_threads, MAX_JOBS);
+    pool_init(&h->disk, h->loop, (unsigned)h->conf->server.disk_threads,
+              (unsigned)h->conf->server.disk_queue);
     counter_set_slot(h->region, h->slot);
     crumb_join(h->region, h->slot, opts->generation);
 }

@@ -28,11 +28,22 @@ static void on_over(struct pool_job *pool, bool ran)
     j->over(j, ran);
 }
 
+/* Those of modules that read files have threads of their own, which may be stuck in the disk. */
+static struct pool *pool_for(unsigned module)
+{
+    struct host *h = host_here();
+    for (size_t i = 0; module && i < h->conf->nmodules; i++)
+        if (h->conf->modules[i].number == module && h->conf->modules[i].desc)
+            return h->conf->modules[i].desc->flags & CS_DISK ? &h->disk : &h->pool;
+    return &h->pool;
+}
+
 int job_start(struct job *j)
 {
     j->pool.work = on_work;
     j->pool.over = on_over;
-    int rc = pool_add(&host_here()->pool, &j->pool);
+    j->where = pool_for(j->module);
+    int rc = pool_add(j->where, &j->pool);
     if (rc < 0 && rc != -EAGAIN)
         log_warn("there is no thread for a job of module %s: %s", host_module_name(j->module),
                  strerror(-rc));
@@ -41,7 +52,7 @@ int job_start(struct job *j)
 
 bool job_cancel(struct job *j)
 {
-    return pool_remove(&host_here()->pool, &j->pool);
+    return pool_remove(j->where, &j->pool);
 }
 
 unsigned job_module(const struct pool_job *pool)

@@ -7,6 +7,7 @@
 
 struct job {
     struct pool_job pool;
+    struct pool *where; /* it has been started there */
     void (*work)(void *arg);
     void *arg;
     unsigned module; /* whose it is */

@@ -15,6 +15,7 @@
 #include "serve/variable.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 
 #define REQUEST_MEMORY_MAX (16u << 20)
@@ -317,6 +318,10 @@ int api_root_open(cs_req *pub, cs_str path)
     struct request *r = request_of(pub);
     if (!r->route->root)
         return -ENOENT;
+    if (!path.n) {
+        const int fd = fcntl(r->serve->plan->roots[r->route->root - 1].fd, F_DUPFD_CLOEXEC, 0);
+        return fd < 0 ? -errno : fd;
+    }
     while (path.n && path.p[0] == '/')
         path = (cs_str){path.p + 1, path.n - 1};
     const struct serve_root *root = &r->serve->plan->roots[r->route->root - 1];

@@ -5,7 +5,7 @@ import random
 
 import pytest
 from lib import fuse
-from lib.server import Server
+from lib.server import Server, is_alive, wait_for
 
 WHY_NOT = fuse.available()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=f"no file system of our own: {WHY_NOT}")
@@ -133,3 +133,180 @@ def test_a_filter_waits_without_holding_up_others(both):
     assert answer["content-encoding"] == "gzip"
     assert gzip.decompress(answer.body) == FILES["/text.css"]
 
+
+def test_a_client_that_goes_meanwhile(both):
+    disk, server = both
+    pid = server.workers()[0]
+    gone = total(server, "client_gone")
+    for i in range(3):
+        disk.hold("read", "/big.bin")
+        with begin(server, "/big.bin") as c:
+            c.until(b"\r\n\r\n")
+            disk.wait_held(what="read")
+        others_are_served(server, 4)
+        disk.go_on()
+        wait_for(lambda: total(server, "client_gone") > gone + i)
+    with begin(server, "/big.bin") as c:
+        assert digest(c.response().body) == digest(BIG)
+    assert server.workers() == [pid]
+
+
+# ---- Files that are being looked for ----
+
+@pytest.mark.parametrize("what, path, asked", [
+    ("lookup", "/small.txt", "/small.txt"), ("getattr", "/small.txt", "/small.txt"), ("open", "/small.txt", "/small.txt"),
+    ("read", "/small.txt", "/small.txt"), ("lookup", "/none", "/none"), ("lookup", "/sub", "/sub/"), ("lookup", "/sub", "/sub"),
+    ("open", "/big.bin", "/big.bin"), ("lookup", "/sub/index.html", "/sub/")])
+def test_others_are_served_while_a_look_hangs(both, what, path, asked):
+    """Also two that want the same."""
+    disk, server = both
+    disk.touch("/small.txt")
+    disk.hold(what, path)
+    with begin(server, asked) as first, begin(server, asked) as second:
+        disk.wait_held(what=what)
+        others_are_served(server, 20)
+        disk.go_on()
+        for c in (first, second):
+            answer = c.response()
+            assert answer.status == (404 if path == "/none" else 301 if asked == "/sub" else 200)
+            assert answer.status != 200 or answer.body == FILES[path if path != "/sub" else "/sub/index.html"]
+
+
+def test_closing_hangs(both):
+    """The file has changed, so the one that is open is not wanted any more."""
+    disk, server = both
+    for _ in range(2):
+        with begin(server, "/other.bin") as c:
+            assert digest(c.response().body) == digest(BIG[::-1])
+        disk.touch("/other.bin")
+        disk.hold("flush", "/other.bin")
+    disk.wait_held(what="flush")
+    others_are_served(server, 20)
+    disk.go_on()
+
+
+def test_one_look_for_all_who_want_the_same(both):
+    """More clients than threads: one thread looks."""
+    disk, server = both
+    disk.hold("lookup", "/small.txt")
+    waiting = [begin(server, "/small.txt") for _ in range(30)]
+    disk.wait_held()
+    others_are_served(server, 4)
+    with begin(server, "/sub/") as c:
+        assert c.response().status == 200
+    assert disk.waiting() == ["/small.txt"]
+    disk.go_on()
+    for c in waiting:
+        with c:
+            assert c.response().body == b"small"
+
+
+def test_who_gave_up_waiting_is_not_answered(slow, disk):
+    server = slow()
+    disk.hold("lookup", "/small.txt")
+    for _ in range(5):
+        c = begin(server, "/small.txt")
+        disk.wait_held()
+        c.close()
+    others_are_served(server, 4)
+    disk.go_on()
+    with begin(server, "/small.txt") as c:
+        assert c.response().body == b"small"
+
+
+def test_what_changes_while_it_is_looked_for(both):
+    """A look that has begun before a change is not good enough for who comes after it."""
+    disk, server = both
+    disk.put("/changing", b"old", 1_700_000_000)
+    disk.hold("read", "/changing")
+    with begin(server, "/changing") as first:
+        disk.wait_held()
+        with begin(server, "/changing") as second:
+            others_are_served(server, 4)
+            disk.put("/changing", b"newer", 1_700_000_100)
+            disk.go_on()
+            first.response()
+            assert second.response().body == b"newer"
+
+
+# ---- No thread is free ----
+
+def test_all_threads_hang(slow, disk):
+    """Who wants something else from a disk waits, too; who wants nothing from a disk does not. What does not fit into the queue
+    is answered with 503."""
+    server = slow(disk_threads=2, disk_queue=3)
+    assert server.get("/quick.bin").status == 200
+    for name in ("a", "b", "c", "d", "e", "f"):
+        disk.put(f"/{name}", name.encode(), 1_700_000_000)
+        disk.hold("lookup", f"/{name}")
+    waiting = [begin(server, f"/{name}") for name in "ab"]
+    disk.wait_held(2)
+    waiting += [begin(server, f"/{name}") for name in "cde"]
+    def is_full():
+        with begin(server, "/f") as c:
+            c.sock.settimeout(0.5)
+            try:
+                answer = c.response()
+            except TimeoutError:
+                return None
+            return answer if answer.status == 503 else None
+    # The three may not have come yet when the first /f does: it then takes their place, and goes.
+    answer = wait_for(is_full)
+    assert answer["retry-after"] == "1"
+    with server.connect() as c:
+        for _ in range(100):
+            c.send(b"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert c.response().status == 200
+    assert 'name="refused"' in server.get("/metrics").text or "static_refused" in server.get("/metrics").text
+    disk.go_on()
+    answers = [c.response().status for c in waiting]
+    assert answers[:2] == [200, 200] and set(answers) <= {200, 503}
+
+
+# ---- The end of a worker ----
+
+def test_reload_while_a_read_hangs(slow, disk):
+    server = slow(drain_timeout="1s")
+    old = server.workers()[0]
+    disk.hold("read", "/big.bin")
+    disk.hold("lookup", "/small.txt")
+    with begin(server, "/big.bin") as c, begin(server, "/small.txt"):
+        disk.wait_held(what="read")
+        disk.wait_held(what="lookup")
+        server.ctl("reload")
+        wait_for(lambda: not is_alive(old))
+        others_are_served(server, 8)
+        c.until(b"\r\n\r\n")
+        with pytest.raises((EOFError, ConnectionError)):
+            c.take(len(BIG))
+    disk.go_on()
+    with begin(server, "/big.bin") as c:
+        assert digest(c.response().body) == digest(BIG)
+
+
+def test_stop_while_all_hangs(slow, disk):
+    server = slow(shutdown_timeout="1s")
+    for what, path in (("read", "/big.bin"), ("lookup", "/small.txt"), ("open", "/other.bin")):
+        disk.hold(what, path)
+    waiting = [begin(server, path) for path in ("/big.bin", "/small.txt", "/other.bin")]
+    disk.wait_held(3)
+    server.stop()
+    for c in waiting:
+        c.close()
+
+
+def test_disk_that_never_answers(disk, serve):
+    """An answer that does not go on, and one that does not begin."""
+    server = serve(CONF.format(disk.folder), server={"workers": 1}, www=WWW, limits={"write_timeout": "1s", "handler_timeout": "1s"})
+    disk.hold("read", "/big.bin")
+    disk.hold("lookup", "/small.txt")
+    with begin(server, "/big.bin") as c, begin(server, "/small.txt") as d:
+        assert d.response().status == 504
+        c.until(b"\r\n\r\n")
+        with pytest.raises((EOFError, ConnectionError)):
+            c.take(len(BIG))
+    assert total(server, "timeout_disk") == 1
+    server.log_has("the disk does not give what is to be sent")
+    disk.go_on()
+    with begin(server, "/small.txt") as d:
+        assert d.response().body == b"small"

@@ -7,7 +7,7 @@
         disk.go_on()
 
 It speaks the kernel's own protocol on /dev/fuse (linux/fuse.h), so that nothing has to be installed; it takes root and the
-device: available() tells why not. Held back can be "lookup", "getattr", "open", "read", "opendir" and "statfs". The kernel asks for
+device: available() tells why not. Held back can be "lookup", "getattr", "open", "read", "flush" (closing), "opendir" and "statfs". The kernel asks for
 attributes each time, unless `valid` (seconds) says otherwise.
 
 Whoever is killed while he waits is let go, as by a disk that can be interrupted. Nothing of the test's own process may
@@ -27,9 +27,11 @@ LIBC = ctypes.CDLL(None, use_errno=True)
 MNT_DETACH = 2
 LOOKUP, FORGET, GETATTR, OPEN, READ, STATFS, RELEASE, FLUSH, INIT, OPENDIR, READDIR, RELEASEDIR, ACCESS, INTERRUPT, DESTROY, \
     BATCH_FORGET = 1, 2, 3, 14, 15, 17, 18, 25, 26, 27, 28, 29, 34, 36, 38, 42
-NAMES = {LOOKUP: "lookup", GETATTR: "getattr", OPEN: "open", READ: "read", OPENDIR: "opendir", STATFS: "statfs"}
+NAMES = {LOOKUP: "lookup", GETATTR: "getattr", OPEN: "open", READ: "read", OPENDIR: "opendir", STATFS: "statfs",
+         FLUSH: "flush"}
 IN_HEADER = struct.Struct("<IIQQIIII")
 OUT_HEADER = struct.Struct("<IiQ")
+PARALLEL_LOOKUPS = 1 << 18  # of one folder
 NO_REPLY = (FORGET, BATCH_FORGET)
 
 
@@ -91,6 +93,11 @@ class SlowDisk:
         with self.lock:
             self.files[path] = content
             self.times[path] = mtime
+
+    def touch(self, path):
+        """It is a second newer: what somebody has of it is not good any more."""
+        with self.lock:
+            self.times[path] += 1
 
     def hold(self, what, path):
         """From now on such questions about the path wait."""
@@ -189,7 +196,7 @@ class SlowDisk:
     def _body(self, opcode, body, path):
         if opcode == INIT:
             major, minor, ahead, _ = struct.unpack_from("<4I", body)
-            return struct.pack("<4I2H2I2H8I", 7, min(minor, 31), ahead, 0, 64, 64, 1 << 17, 1, 0, 0, *[0] * 8) if major == 7 else b""
+            return struct.pack("<4I2H2I2H8I", 7, min(minor, 31), ahead, PARALLEL_LOOKUPS, 64, 64, 1 << 17, 1, 0, 0, *[0] * 8) if major == 7 else b""
         if opcode == STATFS:
             return struct.pack("<5Q4I6I", 0, 0, 0, 0, 0, 4096, 255, 4096, 0, *[0] * 6)
         if opcode in (OPEN, OPENDIR):
