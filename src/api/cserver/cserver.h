@@ -708,9 +708,7 @@ typedef struct cs_api {
 /* ---- The descriptor: the one symbol that a module exports ------------------------------------ */
 
 enum {
-    CS_BODY_STREAM = 1, /* call the handler before the body has arrived; read it with body_stream */
-    CS_DISK = 2 /* its jobs wait for files: they run on the threads for that ([server] disk_threads), so that others go on
-                 * however long a disk takes (1.1) */
+    CS_BODY_STREAM = 1 /* call the handler before the body has arrived; read it with body_stream */
 };
 
 /* Which hook .explain speaks for. */
