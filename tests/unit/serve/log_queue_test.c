@@ -13,6 +13,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <unistd.h>
 
 #define LINE     "a line of thirty-two characters\n"
@@ -282,12 +283,25 @@ static void a_file_that_fails(void **state)
     assert_int_equal(had, 5 * LINE_LEN);
 }
 
+/* Until the thread has the job. */
+static void wait_writing(void)
+{
+    unsigned n = 0;
+    while (n == 0) {
+        pthread_mutex_lock(&writer.pool.lock);
+        n = writer.pool.nrunning;
+        pthread_mutex_unlock(&writer.pool.lock);
+        sched_yield();
+    }
+}
+
 /* The thread is still there after that, and so is all that it uses. */
 static void an_end_that_does_not_wait(void **state)
 {
     (void)state;
     stuff();
     fill_up();
+    wait_writing();
     clock_thaw();
     assert_false(log_writer_end(&writer, 1));
     assert_true(counter(IPC_LOG_ENTRIES) > counter(IPC_LOG_LINES) + counter(IPC_LOG_DROPPED));
