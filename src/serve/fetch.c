@@ -1,7 +1,8 @@
 /* Whether a page is in memory is asked with preadv2(RWF_NOWAIT) of a byte: mincore needs a mapping, and tells who does not own the
  * file nothing. The last byte of each stride stands for it, and the first one of what is long: the kernel reads ahead in runs,
  * and gives pages back from the start. File systems that do not know RWF_NOWAIT are those that live in memory, which never
- * wait, and those that may always do (network, FUSE, overlay): which one it is is asked once for each device, on the thread. */
+ * wait, overlay, which is asked through a mapping, and those that may always do (network, FUSE): which one it is is asked once for
+ * each device, on the thread. */
 #include "serve/fetch.h"
 
 #include "base/mem.h"
@@ -12,6 +13,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/vfs.h>
@@ -22,9 +24,12 @@
 #define AHEAD   ((uint64_t)1024 * 1024)
 #define DEVICES 16
 
+#define MAPPED_PAGES 256 /* that one mapping is asked for */
+
 enum device_kind {
     DEVICE_UNKNOWN,
     DEVICE_MEMORY, /* never waits */
+    DEVICE_MAPPED, /* a mapping tells */
     DEVICE_SLOW
 };
 
@@ -76,11 +81,35 @@ static void learn(const struct device *d)
         devices[last_device++ % DEVICES] = *d;
 }
 
-static bool lives_in_memory(int fd)
+static enum device_kind kind_known(int fd)
 {
     struct device d;
     const struct device *known = device_of(fd, &d) ? find_device(&d) : NULL;
-    return known && known->kind == DEVICE_MEMORY;
+    return known ? known->kind : DEVICE_UNKNOWN;
+}
+
+/* How many of the n bytes from off on are there before the first page that is not. To who does not own the file, and may not write
+ * it, the kernel says that all of them are: it is then sent as if there were no slow disks. */
+static size_t mapped_warm(int fd, uint64_t off, size_t n)
+{
+    unsigned char there[MAPPED_PAGES];
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), before = off % page;
+    const size_t most = MAPPED_PAGES * page - before, len = before + (n < most ? n : most);
+    size_t pages = 0;
+    char *map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, (off_t)(off - before));
+    if (map == MAP_FAILED)
+        return 0;
+    if (mincore(map, len, there) == 0)
+        while (pages * page < len && there[pages] & 1)
+            pages++;
+    munmap(map, len);
+    return pages * page >= len ? len - before : pages ? pages * page - before : 0;
+}
+
+static bool may_read(int fd, uint64_t off, size_t n)
+{
+    const enum device_kind kind = kind_known(fd);
+    return kind == DEVICE_MEMORY || (kind == DEVICE_MAPPED && mapped_warm(fd, off, n) == n);
 }
 
 ssize_t fetch_read_warm(int fd, uint64_t off, char *room, size_t n)
@@ -94,7 +123,7 @@ ssize_t fetch_read_warm(int fd, uint64_t off, char *room, size_t n)
         return got;
     if (errno != EOPNOTSUPP && errno != ENOSYS)
         return -errno;
-    if (!lives_in_memory(fd))
+    if (!may_read(fd, off, n))
         return -EAGAIN;
     got = preadv(fd, &v, 1, (off_t)off);
     return got < 0 ? -errno : got;
@@ -110,7 +139,7 @@ size_t fetch_warm(int fd, uint64_t off, size_t n)
 {
     size_t warm = 0;
     if (n > SHORT && !is_warm(fd, off))
-        return 0;
+        return kind_known(fd) == DEVICE_MAPPED ? mapped_warm(fd, off, n) : 0;
     while (warm < n) {
         const size_t step = n - warm < STRIDE ? n - warm : STRIDE;
         if (!is_warm(fd, off + warm + step - 1))
@@ -128,6 +157,8 @@ static enum device_kind kind_of(int fd)
     if (fstatfs(fd, &s) < 0)
         return DEVICE_SLOW;
     const unsigned long type = (unsigned long)s.f_type & 0xffffffffu;
+    if (type == OVERLAYFS_SUPER_MAGIC)
+        return DEVICE_MAPPED;
     return type == TMPFS_MAGIC || type == RAMFS_MAGIC || type == HUGETLBFS_MAGIC ? DEVICE_MEMORY
                                                                                  : DEVICE_SLOW;
 }

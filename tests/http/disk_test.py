@@ -1,11 +1,13 @@
 """A disk that hangs holds up who asks for what is on it, and nobody else: tests/lib/fuse.py is the disk."""
 import gzip
 import hashlib
+import os
 import random
+import subprocess
 
 import pytest
 from lib import fuse
-from lib.server import Server, is_alive, wait_for
+from lib.server import OURSELVES, Server, is_alive, wait_for
 
 WHY_NOT = fuse.available()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=f"no file system of our own: {WHY_NOT}")
@@ -310,3 +312,42 @@ def test_disk_that_never_answers(disk, serve):
     disk.go_on()
     with begin(server, "/small.txt") as d:
         assert d.response().body == b"small"
+
+
+@pytest.fixture
+def layers(folder):
+    """A folder seen through an overlay: (what lies below, what is seen)."""
+    paths = {name: os.path.join(folder, name) for name in ("below", "above", "work", "seen")}
+    for path in paths.values():
+        os.mkdir(path)
+    options = f"lowerdir={paths['below']},upperdir={paths['above']},workdir={paths['work']}"
+    done = subprocess.run(["mount", "-t", "overlay", "overlay", "-o", options, paths["seen"]], capture_output=True, text=True,
+                          check=False)
+    if done.returncode:
+        pytest.skip(f"no overlay: {done.stderr.strip()}")
+    yield paths["below"], paths["seen"]
+    subprocess.run(["umount", "-l", paths["seen"]], check=True)
+
+
+def test_an_overlay_is_asked_through_a_mapping(layers, serve):
+    """The file systems of containers know no RWF_NOWAIT. What is in memory there is sent as it is everywhere; what is not is
+    only told to who owns the file."""
+    below, seen = layers
+    with open(f"{below}/big.bin", "wb") as f:
+        f.write(BIG)
+        f.flush()
+        os.fsync(f.fileno())
+    s = serve(CONF.format(seen), www=WWW, server={"workers": 1, **OURSELVES})
+
+    def read():
+        before = total(s, "disk_reads")
+        with begin(s, "/big.bin") as c:
+            assert digest(c.response().body) == digest(BIG)
+        return total(s, "disk_reads") - before
+
+    read()  # it is the first file of this file system: a thread finds out what that is
+    assert read() == 0
+    with open(f"{below}/big.bin", "rb") as f:
+        os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    assert read() > 0
+    assert read() == 0
