@@ -8,11 +8,6 @@
 
 #include "file.h"
 
-/* In the flags of this module: its jobs run on the threads for files (JOB_DISK of module/job.h). */
-enum {
-    LOOKUP_ON_DISK_THREADS = 2
-};
-
 /* What a lookup has found, taken over: into the cache. `old` as in ask. The result for a request: 0 and a file with a reference,
  * or -errno. */
 typedef int lookup_keep(const struct file_ask *ask, uint64_t hash, int rc, struct file *found,

@@ -433,7 +433,7 @@ static const cs_counter_def counters[] = {
     {0},
 };
 
-CS_MODULE(.name = "static", .version = "1.0", .flags = CS_BODY_STREAM | LOOKUP_ON_DISK_THREADS,
+CS_MODULE(.name = "static", .version = "1.0", .flags = CS_BODY_STREAM | CS_DISK,
           .help = "Serves the files of a site.", .directives = directives,
           .conf_size = sizeof(struct conf), .counters = counters, .on_config = on_config,
           .worker_start = worker_start, .handler = handler, .explain = explain);

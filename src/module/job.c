@@ -34,7 +34,7 @@ static struct pool *pool_for(unsigned module)
     struct host *h = host_here();
     for (size_t i = 0; module && i < h->conf->nmodules; i++)
         if (h->conf->modules[i].number == module && h->conf->modules[i].desc)
-            return h->conf->modules[i].desc->flags & JOB_DISK ? &h->disk : &h->pool;
+            return h->conf->modules[i].desc->flags & CS_DISK ? &h->disk : &h->pool;
     return &h->pool;
 }
 

@@ -5,10 +5,6 @@
 #include "api/cserver/cserver.h"
 #include "event/pool.h"
 
-/* In the flags of a module: its jobs wait for files, so they run on the threads for that ([server] disk_threads), and others go on however
- * long a disk takes. Only for modules of this tree: cserver.h does not have it yet. */
-#define JOB_DISK 2u
-
 struct job {
     struct pool_job pool;
     struct pool *where; /* it has been started there */

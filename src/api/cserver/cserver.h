@@ -708,7 +708,9 @@ typedef struct cs_api {
 /* ---- The descriptor: the one symbol that a module exports ------------------------------------ */
 
 enum {
-    CS_BODY_STREAM = 1 /* call the handler before the body has arrived; read it with body_stream */
+    CS_BODY_STREAM = 1, /* call the handler before the body has arrived; read it with body_stream */
+    CS_DISK = 2 /* its jobs (job, offload) wait for files: they get threads of their own, so that others go on however long a
+                 * disk takes (1.1) */
 };
 
 /* Which hook .explain speaks for. */

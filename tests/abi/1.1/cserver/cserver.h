@@ -557,7 +557,7 @@ typedef struct cs_api {
 
     /* Opens `path` for reading beneath the site's root: no "..", no link leads out of it. Returns a
      * descriptor (close it, or give it to reply_file) or -errno; -ENOENT where there is no root. May
-     * wait for the disk. */
+     * wait for the disk; not for an empty path, which gives the root itself, to open beneath it on a thread. */
     int (*root_open)(cs_req *r, cs_str path);
     /* The media type for a file name, by its extension; "application/octet-stream" if unknown. */
     const char *(*mime)(cs_str path);
@@ -708,7 +708,9 @@ typedef struct cs_api {
 /* ---- The descriptor: the one symbol that a module exports ------------------------------------ */
 
 enum {
-    CS_BODY_STREAM = 1 /* call the handler before the body has arrived; read it with body_stream */
+    CS_BODY_STREAM = 1, /* call the handler before the body has arrived; read it with body_stream */
+    CS_DISK = 2 /* its jobs (job, offload) wait for files: they get threads of their own, so that others go on however long a
+                 * disk takes (1.1) */
 };
 
 /* Which hook .explain speaks for. */

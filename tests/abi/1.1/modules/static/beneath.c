@@ -7,16 +7,24 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* The way is in the kernel's memory, and does not leave the file system, of which it is known that opening then takes no
+ * time. Headers of older kernels do not have the first. */
+#ifndef RESOLVE_CACHED
+#define RESOLVE_CACHED 0x20
+#endif
+#define NO_WAIT (RESOLVE_CACHED | RESOLVE_NO_XDEV)
+
 enum {
     TRIES = 100 /* a rename elsewhere in the tree makes the kernel ask for another one */
 };
 
-int beneath_open(int folder, cs_str path, int flags, _Bool links)
+int beneath_open(int folder, cs_str path, int flags, unsigned how_to)
 {
     char z[PATH_MAX];
     struct open_how how = {.flags = (uint32_t)(flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK),
                            .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS |
-                                      (links ? 0 : RESOLVE_NO_SYMLINKS)};
+                                      (how_to & BENEATH_NO_LINKS ? RESOLVE_NO_SYMLINKS : 0) |
+                                      (how_to & BENEATH_NO_WAIT ? NO_WAIT : 0)};
     if (flags & O_PATH)
         how.flags = O_PATH | O_CLOEXEC;
     while (path.n && path.p[0] == '/')
@@ -30,8 +38,13 @@ int beneath_open(int folder, cs_str path, int flags, _Bool links)
     long fd = -1;
     for (int i = 0; i < TRIES; i++) {
         fd = syscall(SYS_openat2, folder, path.n ? z : ".", &how, sizeof how);
-        if (fd >= 0 || (errno != EAGAIN && errno != EINTR))
+        if (fd >= 0 || how_to & BENEATH_NO_WAIT || (errno != EAGAIN && errno != EINTR))
             break;
     }
-    return fd < 0 ? -errno : (int)fd;
+    if (fd >= 0)
+        return (int)fd;
+    /* What the kernel says of a way that it has not gone to its end, or of flags that it does not know. */
+    const int unsure =
+        errno == EXDEV || errno == EINVAL || errno == ENOSYS || errno == EPERM || errno == EINTR;
+    return how_to & BENEATH_NO_WAIT && unsure ? -EAGAIN : -errno;
 }

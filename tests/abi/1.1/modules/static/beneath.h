@@ -4,8 +4,13 @@
 
 #include <cserver/cserver.h>
 
-/* Opens the path below the folder; `links`: may it go over symbolic links that stay inside? A descriptor or -errno; -ENOSYS
- * where the kernel cannot do that (before 5.6). */
-int beneath_open(int folder, cs_str path, int flags, _Bool links);
+enum {
+    BENEATH_NO_LINKS =
+        1, /* no symbolic link may be on the way; else those that stay inside are followed */
+    BENEATH_NO_WAIT = 2 /* -EAGAIN where that would take a look at the disk */
+};
+
+/* Opens the path below the folder. A descriptor or -errno; -ENOSYS where the kernel cannot do that (before 5.6). */
+int beneath_open(int folder, cs_str path, int flags, unsigned how_to);
 
 #endif

@@ -14,15 +14,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/uio.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
     READ_TRIES = 3,
-    SETTLE = 2
+    SETTLE = 2,
+    CHANGED = 2 /* beside FILE_SAME */
 };
+
+void (*file_close_slow)(struct file *f);
 
 int path_hidden(cs_str path)
 {
@@ -49,21 +55,12 @@ static int same_stat(const struct stat *a, const struct stat *b)
            same_time(a->st_mtim, b->st_mtim) && same_time(a->st_ctim, b->st_ctim);
 }
 
-/* Without any link on the way. Kernels without openat2 follow none in cs_root_open. */
-static int open_without_links(cs_req *r, cs_str path)
-{
-    const int root = cs_root_open(r, "/");
-    if (root < 0)
-        return root;
-    const int fd = beneath_open(root, path, O_RDONLY, 0);
-    close(root);
-    return fd == -ENOSYS ? cs_root_open(r, path) : fd;
-}
-
 /* Opens and looks: a descriptor, or -errno. */
-static int open_regular(cs_req *r, uint16_t root, cs_str path, struct stat *st)
+static int open_regular(const struct file_ask *ask, struct stat *st)
 {
-    int fd = root & FILE_NO_LINKS ? open_without_links(r, path) : cs_root_open(r, path);
+    const unsigned how_to =
+        (ask->root & FILE_NO_LINKS ? BENEATH_NO_LINKS : 0u) | (ask->no_wait ? BENEATH_NO_WAIT : 0u);
+    int fd = ask->opened >= 0 ? ask->opened : beneath_open(ask->at, ask->path, O_RDONLY, how_to);
     if (fd < 0)
         return fd;
     int rc = 0;
@@ -80,15 +77,17 @@ static int open_regular(cs_req *r, uint16_t root, cs_str path, struct stat *st)
 }
 
 /* Reads from the start, n bytes or up to the end if that comes first. Length or -errno. */
-static int64_t read_all(int fd, char *to, size_t n)
+static int64_t read_all(const struct file_ask *ask, int fd, char *to, size_t n)
 {
+    const int flags = ask->no_wait && ask->disk != FILE_DISK_MEMORY ? RWF_NOWAIT : 0;
     size_t got = 0;
     while (got < n) {
-        ssize_t k = pread(fd, to + got, n - got, (off_t)got);
+        const struct iovec v = {to + got, n - got};
+        ssize_t k = preadv2(fd, &v, 1, (off_t)got, flags);
         if (k < 0 && errno == EINTR)
             continue;
         if (k < 0)
-            return -errno;
+            return errno == EOPNOTSUPP || errno == ENOSYS ? -EAGAIN : -errno;
         if (k == 0)
             break;
         got += (size_t)k;
@@ -111,7 +110,6 @@ static struct file *file_new(uint16_t root, cs_str path, size_t room)
     f->root = root;
     f->fd = -1;
     f->hidden = path_hidden(path);
-    f->type = cs_mime(path);
     f->mtime = -1;
     return f;
 }
@@ -134,31 +132,31 @@ static int is_settled(const struct stat *st)
     return now.tv_sec - st->st_ctim.tv_sec >= SETTLE;
 }
 
-/* Fills the room behind f from fd. 0; -EAGAIN: the file has changed meanwhile; -errno. */
-static int fill(struct file *f, int fd, size_t room)
+/* Fills the room behind f from fd. 0; CHANGED: the file has, meanwhile; -errno. */
+static int fill(const struct file_ask *ask, struct file *f, int fd, size_t room)
 {
     struct stat after;
-    int64_t n = read_all(fd, (char *)(f + 1), room);
+    int64_t n = read_all(ask, fd, (char *)(f + 1), room);
     if (n < 0)
         return (int)n;
     f->size = n < f->st.st_size ? n : f->st.st_size;
     f->unsettled = !is_settled(&f->st);
     if (fstat(fd, &after) < 0)
         return -errno;
-    return n == f->st.st_size && same_stat(&f->st, &after) ? 0 : -EAGAIN;
+    return n == f->st.st_size && same_stat(&f->st, &after) ? 0 : CHANGED;
 }
 
 /* Reads fd, as st describes it, into a new file in memory. */
-static int open_small(uint16_t root, cs_str path, int fd, const struct stat *st, struct file **out)
+static int open_small(const struct file_ask *ask, int fd, const struct stat *st, struct file **out)
 {
     const size_t room = (size_t)st->st_size + 1; /* one more shows that it has grown */
-    struct file *f = file_new(root, path, room);
+    struct file *f = file_new(ask->root, ask->path, room);
     if (!f)
         return -ENOMEM;
     f->st = *st;
-    int rc = fill(f, fd, room);
-    f->fleeting = rc == -EAGAIN;
-    if (rc < 0 && !f->fleeting) {
+    int rc = fill(ask, f, fd, room);
+    f->fleeting = rc == CHANGED;
+    if (rc < 0) {
         file_unref(f);
         return rc;
     }
@@ -166,63 +164,100 @@ static int open_small(uint16_t root, cs_str path, int fd, const struct stat *st,
     return rc;
 }
 
-static int open_big(uint16_t root, cs_str path, int fd, const struct stat *st, struct file **out)
+static int open_big(const struct file_ask *ask, int fd, const struct stat *st, struct file **out)
 {
-    struct file *f = file_new(root, path, 0);
+    struct file *f = file_new(ask->root, ask->path, 0);
     if (!f)
         return -ENOMEM;
     f->st = *st;
     f->size = st->st_size;
     f->fd = fd;
+    f->slow = !ask->no_wait && file_disk(fd) < FILE_DISK_LOCAL;
     *out = f;
     return 0;
 }
 
-int file_open(cs_req *r, uint16_t root, cs_str path, int64_t small, struct file **out)
+/* 0, CHANGED (with a file that is good for one answer), FILE_SAME, or -errno. */
+static int load_once(const struct file_ask *ask, struct file **out)
 {
     struct stat st;
+    const int fd = open_regular(ask, &st);
+    if (fd < 0)
+        return fd;
+    if (ask->old && !ask->old->unsettled && same_stat(&st, &ask->old->st)) {
+        close(fd);
+        return FILE_SAME;
+    }
+    const int keep = st.st_size > ask->small;
+    const int rc = keep ? open_big(ask, fd, &st, out) : open_small(ask, fd, &st, out);
+    if (!keep || rc < 0)
+        close(fd);
+    return rc;
+}
+
+int file_load(const struct file_ask *ask, struct file **out)
+{
     struct file *f = NULL;
-    int rc = -EAGAIN;
-    for (int i = 0; rc == -EAGAIN && i < READ_TRIES; i++) {
+    int rc = CHANGED;
+    for (int i = 0; rc == CHANGED && i < (ask->opened >= 0 ? 1 : READ_TRIES); i++) {
         if (f)
             file_unref(f);
         f = NULL;
-        int fd = open_regular(r, root, path, &st);
-        if (fd < 0)
-            return fd;
-        int keep = st.st_size > small;
-        rc = keep ? open_big(root, path, fd, &st, &f) : open_small(root, path, fd, &st, &f);
-        if (!keep || rc < 0)
-            close(fd);
+        rc = load_once(ask, &f);
     }
     if (!f)
         return rc;
     if (!f->fleeting)
         set_validators(f);
-    f->checked = cs_now_ms();
     *out = f;
     return 0;
 }
 
-int file_still(cs_req *r, struct file *f)
+void file_tell(struct file *f, int64_t now)
 {
-    struct stat st;
-    if (f->unsettled)
-        return 0;
-    int fd = open_regular(r, f->root, f->path, &st);
-    if (fd < 0)
-        return 0;
-    close(fd);
-    if (!same_stat(&st, &f->st))
-        return 0;
-    f->checked = cs_now_ms();
-    return 1;
+    f->type = cs_mime(f->path);
+    f->checked = now;
+}
+
+/* What a file server knows of a file may be old for a while; the disk that it is asked for may not answer. */
+static int look_without_waiting(const struct file *f, struct stat *st)
+{
+    struct statx x;
+    if (!f->slow)
+        return fstat(f->fd, st);
+    if (statx(f->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_BASIC_STATS, &x) < 0)
+        return -1;
+    *st = f->st;
+    st->st_size = (off_t)x.stx_size;
+    st->st_mtim = (struct timespec){x.stx_mtime.tv_sec, x.stx_mtime.tv_nsec};
+    return 0;
 }
 
 _Bool file_is_whole(const struct file *f)
 {
     struct stat st;
-    return f->fd < 0 || (fstat(f->fd, &st) == 0 && same_stat(&st, &f->st));
+    return f->fd < 0 || (look_without_waiting(f, &st) == 0 && same_stat(&st, &f->st));
+}
+
+enum file_disk file_disk(int fd)
+{
+    static const unsigned long local[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
+                                          F2FS_SUPER_MAGIC};
+    struct statfs s;
+    if (fstatfs(fd, &s) < 0)
+        return FILE_DISK_SLOW;
+    const unsigned long type = (unsigned long)s.f_type & 0xffffffffu;
+    for (size_t i = 0; i < sizeof local / sizeof local[0]; i++)
+        if (type == local[i])
+            return FILE_DISK_LOCAL;
+    return type == TMPFS_MAGIC || type == RAMFS_MAGIC ? FILE_DISK_MEMORY : FILE_DISK_SLOW;
+}
+
+void file_free(struct file *f)
+{
+    if (f->fd >= 0)
+        close(f->fd);
+    free(f);
 }
 
 void file_unref(void *file)
@@ -230,7 +265,8 @@ void file_unref(void *file)
     struct file *f = file;
     if (--f->refs)
         return;
-    if (f->fd >= 0)
-        close(f->fd);
-    free(f);
+    if (f->slow && file_close_slow)
+        file_close_slow(f);
+    else
+        file_free(f);
 }

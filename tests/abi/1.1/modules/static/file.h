@@ -24,6 +24,7 @@ struct file {
     int64_t size;
     const char *data; /* NULL: send from fd */
     int fd;           /* -1: all is in data */
+    _Bool slow;       /* also closing fd may wait */
 
     /* What it was on disk when it was last looked at. */
     struct stat st;
@@ -43,17 +44,47 @@ struct file {
 /* In `root`: no link at all may be on the way to the file. */
 #define FILE_NO_LINKS 0x8000u
 
-/* Opens path beneath the request's site root, with the contents in memory when they are at most
- * `small` bytes. 0 and a file with one reference, or -errno; -EISDIR for a folder, -EACCES for what
- * is neither folder nor file. */
-int file_open(cs_req *r, uint16_t root, cs_str path, int64_t small, struct file **out);
+/* What kind of disk? */
+enum file_disk {
+    FILE_DISK_UNKNOWN,
+    FILE_DISK_SLOW, /* anything that asks it may wait for ever: a network, FUSE, or we do not know better */
+    FILE_DISK_LOCAL, /* ... only what is not in memory yet */
+    FILE_DISK_MEMORY /* nothing waits */
+};
 
-/* Looks at the disk again: is what stands at f->path still the same file, unchanged? Then 1, and
- * f->checked is now. 0: no. */
-int file_still(cs_req *r, struct file *f);
+/* How a file is asked for. */
+struct file_ask {
+    int at; /* descriptor of the site's root */
+    uint16_t root;
+    cs_str path;
+    int64_t small;          /* up to this size the contents come into memory */
+    const struct file *old; /* what it was, when it was looked at last; may be NULL */
+    _Bool no_wait;          /* only if the disk has not to be asked; it is local, or in memory */
+    enum file_disk disk;
+    int opened; /* a descriptor that is used (and closed) instead of opening, or -1 */
+};
 
-/* Is the file that a descriptor is kept of still as long as it was, and unchanged? True for one in memory. */
+enum {
+    FILE_SAME = 1 /* it is what `old` says */
+};
+
+/* 0 and a file with one reference, FILE_SAME, or -errno; -EISDIR for a folder, -EACCES for what is neither folder nor file;
+ * -EAGAIN: the disk would have to be asked. May be called on any thread; file_tell then says the rest, on the loop. */
+int file_load(const struct file_ask *ask, struct file **out);
+/* `now`: when it was asked for. */
+void file_tell(struct file *f, int64_t now);
+
+/* Is the file that a descriptor is kept of still as long as it was, and unchanged, as far as can be told without waiting for the disk?
+ * True for one in memory. */
 _Bool file_is_whole(const struct file *f);
+
+/* What kind the disk is that an open file lies on. May wait for it. */
+enum file_disk file_disk(int fd);
+
+/* Closes what may wait: takes over f. Set by who has threads. */
+extern void (*file_close_slow)(struct file *f);
+/* For it: closes the descriptor, and frees the rest. */
+void file_free(struct file *f);
 
 /* Gives one reference back (a cs_cb). */
 void file_unref(void *file);

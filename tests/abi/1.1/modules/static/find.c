@@ -1,12 +1,22 @@
 #include "find.h"
 
 #include "cache.h"
+#include "lookup.h"
 
+#include <stdlib.h>
 #include <sys/resource.h>
 
 /* One cache for all sites and routes of this worker. */
 static struct cache cache;
 static int64_t small;
+
+/* The roots of sites, by number: a descriptor each, for as long as the worker lives. */
+struct place {
+    int fd;
+    enum file_disk disk;
+};
+static struct place **places;
+static size_t nplaces;
 
 cs_counter *find_loads;
 
@@ -19,9 +29,39 @@ static size_t open_limit(void)
     return (size_t)l.rlim_cur / 8;
 }
 
-int find_init(int64_t files, int64_t most_small)
+/* What has been found goes into the cache, in place of what was there. */
+static int keep(const struct file_ask *ask, uint64_t hash, int rc, struct file *found,
+                struct file *old, int64_t asked, struct file **out)
+{
+    struct file *there = cache_find(&cache, hash, ask->root, ask->path);
+    if (rc == FILE_SAME) {
+        old->checked = asked;
+        old->refs++;
+        *out = old;
+        return 0;
+    }
+    const _Bool newer = there && there->checked > asked;
+    if (there && !newer)
+        cache_drop(&cache, there);
+    if (rc == -EMFILE || rc == -ENFILE)
+        cache_shed(&cache);
+    if (rc < 0)
+        return rc;
+    cs_counter_add(find_loads, 1);
+    file_tell(found, asked);
+    *out = found;
+    if (found->fleeting || !cache.max || newer)
+        return 0;
+    found->refs++;
+    cache_put(&cache, hash, found);
+    return 0;
+}
+
+int find_init(int64_t files, int64_t most_small, cs_proc *p, void (*resume)(cs_req *r))
 {
     small = most_small;
+    if (p)
+        lookup_init(p, keep, resume);
     return cache_init(&cache, (size_t)files, open_limit());
 }
 
@@ -31,7 +71,7 @@ _Bool find_is_ready(void)
 }
 
 /* What may follow links and what may not are two files, even under one name. */
-static uint16_t place(const struct conf *c, uint16_t root)
+static uint16_t root_of(const struct conf *c, uint16_t root)
 {
     return (uint16_t)(c->symlinks == SYMLINKS_OFF ? root | FILE_NO_LINKS : root);
 }
@@ -43,46 +83,123 @@ static int is_fresh(const struct conf *c, const struct file *f)
 
 struct file *find_fresh(const struct conf *c, uint16_t root, cs_str path)
 {
-    root = place(c, root);
+    root = root_of(c, root);
     struct file *f = cache_find(&cache, cache_hash(root, path), root, path);
     return f && is_fresh(c, f) ? f : NULL;
 }
 
-/* Opens anew and puts it into the cache. */
-static int load(cs_req *r, uint16_t root, cs_str path, uint64_t hash, struct file **out)
+/* NULL: out of memory or descriptors. */
+static struct place *place_of(cs_req *r)
 {
-    int rc = file_open(r, root, path, small, out);
-    if ((rc == -EMFILE || rc == -ENFILE) && cache_shed(&cache))
-        rc = file_open(r, root, path, small, out);
-    if (rc < 0)
+    const size_t i = cs_info(r)->root;
+    if (i >= nplaces) {
+        struct place **more = realloc(places, (i + 1) * sizeof(struct place *));
+        if (!more)
+            return NULL;
+        memset(more + nplaces, 0, (i + 1 - nplaces) * sizeof(struct place *));
+        places = more;
+        nplaces = i + 1;
+    }
+    if (places[i])
+        return places[i];
+    struct place *p = malloc(sizeof *p);
+    const int fd = p ? cs_root_open(r, "") : -1;
+    if (fd < 0) {
+        free(p);
+        return NULL;
+    }
+    *p = (struct place){.fd = fd};
+    return places[i] = p;
+}
+
+/* The server's own way of opening: it does without openat2, and tells the operator of files that the workers may not read. */
+static int other_way(cs_req *r, struct file_ask *ask, int rc, struct file **found)
+{
+    if (rc != -ENOSYS && rc != -EACCES && rc != -EPERM)
         return rc;
-    cs_counter_add(find_loads, 1);
-    if ((*out)->fleeting || !cache.max)
+    if (ask->disk == FILE_DISK_SLOW && rc != -ENOSYS) {
+        cs_log(CS_WARN, "the workers' user may not read \"%.*s\": %s", CS_F(ask->path),
+               strerror(-rc));
+        return rc;
+    }
+    ask->opened = cs_root_open(r, ask->path);
+    return ask->opened < 0 ? ask->opened : file_load(ask, found);
+}
+
+/* Looks itself, as far as that may be. -EAGAIN: a thread has to. */
+static int look_here(cs_req *r, struct file_ask *ask, uint64_t hash, struct file *old,
+                     struct file **out)
+{
+    const int64_t now = cs_now_ms();
+    struct file *found = NULL;
+    int rc = file_load(ask, &found);
+    if ((rc == -EMFILE || rc == -ENFILE) && cache_shed(&cache))
+        rc = file_load(ask, &found);
+    if (rc == -EAGAIN)
+        return rc;
+    rc = other_way(r, ask, rc, &found);
+    return keep(ask, hash, rc, found, old, now, out);
+}
+
+/* What a thread has found for this request: the other way has still to be tried. */
+static int take_known(cs_req *r, struct file_ask *ask, uint64_t hash, int rc, struct file **out)
+{
+    struct file *found = NULL;
+    const int64_t now = cs_now_ms();
+    if (rc == 0)
         return 0;
-    (*out)->refs++;
-    cache_put(&cache, hash, *out);
-    return 0;
+    rc = other_way(r, ask, rc, &found);
+    return rc < 0 ? rc : keep(ask, hash, rc, found, NULL, now, out);
+}
+
+/* Not in the cache, or not any more what it was. */
+static int find_out(cs_req *r, const struct conf *c, uint16_t root, cs_str path, uint64_t hash,
+                    struct file *old, struct file **out)
+{
+    struct place *p = place_of(r);
+    if (!p)
+        return -EMFILE;
+    struct file_ask ask = {.at = p->fd,
+                           .root = root,
+                           .path = path,
+                           .small = small,
+                           .old = old,
+                           .no_wait = lookup_is_ready(),
+                           .disk = p->disk,
+                           .opened = -1};
+    int rc;
+    if (ask.no_wait && lookup_known(r, root, path, &rc, out)) {
+        ask.no_wait = 0;
+        ask.old = NULL;
+        return take_known(r, &ask, hash, rc, out);
+    }
+    rc = !ask.no_wait || p->disk >= FILE_DISK_LOCAL ? look_here(r, &ask, hash, old, out) : -EAGAIN;
+    if (rc != -EAGAIN)
+        return rc;
+    ask.no_wait = 0;
+    ask.opened = -1;
+    rc = lookup_wait(r, &ask, hash, old, p->disk ? NULL : &p->disk, c->cache_valid);
+    return rc < 0 ? rc : FIND_WAITS;
 }
 
 int find_file(cs_req *r, const struct conf *c, cs_str path, struct file **out)
 {
-    const uint16_t root = place(c, cs_info(r)->root);
+    const uint16_t root = root_of(c, cs_info(r)->root);
     const uint64_t hash = cache_hash(root, path);
     struct file *f = cache_find(&cache, hash, root, path);
-    if (f && (is_fresh(c, f) || file_still(r, f)) && file_is_whole(f)) {
+    if (f && is_fresh(c, f) && file_is_whole(f)) {
         f->refs++;
         *out = f;
         return 0;
     }
-    if (f)
-        cache_drop(&cache, f);
-    return load(r, root, path, hash, out);
+    return find_out(r, c, root, path, hash, f, out);
 }
 
 int find_folder(cs_req *r, const struct conf *c, cs_str path)
 {
+    const uint16_t root = root_of(c, cs_info(r)->root);
     struct file *f = NULL;
-    const int rc = file_open(r, place(c, cs_info(r)->root), path, 0, &f);
+    const int rc = find_out(r, c, root, path, cache_hash(root, path), NULL, &f);
     if (f)
         file_unref(f);
     return rc == 0 ? -ENOTDIR : rc;

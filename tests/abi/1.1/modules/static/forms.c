@@ -31,7 +31,7 @@ static int is_older(const struct file *a, const struct file *b)
     return x->tv_sec < y->tv_sec || (x->tv_sec == y->tv_sec && x->tv_nsec < y->tv_nsec);
 }
 
-/* The sibling of that kind with a reference, or NULL and why there is none. */
+/* The sibling of that kind with a reference, or NULL and why there is none; *why NULL: that is not known yet. */
 static struct file *look(cs_req *r, const struct conf *c, const struct file *f, int kind,
                          const char **why)
 {
@@ -44,8 +44,11 @@ static struct file *look(cs_req *r, const struct conf *c, const struct file *f, 
     room[f->path.n] = '.';
     const size_t n = strlen(kinds[kind].suffix);
     memcpy(room + f->path.n + 1, kinds[kind].suffix, n);
-    if (find_file(r, c, (cs_str){room, f->path.n + 1 + n}, &sibling) < 0)
+    const int rc = find_file(r, c, (cs_str){room, f->path.n + 1 + n}, &sibling);
+    if (rc < 0) {
+        *why = rc == FIND_WAITS ? NULL : *why;
         return NULL;
+    }
     if (!is_older(sibling, f) && !sibling->fleeting)
         return sibling;
     *why = sibling->fleeting ? "being written" : "older than the file";
@@ -53,8 +56,8 @@ static struct file *look(cs_req *r, const struct conf *c, const struct file *f, 
     return NULL;
 }
 
-/* Looks for those that are not known of yet. */
-static void find_out(cs_req *r, const struct conf *c, struct file *f, _Bool say)
+/* Looks for those that are not known of yet. False: a thread does. */
+static _Bool find_out(cs_req *r, const struct conf *c, struct file *f, _Bool say)
 {
     if (cs_now_ms() - f->forms_checked >= c->cache_valid) {
         f->forms_known = 0;
@@ -67,6 +70,8 @@ static void find_out(cs_req *r, const struct conf *c, struct file *f, _Bool say)
         if (!bit || (f->forms_known & bit))
             continue;
         struct file *sibling = look(r, c, f, kind, &why);
+        if (!sibling && !why)
+            return 0;
         f->forms_known |= bit;
         f->forms = sibling ? f->forms | bit : f->forms & ~bit;
         if (say && !sibling)
@@ -74,6 +79,7 @@ static void find_out(cs_req *r, const struct conf *c, struct file *f, _Bool say)
         if (sibling)
             file_unref(sibling);
     }
+    return 1;
 }
 
 /* The kind that the client likes best, of equals the first of the settings; -1: the file as it is. */
@@ -107,18 +113,21 @@ static unsigned wanted(const struct conf *c)
 
 struct file *forms_choose(cs_req *r, const struct conf *c, struct file *f, _Bool say)
 {
-    const char *why;
+    const char *why = "";
+    struct file *sibling = NULL;
     if (f->fleeting)
         return f;
-    find_out(r, c, f, say);
-    if (!(f->forms & wanted(c)))
+    _Bool known = find_out(r, c, f, say);
+    const int kind = known && f->forms & wanted(c) ? best(r, c, f, say) : -1;
+    if (kind >= 0)
+        sibling = look(r, c, f, kind, &why);
+    known = known && (sibling || why);
+    if (known && f->forms & wanted(c))
+        cs_add_header(r, "Vary", "Accept-Encoding");
+    if (known && !sibling)
         return f;
-    cs_add_header(r, "Vary", "Accept-Encoding");
-    const int kind = best(r, c, f, say);
-    struct file *sibling = kind < 0 ? NULL : look(r, c, f, kind, &why);
-    if (!sibling)
-        return f;
-    cs_set_header(r, "Content-Encoding", kinds[kind].coding);
+    if (sibling)
+        cs_set_header(r, "Content-Encoding", kinds[kind].coding);
     file_unref(f);
     return sibling;
 }

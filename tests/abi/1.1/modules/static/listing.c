@@ -171,8 +171,13 @@ static void let_go(void *arg)
 static void done(cs_req *r, void *arg)
 {
     struct list *l = arg;
+    if (l->rc == -EACCES) {
+        cs_page(r, 403);
+        return;
+    }
     if (l->rc < 0) {
-        cs_fail(r, l->rc == -ENOMEM ? 503 : 500, "cannot read the folder: %s", strerror(-l->rc));
+        cs_fail(r, l->rc == -ENOMEM || l->rc == -EMFILE || l->rc == -ENFILE ? 503 : 500,
+                "cannot read the folder: %s", strerror(-l->rc));
         return;
     }
     char *text = l->text;
@@ -196,11 +201,9 @@ int listing_answer(cs_req *r, const struct conf *c, cs_str path)
     l->html = c->listing == LISTING_HTML;
     l->top = path.n == 1;
     cs_on_close(r, let_go, l);
-    l->names.root = cs_root_open(r, "/");
-    l->names.folder = l->names.links ? cs_root_open(r, path)
-                                     : beneath_open(l->names.root, path, O_RDONLY | O_DIRECTORY, 0);
-    if (l->names.folder < 0)
-        return l->names.folder == -EACCES ? 403 : CS_AGAIN;
+    l->names.root = cs_root_open(r, "");
+    if (l->names.root < 0)
+        return CS_AGAIN;
     if (c->cache_control.n)
         cs_set_header(r, "Cache-Control", c->cache_control);
     const int rc = cs_offload(r, work, done, l);

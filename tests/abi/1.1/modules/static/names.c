@@ -56,7 +56,7 @@ static int follow(const struct names *l, const char *name, struct stat *st)
     }
     memcpy(path, l->path.p, l->path.n);
     memcpy(path + l->path.n, name, n);
-    const int fd = beneath_open(l->root, (cs_str){path, l->path.n + n}, O_PATH, 1);
+    const int fd = beneath_open(l->root, (cs_str){path, l->path.n + n}, O_PATH, 0);
     const int rc = fd < 0 ? -1 : fstat(fd, st);
     if (fd >= 0)
         close(fd);
@@ -96,6 +96,10 @@ static int compare(const void *a, const void *b)
 
 int names_read(struct names *l)
 {
+    l->folder =
+        beneath_open(l->root, l->path, O_RDONLY | O_DIRECTORY, l->links ? 0 : BENEATH_NO_LINKS);
+    if (l->folder < 0)
+        return l->folder;
     l->v = calloc(l->most, sizeof *l->v);
     DIR *d = l->v ? fdopendir(l->folder) : NULL;
     if (!d)

@@ -19,9 +19,9 @@ struct names {
     _Bool more;   /* there are more than that */
     _Bool hidden; /* names with a dot at their start, too */
     _Bool links;  /* links that stay below the root, too */
-    int root;     /* descriptors; names_free closes them */
-    int folder;
-    cs_str path; /* of the folder, below the root */
+    int root;     /* a descriptor; names_free closes it */
+    int folder;   /* opened here; -1: not */
+    cs_str path;  /* of the folder, below the root */
 };
 
 /* Reads and sorts them: folders first, then by their bytes. Only what a client could ask for: files and folders whose names are

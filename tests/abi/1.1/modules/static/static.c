@@ -2,7 +2,7 @@
  * left to the next handler, or to the server's 404.
  *
  *   handler: is the file in the cache and fresh? ------------------> answer (no system call)
- *      |
+ *      |      (where the disk has to be asked: a thread does, and then from the start again)
  *      look up: file, index of the folder, try_files in order -----> answer, redirect, 403, another path
  *      |
  *      nothing there ---------------------------------------------> CS_DECLINED
@@ -13,6 +13,7 @@
 #include "forms.h"
 #include "keep.h"
 #include "listing.h"
+#include "lookup.h"
 
 #include <stdlib.h>
 
@@ -53,8 +54,8 @@ static int answer(cs_req *r, const struct conf *c, struct file *f)
     }
     const char *type = f->type;
     const cs_str keep = keep_for(c, f->path, type);
-    if (c->precompressed.n)
-        f = forms_choose(r, c, f, explaining);
+    if (c->precompressed.n && !(f = forms_choose(r, c, f, explaining)))
+        return CS_PENDING;
     if (explaining)
         cs_say(r, "file", "%.*s", CS_F(f->path));
     if (keep.n)
@@ -196,14 +197,16 @@ static int to_folder(cs_req *r, const struct conf *c, const cs_req_info *q, stru
     return folder.n ? look(r, c, folder, out) : -ENAMETOOLONG;
 }
 
-/* Is there a file of that name without the slash at its end? */
+/* Is there a file of that name without the slash at its end? 0, 1 or FIND_WAITS. */
 static int is_file_with_slash(cs_req *r, const struct conf *c, const cs_req_info *q)
 {
     struct file *f = NULL;
     const cs_str path = {q->path.p, q->path.n - 1};
-    if (c->slash != SLASH_CANONICAL || q->path.n < 2 || !is_folder_name(q->path) ||
-        find_file(r, c, path, &f) < 0)
+    if (c->slash != SLASH_CANONICAL || q->path.n < 2 || !is_folder_name(q->path))
         return 0;
+    const int rc = find_file(r, c, path, &f);
+    if (rc < 0)
+        return rc == FIND_WAITS ? rc : 0;
     file_unref(f);
     return 1;
 }
@@ -212,6 +215,10 @@ static int failed(cs_req *r, int rc)
 {
     if (rc == -EACCES || rc == -EPERM)
         return 403;
+    if (rc == -EBUSY) {
+        cs_set_header(r, "Retry-After", "1");
+        return 503;
+    }
     const int busy = rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM || rc == -EAGAIN;
     return cs_fail(r, busy ? 503 : 500, "cannot open the file: %s", strerror(-rc));
 }
@@ -237,10 +244,13 @@ static int search(cs_req *r, const struct conf *c, const cs_req_info *q)
     int rc = look(r, c, q->path, &f);
     if (rc == -EISDIR)
         rc = to_folder(r, c, q, &f);
-    if (find_is_missing(rc) && is_file_with_slash(r, c, q))
+    const int without = find_is_missing(rc) ? is_file_with_slash(r, c, q) : 0;
+    if (without > 0)
         return to_path(r, q, (cs_str){q->path.p, q->path.n - 1}, "");
     if (find_is_missing(rc))
-        rc = look_alternatives(r, c, &f);
+        rc = without < 0 ? without : look_alternatives(r, c, &f);
+    if (rc == FIND_WAITS)
+        return CS_PENDING;
     if (rc == IS_LISTED)
         return list(r, c, q);
     if (rc == 0)
@@ -263,12 +273,26 @@ static int handler(cs_req *r)
     return answer(r, c, f);
 }
 
+/* What the request has waited for is known: on with it, unless its time was over. */
+static void resume(cs_req *r)
+{
+    if (cs_status(r))
+        return;
+    const int rc = search(r, cs_conf(r), cs_info(r));
+    if (rc == CS_DECLINED)
+        cs_proceed(r);
+    else if (rc >= 200)
+        cs_page(r, rc);
+    else if (rc < 0)
+        cs_fail(r, rc == CS_NOMEM ? 503 : 500, "cannot answer with the file (%d)", rc);
+}
+
 /* The handler changes nothing, but for a cache that this process has not made. */
 static int explain(cs_req *r, int hook)
 {
     if (hook != CS_HOOK_HANDLER)
         return CS_DECLINED;
-    if (!find_is_ready() && find_init(0, 0) < 0)
+    if (!find_is_ready() && find_init(0, 0, NULL, NULL) < 0)
         return CS_NOMEM;
     explaining = 1;
     return handler(r);
@@ -277,7 +301,7 @@ static int explain(cs_req *r, int hook)
 static int worker_start(cs_proc *p)
 {
     const struct conf *c = cs_module_conf(p);
-    return find_init(c->cache_files, c->cache_small) < 0 ? CS_NOMEM : CS_OK;
+    return find_init(c->cache_files, c->cache_small, p, resume) < 0 ? CS_NOMEM : CS_OK;
 }
 
 /* "$uri /index.html" is one element. */
@@ -403,10 +427,13 @@ static const cs_directive directives[] = {
 
 static const cs_counter_def counters[] = {
     {&find_loads, "loads_total", "Files opened or read anew"},
+    {&lookup_waits, "waits_total", "Waits of requests for a thread that looks for a file"},
+    {&lookup_refused, "refused_total",
+     "Requests answered with 503, since too many wait for the disk"},
     {0},
 };
 
-CS_MODULE(.name = "static", .version = "1.0", .flags = CS_BODY_STREAM,
+CS_MODULE(.name = "static", .version = "1.0", .flags = CS_BODY_STREAM | CS_DISK,
           .help = "Serves the files of a site.", .directives = directives,
           .conf_size = sizeof(struct conf), .counters = counters, .on_config = on_config,
           .worker_start = worker_start, .handler = handler, .explain = explain);
