@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "proc/code.h"
 #include "proc/master.h"
 #include "proc/msg.h"
 
@@ -87,7 +88,7 @@ static void run_reload(struct master *m, struct control_call *call, cs_str objec
     cs_str value;
 
     if (json_find(object, "workers", &value) && !str_is(value, "new")) {
-        command_answer(m, call, 2, "\"workers\" is new, or is not there", CS_S(""));
+        command_answer(m, call, CODE_WRONG, "\"workers\" is new, or is not there", CS_S(""));
         return;
     }
     call->drained = is(object, "wait", "drained");
@@ -124,11 +125,12 @@ static bool take_wait(struct master *m, struct control_call *call, const struct 
         json_end_object(&j);
         good = control_release(call, buf_str(&out));
         if (!good)
-            command_answer(m, call, 1, "too many are asked for already; try again later", CS_S(""));
+            command_answer(m, call, CODE_FAILED, "too many are asked for already; try again later",
+                           CS_S(""));
     } else if (c->run_with != run_reload || !str_is(value, "drained")) {
         good = false;
-        command_answer(m, call, 2, "\"wait\" is no, or is not there; of reload also drained",
-                       CS_S(""));
+        command_answer(m, call, CODE_WRONG,
+                       "\"wait\" is no, or is not there; of reload also drained", CS_S(""));
     }
     buf_free(&text);
     buf_free(&out);
@@ -176,7 +178,7 @@ static void refuse(struct master *m, struct control_call *call)
                    : i + 1 < ARRAY_LEN(commands) ? ", "
                                                  : " and ",
                    commands[i].word);
-    command_answer(m, call, 2, text.p, CS_S(""));
+    command_answer(m, call, CODE_WRONG, text.p, CS_S(""));
     buf_free(&text);
 }
 
@@ -190,7 +192,8 @@ void command_run(void *arg, struct control_call *call, cs_str line)
     rest = str_trim(rest);
     c = find(word);
     if (rest.n > 0 && rest.p[0] != '{')
-        command_answer(m, call, 2, "behind the command only a JSON object may follow", CS_S(""));
+        command_answer(m, call, CODE_WRONG, "behind the command only a JSON object may follow",
+                       CS_S(""));
     else if (c)
         run(m, call, c, rest);
     else

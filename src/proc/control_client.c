@@ -1,6 +1,8 @@
 /* control_client.c - see control_client.h; and what control.h says of calls. */
 #include "proc/control_client.h"
 
+#include "proc/code.h"
+
 #include "base/json.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -273,7 +275,7 @@ static void next_request(struct control_client *cl)
     cl->searched = end ? 0 : n;
     if (n >= CONTROL_LINE) {
         snprintf(text, sizeof text, "a request line has at most %d bytes", CONTROL_LINE - 1);
-        refuse(cl, 2, text);
+        refuse(cl, CODE_WRONG, text);
     } else if (end) {
         run_line(cl, n);
     }
@@ -356,9 +358,10 @@ void control_client_new(struct control_clients *all, int fd)
     if (sock_unix_peer(fd, &cl->pid, &cl->uid, &gid) < 0 ||
         (cl->uid != 0 && cl->uid != geteuid())) {
         log_debug("control: refused a client of user %u (pid %d)", cl->uid, cl->pid);
-        refuse(cl, 4, "only root and the user that the server runs as may use the control socket");
+        refuse(cl, CODE_DENIED,
+               "only root and the user that the server runs as may use the control socket");
     } else if (all->n > CONTROL_CLIENTS) {
-        refuse(cl, 1, "too many clients are waiting for answers; try again later");
+        refuse(cl, CODE_FAILED, "too many clients are waiting for answers; try again later");
     } else {
         set_interest(cl);
     }

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ipc/topic.h"
+#include "proc/code.h"
 #include "proc/command.h"
 #include "proc/master.h"
 #include "proc/msgtext.h"
@@ -188,7 +189,7 @@ void msg_tail(struct master *m, struct control_call *call, cs_str object)
     if (topic < 0)
         return;
     if (m->msg.ntails >= MSG_TAILS) {
-        command_answer(m, call, 1, "too many tails are open; try again later", CS_S(""));
+        command_answer(m, call, CODE_FAILED, "too many tails are open; try again later", CS_S(""));
         return;
     }
     t = mem_alloc(sizeof *t);
