@@ -106,7 +106,7 @@ static const struct board_counter counters[IPC_COUNTERS] = {
          .help = "Connections closed because they did not begin with a good PROXY header."},
     [IPC_DISK_READS] = {.name = "cserver_disk_reads_total",
                         .help =
-                            "Pieces of files that were not in memory, and were read on a thread."},
+                            "Pieces of files that were not in memory, and were handed to a thread."},
     [IPC_DISK_TIMEOUT] =
         {.name = "cserver_timeout_disk_total",
          .help = "Connections closed because the disk did not give what was to be sent."},

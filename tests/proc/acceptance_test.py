@@ -1,7 +1,7 @@
 """What users have asked for, in short: the long runs are in tests/soak.
 
 P1, P2: ten broken settings are refused with the reason while clients notice nothing. P29: TERM lets requests end. P30: no
-request fails over reloads, on new connections or kept ones. (users.md has the numbers' stories.)"""
+request fails over reloads, on new connections or kept ones."""
 import contextlib
 import signal
 import threading

@@ -1,4 +1,4 @@
-"""-s, -h, -v and friends: words and exit codes (users.md 3.1)."""
+"""-s, -h, -v and friends: words and exit codes."""
 import json
 import os
 import re
