@@ -60,7 +60,7 @@ static int open_regular(const struct file_ask *ask, struct stat *st)
 {
     const unsigned how_to =
         (ask->root & FILE_NO_LINKS ? BENEATH_NO_LINKS : 0u) | (ask->no_wait ? BENEATH_NO_WAIT : 0u);
-    int fd = ask->opened >= 0 ? ask->opened : beneath_open(ask->at, ask->path, O_RDONLY, how_to);
+    int fd = beneath_open(ask->at, ask->path, O_RDONLY, how_to);
     if (fd < 0)
         return fd;
     int rc = 0;
@@ -199,7 +199,7 @@ int file_load(const struct file_ask *ask, struct file **out)
 {
     struct file *f = NULL;
     int rc = CHANGED;
-    for (int i = 0; rc == CHANGED && i < (ask->opened >= 0 ? 1 : READ_TRIES); i++) {
+    for (int i = 0; rc == CHANGED && i < READ_TRIES; i++) {
         if (f)
             file_unref(f);
         f = NULL;

@@ -1,9 +1,13 @@
 """A disk that hangs holds up who asks for what is on it, and nobody else: tests/lib/fuse.py is the disk."""
+import contextlib
 import gzip
 import hashlib
 import os
 import random
+import resource
+import shutil
 import subprocess
+import tempfile
 
 import pytest
 from lib import fuse
@@ -351,3 +355,55 @@ def test_an_overlay_is_asked_through_a_mapping(layers, serve):
         os.posix_fadvise(f.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     assert read() > 0
     assert read() == 0
+
+
+def descriptors(pid):
+    fds = {}
+    for fd in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            fds[int(fd)] = os.readlink(f"/proc/{pid}/fd/{fd}")
+    return fds
+
+
+def fill_gaps(server, pid, folder, idle):
+    """Connects until no descriptor below those of the files in `folder` is free. The lowest one that is."""
+    for _ in range(100):
+        fds = descriptors(pid)
+        free = next(fd for fd in range(100_000) if fd not in fds)
+        if all(fd < free for fd, path in fds.items() if path.startswith(folder)):
+            return free
+        idle.append(server.connect())
+        wait_for(lambda: free in descriptors(pid))
+    raise AssertionError("descriptors without end")
+
+
+def test_no_descriptor_is_left_to_look_again(serve):
+    """The cache lets go of files that it holds open: also of the one that is being looked for."""
+    folder = tempfile.mkdtemp(dir="/dev/shm")
+    try:
+        for name in ("one.bin", "two.bin"):
+            with open(f"{folder}/{name}", "wb") as f:
+                f.write(BIG)
+        os.chmod(folder, 0o755)
+        s = serve(CONF.format(folder), www=WWW, server={"workers": 1, **OURSELVES})
+        pid = s.workers()[0]
+        usual = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        idle = []
+        for _ in range(3):
+            with begin(s, "/one.bin") as c:
+                for name in ("/two.bin", "/one.bin"):
+                    assert digest(c.response().body) == digest(BIG)
+                    c.send(ask(name))
+                assert digest(c.response().body) == digest(BIG)
+                fds = fill_gaps(s, pid, folder, idle)
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (fds, usual[1]))
+                for name in ("/one.bin", "/two.bin"):
+                    c.send(ask(name))
+                    answer = c.response()
+                    assert (answer.status, digest(answer.body)) == (200, digest(BIG))
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, usual)
+        assert s.workers() == [pid]
+        for c in idle:
+            c.close()
+    finally:
+        shutil.rmtree(folder)
