@@ -224,7 +224,7 @@ static void turn_once(struct worker_self *w)
 static bool is_finished(struct worker_self *w)
 {
     return w->draining && serve_idle(w->serve) && host_is_done(&w->host) &&
-           serve_has_logged(w->serve);
+           serve_has_logged(w->serve, w->until != 0);
 }
 
 int worker_run(const struct heritage *h)

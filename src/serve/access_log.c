@@ -185,9 +185,9 @@ bool access_logs_are_moving(const struct access_logs *all)
     return log_writer_is_moving(&all->writer);
 }
 
-bool access_logs_hurry(struct access_logs *all)
+bool access_logs_hurry(struct access_logs *all, bool limited)
 {
-    return log_writer_hurry(&all->writer);
+    return log_writer_hurry(&all->writer, limited);
 }
 
 bool access_logs_end(struct access_logs *all, int ms)

@@ -23,7 +23,7 @@ void access_logs_before_wait(struct access_logs *all);
 void access_logs_reopen(struct access_logs *all, unsigned index, int fd);
 bool access_logs_are_moving(const struct access_logs *all);
 /* log_writer_hurry, log_writer_end. */
-bool access_logs_hurry(struct access_logs *all);
+bool access_logs_hurry(struct access_logs *all, bool limited);
 bool access_logs_end(struct access_logs *all, int ms);
 /* After access_logs_end, if that was true. */
 void access_logs_free(struct access_logs *all);

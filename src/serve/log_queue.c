@@ -206,6 +206,7 @@ void log_writer_init(struct log_writer *w, struct loop *loop, struct ipc_slot *s
     *w = (struct log_writer){.loop = loop, .slot = slot};
     pool_init(&w->pool, loop, max, max);
     timer_init(&w->wake, on_wake);
+    timer_init(&w->last, on_wake);
     list_init(&w->queues);
     list_init(&w->pending);
 }
@@ -219,18 +220,21 @@ void log_queue_init(struct log_queue *q, struct log_writer *w, const char *path,
     list_add_tail(&w->queues, &q->all);
 }
 
-bool log_writer_hurry(struct log_writer *w)
+bool log_writer_hurry(struct log_writer *w, bool limited)
 {
-    bool done = true;
+    bool done = true, late;
+    if (!w->hurry)
+        timer_set(&w->loop->timers, &w->last, LOG_LAST_MS);
     w->hurry = true;
+    late = !timer_is_set(&w->last);
     log_writer_before_wait(w);
     LIST_EACH(it, &w->queues)
     {
         const struct log_queue *q = CONTAINER_OF(it, struct log_queue, all);
-        bool stuck = q->why && q->why != EAGAIN;
+        bool stuck = late && q->why && q->why != EAGAIN;
         done = done && !q->busy && (stuck || !(q->full.n || q->lines.n));
     }
-    return done;
+    return done || (late && !limited);
 }
 
 /* What can go and has not failed now. Is anybody at it? */
@@ -276,6 +280,7 @@ bool log_writer_end(struct log_writer *w, int ms)
         pool_wait(&w->pool, (int)(until - now));
     tell_left(w);
     timer_clear(&w->loop->timers, &w->wake);
+    timer_clear(&w->loop->timers, &w->last);
     return pool_close(&w->pool, 0);
 }
 

@@ -19,14 +19,16 @@
 #define LOG_FLUSH_MS 100
 #define LOG_FLUSH_AT ((size_t)32 * 1024)
 #define LOG_RETRY_MS 1000 /* after a failure */
-#define LOG_KEEP     ((size_t)1024 * 1024)
+#define LOG_LAST_MS                                                                                \
+    5000 /* at the end: for a log that fails, and where nothing else limits it, for one that hangs */
+#define LOG_KEEP ((size_t)1024 * 1024)
 
 /* The threads of a process for all of its queues, one for each at most; none before the first line. */
 struct log_writer {
     struct loop *loop;
     struct ipc_slot *slot;
     struct pool pool;
-    struct timer wake;
+    struct timer wake, last;
     struct list queues, pending; /* all; those that have something to hand over */
     unsigned moving;
     bool hurry;
@@ -74,8 +76,9 @@ static inline bool log_writer_is_moving(const struct log_writer *w)
     return w->moving > 0;
 }
 
-/* From now on nothing waits for more to come. True: nothing is left, but what cannot be written. */
-bool log_writer_hurry(struct log_writer *w);
+/* The end begins, and is asked for again in each turn of the loop: nothing waits for more to come. True: nothing is left, or
+ * what is left has failed for LOG_LAST_MS. One that hangs is waited for; as long, unless limited: the caller gives up then. */
+bool log_writer_hurry(struct log_writer *w, bool limited);
 /* Waits at most ms milliseconds until all is written, tells of what is not, and ends the threads. False: one still writes:
  * the process is to _exit, and nothing of this to be freed. */
 bool log_writer_end(struct log_writer *w, int ms);

@@ -241,9 +241,9 @@ bool serve_is_reopening(const struct serve *s)
     return access_logs_are_moving(s->logs);
 }
 
-bool serve_has_logged(struct serve *s)
+bool serve_has_logged(struct serve *s, bool limited)
 {
-    return access_logs_hurry(s->logs);
+    return access_logs_hurry(s->logs, limited);
 }
 
 bool serve_end_logs(struct serve *s)

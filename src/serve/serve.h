@@ -67,8 +67,9 @@ void serve_adopt(struct serve *s, int fd);
  * the old one until serve_is_reopening is false. */
 void serve_reopen_access_log(struct serve *s, unsigned index, int fd);
 bool serve_is_reopening(const struct serve *s);
-/* Before a worker ends, in each turn of the loop: are all lines written, or beyond hope? */
-bool serve_has_logged(struct serve *s);
+/* Before a worker ends, in each turn of the loop: are all lines written, or beyond hope? limited: the worker has a
+ * deadline, else the logs get one (log_writer_hurry). */
+bool serve_has_logged(struct serve *s, bool limited);
 /* The end of the access logs, after the last request. False: a thread still writes, and the process has to _exit. */
 bool serve_end_logs(struct serve *s);
 /* Frees everything (for leak checks); after serve_end_logs. */

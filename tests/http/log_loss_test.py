@@ -226,6 +226,15 @@ def test_end_while_the_log_hangs(hung):
     assert found and 80 <= int(found[1]) <= 100
 
 
+def test_end_without_a_deadline_while_the_log_hangs(hung):
+    """The log gets one then (LOG_LAST_MS), or the server would never end."""
+    s, _ = hung
+    ask(s, 100)
+    assert s.stop(signal.SIGQUIT) == 0
+    found = re.search(r"access log stdout: (\d+) lines lost", s.log())
+    assert found and 80 <= int(found[1]) <= 100
+
+
 def test_end_waits_for_a_log_that_goes_on(hung):
     s, reader = hung
     ask(s, 100)

@@ -244,16 +244,36 @@ static void a_move_with_nothing_under_way(void **state)
 static void an_end_in_a_hurry(void **state)
 {
     (void)state;
-    assert_true(log_writer_hurry(&writer));
+    assert_true(log_writer_hurry(&writer, false));
     assert_true(add_line());
-    assert_false(log_writer_hurry(&writer));
+    assert_false(log_writer_hurry(&writer, false));
     wait_idle();
-    assert_true(log_writer_hurry(&writer));
+    assert_true(log_writer_hurry(&writer, false));
     assert_true(add_line());
-    while (!log_writer_hurry(&writer))
+    while (!log_writer_hurry(&writer, false))
         turn(true);
     take();
     assert_int_equal(had, 2 * LINE_LEN);
+    end();
+}
+
+/* Only who has no deadline of its own gives up. */
+static void an_end_while_it_hangs(void **state)
+{
+    (void)state;
+    stuff();
+    assert_true(add_line());
+    assert_false(log_writer_hurry(&writer, false));
+    clock_advance(LOG_LAST_MS - 1);
+    turn(false);
+    assert_false(log_writer_hurry(&writer, false));
+    clock_advance(1);
+    turn(false);
+    assert_true(log_writer_hurry(&writer, false));
+    assert_false(log_writer_hurry(&writer, true));
+    take();
+    wait_idle();
+    assert_true(log_writer_hurry(&writer, true));
     end();
 }
 
@@ -269,11 +289,14 @@ static void a_file_that_fails(void **state)
         wait_idle();
     }
     assert_int_equal(writer.pool.serial, 1); /* tried once, and then for a while not */
-    assert_true(log_writer_hurry(&writer));  /* it is beyond hope */
-    clock_advance(LOG_RETRY_MS);
-    turn(false);
-    wait_idle();
-    assert_int_equal(writer.pool.serial, 2);
+    for (unsigned n = 1; n <= LOG_LAST_MS / LOG_RETRY_MS; n++) {
+        assert_int_equal(writer.pool.serial, n);
+        assert_false(log_writer_hurry(&writer, true));
+        clock_advance(LOG_RETRY_MS);
+        turn(false);
+        wait_idle();
+    }
+    assert_true(log_writer_hurry(&writer, true)); /* it is beyond hope */
     queue.sink.fd = old;
     close(full);
     clock_advance(LOG_RETRY_MS);
@@ -318,6 +341,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(another_file_while_the_old_one_hangs, start, finish),
         cmocka_unit_test_setup_teardown(a_move_with_nothing_under_way, start, finish),
         cmocka_unit_test_setup_teardown(an_end_in_a_hurry, start, finish),
+        cmocka_unit_test_setup_teardown(an_end_while_it_hangs, start, finish),
         cmocka_unit_test_setup_teardown(a_file_that_fails, start, finish),
         cmocka_unit_test_setup_teardown(an_end_that_does_not_wait, start, finish),
     };
