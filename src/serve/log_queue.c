@@ -176,7 +176,9 @@ void log_writer_before_wait(struct log_writer *w)
     if (list_empty(&w->pending))
         return;
     uint64_t wait = look(w);
-    if (!list_empty(&w->pending) && !timer_is_set(&w->wake))
+    if (list_empty(&w->pending))
+        return;
+    if (!timer_is_set(&w->wake) || clock_ms() + wait < w->wake.due)
         timer_set(&w->loop->timers, &w->wake, wait);
 }
 

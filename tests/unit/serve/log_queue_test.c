@@ -306,6 +306,33 @@ static void a_file_that_fails(void **state)
     assert_int_equal(had, 5 * LINE_LEN);
 }
 
+/* It is looked after each second, the others' lines go as they do without it. */
+static void a_file_that_fails_holds_up_no_other(void **state)
+{
+    (void)state;
+    struct log_queue full;
+    int fd = open("/dev/full", O_WRONLY);
+    assert_true(fd >= 0);
+    log_queue_init(&full, &writer, "full.log", fd);
+    buf_add_z(log_queue_room(&full), LINE);
+    log_queue_added(&full);
+    turn(false);
+    while (full.busy)
+        turn(true);
+    turn(false);
+    assert_int_equal(writer.wake.due, clock_ms() + LOG_RETRY_MS);
+    for (int i = 0; i < 2; i++) {
+        assert_true(add_line());
+        turn(false);
+        wait_idle();
+    }
+    assert_int_equal(queue.lines.n, LINE_LEN);
+    turn(false);
+    assert_in_range(writer.wake.due, clock_ms(), clock_ms() + LOG_FLUSH_MS);
+    assert_true(log_writer_end(&writer, 60000));
+    log_queue_free(&full);
+}
+
 /* Until the thread has the job. */
 static void wait_writing(void)
 {
@@ -343,6 +370,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_end_in_a_hurry, start, finish),
         cmocka_unit_test_setup_teardown(an_end_while_it_hangs, start, finish),
         cmocka_unit_test_setup_teardown(a_file_that_fails, start, finish),
+        cmocka_unit_test_setup_teardown(a_file_that_fails_holds_up_no_other, start, finish),
         cmocka_unit_test_setup_teardown(an_end_that_does_not_wait, start, finish),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
