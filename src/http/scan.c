@@ -128,7 +128,7 @@ static void look_up(void)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("sse4.2"))
         scan_now = ways[n++] = &scan_sse42;
-    if (__builtin_cpu_supports("avx2"))
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi"))
         scan_now = ways[n++] = &scan_avx2;
 }
 #else
