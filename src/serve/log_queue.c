@@ -18,26 +18,27 @@ static const char *reason(int why)
     return why == EAGAIN || !why ? "it does not take them in time" : strerror(why);
 }
 
-static bool may_tell(struct log_queue *q)
+static bool may_tell(uint64_t *told_ms)
 {
-    bool may = !q->told_ms || clock_ms() - q->told_ms >= TELL_MS;
+    bool may = !*told_ms || clock_ms() - *told_ms >= TELL_MS;
     if (may)
-        q->told_ms = clock_ms() + !clock_ms();
+        *told_ms = clock_ms() + !clock_ms();
     return may;
 }
 
 static void tell_failure(struct log_queue *q)
 {
-    if (q->why != EAGAIN && may_tell(q))
+    if (q->why != EAGAIN && may_tell(&q->told_ms))
         log_error("access log %s cannot be written: %s; up to %zu KiB of lines are kept", q->path,
                   strerror(q->why), LOG_KEEP / 1024);
 }
 
-static void tell_lost(struct log_queue *q, int why)
+static void tell_lost(struct log_queue *q)
 {
     log_error("access log %s: %llu lines lost: %s", q->path, (unsigned long long)q->lost,
-              reason(why));
+              reason(q->lost_why));
     q->lost = 0;
+    q->lost_why = 0;
 }
 
 /* A minute may pass before the log hears of the next ones: then of all of them. */
@@ -45,7 +46,9 @@ static void drop(struct log_queue *q)
 {
     region_add(q->writer->slot, IPC_LOG_DROPPED, 1);
     q->lost++;
-    if (q->lost == 1 && may_tell(q))
+    if (q->why)
+        q->lost_why = q->why;
+    if (may_tell(&q->told_ms))
         log_error("access log %s: lines are dropped: %zu KiB of them wait already: %s", q->path,
                   LOG_KEEP / 1024, reason(q->why));
 }
@@ -86,15 +89,14 @@ static void use(struct log_queue *q, int fd)
 
 static void judge(struct log_queue *q)
 {
-    int before = q->why;
     q->why = q->error;
     if (q->took_us > SLOW_US)
         region_add(q->writer->slot, IPC_LOG_BLOCKED, 1);
     if (q->error) {
         q->next_ms = clock_ms() + (q->error == EAGAIN ? LOG_FLUSH_MS : LOG_RETRY_MS);
         tell_failure(q);
-    } else if (q->lost) {
-        tell_lost(q, before);
+    } else if (q->lost && may_tell(&q->told_lost_ms)) {
+        tell_lost(q);
     }
 }
 
@@ -268,8 +270,10 @@ static void tell_left(struct log_writer *w)
     {
         struct log_queue *q = CONTAINER_OF(it, struct log_queue, all);
         q->lost += count_lines(&q->lines) + count_lines(&q->full);
+        if (q->why)
+            q->lost_why = q->why;
         if (q->lost)
-            tell_lost(q, q->why);
+            tell_lost(q);
     }
 }
 

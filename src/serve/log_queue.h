@@ -50,9 +50,11 @@ struct log_queue {
     uint64_t took_us;
     int error;
     /* Trouble. */
-    int why;          /* errno of the last failure; 0: the last write went well */
-    uint64_t lost;    /* dropped, and the log does not know yet */
-    uint64_t told_ms; /* when the log was told of trouble; 0 = never */
+    int why;       /* errno of the last failure; 0: the last write went well */
+    uint64_t lost; /* dropped, and the log does not know yet */
+    int lost_why;  /* errno of the failure that they were dropped in */
+    /* When the error log was told of trouble, of what was lost; 0 = never. */
+    uint64_t told_ms, told_lost_ms;
 };
 
 /* max: as many queues as there will be. */

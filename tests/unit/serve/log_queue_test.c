@@ -187,6 +187,28 @@ static void what_does_not_fit_is_dropped(void **state)
     end();
 }
 
+static void loss_is_told_once_a_minute(void **state)
+{
+    (void)state;
+    for (uint64_t i = 0; i < 3; i++) {
+        stuff();
+        fill_up();
+        while (queue.busy || queue.lines.n || queue.full.n) {
+            if (!queue.busy)
+                clock_advance(LOG_FLUSH_MS);
+            take();
+            turn(false);
+        }
+        assert_int_equal(queue.lost, i); /* all but the first wait */
+    }
+    clock_advance(60000);
+    assert_true(add_line());
+    turn(false);
+    wait_idle();
+    assert_int_equal(queue.lost, 0);
+    end();
+}
+
 static void another_file_while_the_old_one_hangs(void **state)
 {
     (void)state;
@@ -365,6 +387,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(at_once_and_then_together, start, finish),
         cmocka_unit_test_setup_teardown(a_full_buffer_goes_at_once, start, finish),
         cmocka_unit_test_setup_teardown(what_does_not_fit_is_dropped, start, finish),
+        cmocka_unit_test_setup_teardown(loss_is_told_once_a_minute, start, finish),
         cmocka_unit_test_setup_teardown(another_file_while_the_old_one_hangs, start, finish),
         cmocka_unit_test_setup_teardown(a_move_with_nothing_under_way, start, finish),
         cmocka_unit_test_setup_teardown(an_end_in_a_hurry, start, finish),
