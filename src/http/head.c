@@ -492,7 +492,8 @@ long http_head_parse(struct http_head *h, const char *bytes, size_t n,
         rebase(h, bytes);
     h->base = bytes;
     size_t seen = n < lim->max_head ? n : lim->max_head;
-    long verdict = run(h, (struct input){bytes, seen}, lim);
+    /* The limit may have become less than what has been looked at. */
+    long verdict = seen < h->scanned ? MORE : run(h, (struct input){bytes, seen}, lim);
     if (verdict != MORE || n < lim->max_head)
         return verdict;
     if (h->part == TARGET)

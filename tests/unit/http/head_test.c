@@ -6,6 +6,8 @@
  * shows how early it is refused), and whatever follows changes nothing. */
 #include "http/head.h"
 
+#include "base/check.h"
+
 #include "http/scan.h"
 
 #include "edge.h"
@@ -655,6 +657,33 @@ static void a_head_can_be_used_again(void **state)
     assert_null(h.field[HTTP_FIELD_TRANSFER_ENCODING]);
 }
 
+/* Limits are run-time settings: they may shrink below what has been read of a head. */
+static void limits_shrink_meanwhile(void **state)
+{
+    (void)state;
+    static const char *const heads[] = {
+        "GET /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa "
+        "HTTP/1.1\r\n"
+        "Host: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\r\nA: b\r\nC: d\r\n\r\n",
+        "\r\n\r\nGET / HTTP/1.0\r\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA: "
+        "bbbbbbbbbbbbbbbb\r\n\r\n"};
+    struct http_header fields[8];
+    const struct http_limits lim = {4096, 1024, 8};
+    for (size_t k = 0; k < ARRAY_LEN(heads); k++)
+        for (size_t n = 1; n < strlen(heads[k]); n++)
+            for (size_t most = 1; most < n; most++) {
+                struct http_head h = {.headers = fields, .headers_cap = 8};
+                const struct http_limits less = {most, most, most % 2};
+                char *copy = malloc(n + 1);
+                memcpy(copy, heads[k], n + 1);
+                assert_int_equal(http_head_parse(&h, copy, n, &lim), 0);
+                long verdict = http_head_parse(&h, copy, n + 1, &less);
+                if (verdict != -414 && verdict != -431)
+                    fail_msg("%zu bytes, at most %zu: %ld", n, most, verdict);
+                free(copy);
+            }
+}
+
 static int open_bench(void **state)
 {
     static struct bench b;
@@ -678,9 +707,13 @@ static int close_bench(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_heads),       cmocka_unit_test(bad_heads),
-        cmocka_unit_test(partial_heads),    cmocka_unit_test(every_byte),
-        cmocka_unit_test(fields_are_found), cmocka_unit_test(a_head_can_be_used_again),
+        cmocka_unit_test(good_heads),
+        cmocka_unit_test(bad_heads),
+        cmocka_unit_test(partial_heads),
+        cmocka_unit_test(every_byte),
+        cmocka_unit_test(fields_are_found),
+        cmocka_unit_test(a_head_can_be_used_again),
+        cmocka_unit_test(limits_shrink_meanwhile),
     };
     int failed = 0;
     for (size_t i = 0; scan_way(i); i++) {
