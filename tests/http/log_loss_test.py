@@ -200,7 +200,7 @@ def test_log_that_hangs(hung):
     ask(s, 300)  # 1.5 MiB: more than pipe and worker keep
     c = counters(s)
     assert c["log_entries"] == 300 and c["log_dropped"] > 0
-    assert (300 - c["log_dropped"]) * 5000 >= KEEP - 5100
+    assert (300 - c["log_dropped"]) * 5000 >= KEEP * 9 // 10
     s.log_has("access log stdout: lines are dropped: 1024 KiB of them wait already")
     assert s.log().count("lines are dropped") == 1
 
