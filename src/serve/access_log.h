@@ -8,7 +8,7 @@
 struct access_log;
 struct access_logs;
 
-/* Those of its plan. Descriptors of the plan are borrowed. */
+/* Those of its plan, whose descriptors are taken over. */
 struct access_logs *access_logs_new(struct serve *s);
 
 /* NULL: off. */

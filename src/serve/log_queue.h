@@ -59,7 +59,7 @@ struct log_queue {
 
 /* max: as many queues as there will be. */
 void log_writer_init(struct log_writer *w, struct loop *loop, struct ipc_slot *slot, unsigned max);
-/* path is for messages and stays the caller's; so does fd, unless another one takes its place. */
+/* path is for messages and stays the caller's; fd is taken over. */
 void log_queue_init(struct log_queue *q, struct log_writer *w, const char *path, int fd);
 
 /* Where to add one line; NULL: it is dropped. Either way it is counted. */

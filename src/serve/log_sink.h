@@ -3,8 +3,9 @@
  *
  * A regular file takes all that is given to it at once, and no other process's bytes come in between (O_APPEND). A pipe or
  * a socket promises that for PIPE_BUF bytes only, so there it goes in pieces of whole lines that are no longer, but for a
- * line that is longer by itself. A disk that has become full may take the beginning of a line: the next thing written,
- * also by a process that could write nothing, begins a line of its own, and the line is written again, whole. */
+ * line that is longer by itself. A disk that has become full may take the beginning of a line: what this process writes
+ * next begins a line of its own, and the line is written again, whole. So does what others write that have met the full
+ * disk too; one that has not adds its next line to the torn one. */
 #ifndef SERVE_LOG_SINK_H
 #define SERVE_LOG_SINK_H
 
