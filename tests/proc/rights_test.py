@@ -78,8 +78,10 @@ def caps(pid, *names):
 
 
 def is_bare(pid, user):
-    found, uid = status_of(pid), str(pwd.getpwnam(user).pw_uid)
-    assert caps(pid) == [0, 0, 0, 0], found
+    """One that is being born has what the master has, for a moment."""
+    uid = str(pwd.getpwnam(user).pw_uid)
+    wait_for(lambda: caps(pid) == [0, 0, 0, 0], what=f"process {pid} keeps rights: {status_of(pid)}")
+    found = status_of(pid)
     assert found["NoNewPrivs"] == ["1"]
     assert set(found["Uid"]) == {uid}, found
     assert "0" not in found["Gid"] + found["Groups"], found
