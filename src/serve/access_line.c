@@ -3,6 +3,7 @@
 #include "serve/access_line.h"
 
 #include "base/check.h"
+#include "base/digits.h"
 #include "base/json.h"
 
 #define STEP      16
@@ -125,32 +126,11 @@ static char *put_text(char *at, cs_str s, step_fn *step)
     return put_rest(at, s, plain, step);
 }
 
-static size_t digits_of(uint64_t n)
-{
-    size_t digits = 1;
-    for (; n >= 10000; n /= 10000)
-        digits += 4;
-    return digits + (n >= 10) + (n >= 100) + (n >= 1000);
-}
-
-/* So many digits, with zeros in front. */
-static inline char *put_digits(char *at, uint64_t n, size_t digits)
-{
-    for (char *p = at + digits; p > at; n /= 10)
-        *--p = (char)('0' + n % 10);
-    return at + digits;
-}
-
-static char *put_number(char *at, uint64_t n)
-{
-    return put_digits(at, n, digits_of(n));
-}
-
 static char *put_signed(char *at, int64_t n)
 {
     if (n < 0)
         *at++ = '-';
-    return put_number(at, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
+    return digits_put(at, n < 0 ? 0 - (uint64_t)n : (uint64_t)n);
 }
 
 static char *room_for(struct buf *out, const struct access_facts *f)
@@ -213,7 +193,7 @@ void access_line_combined(struct buf *out, const struct access_facts *f, struct 
     at = PUT(at, "\" ");
     at = put_signed(at, f->status);
     *at++ = ' ';
-    at = put_number(at, f->bytes_out);
+    at = digits_put(at, f->bytes_out);
     at = PUT(at, " \"");
     at = put_or_dash(at, f->referer);
     at = PUT(at, "\" \"");
@@ -238,14 +218,6 @@ static char *put_string(char *at, cs_str s)
     return at;
 }
 
-static char *put_id(char *at, uint64_t id)
-{
-    static const char hex[] = "0123456789abcdef";
-    for (int shift = 60; shift >= 0; shift -= 4)
-        *at++ = hex[id >> shift & 15];
-    return at;
-}
-
 static const char *utc(struct access_clock *c, time_t now)
 {
     struct tm tm;
@@ -262,7 +234,7 @@ static char *put_moment(char *at, struct access_clock *c, uint64_t wall_us)
 {
     at = put(at, utc(c, (time_t)(wall_us / 1000000)), UTC_LEN);
     *at++ = '.';
-    at = put_digits(at, wall_us % 1000000, 6);
+    at = digits_put_fixed(at, wall_us % 1000000, 6);
     *at++ = 'Z';
     return at;
 }
@@ -289,11 +261,11 @@ static char *put_result(char *at, const struct access_facts *f)
     at = PUT(at, ",\"status\":");
     at = put_signed(at, f->status);
     at = PUT(at, ",\"bytes_in\":");
-    at = put_number(at, f->bytes_in);
+    at = digits_put(at, f->bytes_in);
     at = PUT(at, ",\"bytes_out\":");
-    at = put_number(at, f->bytes_out);
+    at = digits_put(at, f->bytes_out);
     at = PUT(at, ",\"dur_us\":");
-    return put_number(at, f->dur_us);
+    return digits_put(at, f->dur_us);
 }
 
 void access_line_place(struct buf *out, const struct access_place *p)
@@ -308,7 +280,7 @@ void access_line_place(struct buf *out, const struct access_place *p)
     at = PUT(at, ",\"worker\":");
     at = put_signed(at, p->worker);
     at = PUT(at, ",\"generation\":");
-    end_at(out, put_number(at, p->generation));
+    end_at(out, digits_put(at, p->generation));
 }
 
 void access_line_json(struct buf *out, const struct access_facts *f, struct access_clock *c)
@@ -317,7 +289,7 @@ void access_line_json(struct buf *out, const struct access_facts *f, struct acce
     at = PUT(at, "{\"ts\":\"");
     at = put_moment(at, c, f->wall_us);
     at = PUT(at, "\",\"request_id\":\"");
-    at = put_id(at, f->id);
+    at = digits_put_hex(at, f->id);
     *at++ = '"';
     at = put_what(at, f);
     at = put_result(at, f);

@@ -1,6 +1,7 @@
 #include "serve/header.h"
 
 #include "base/clock.h"
+#include "base/digits.h"
 #include "http/status.h"
 #include "http/token.h"
 #include "serve/jump.h"
@@ -92,17 +93,6 @@ static char *put_field(char *to, const char *name, size_t n, cs_str value)
 
 #define PUT_FIELD(to, lit, value) put_field(to, lit ": ", sizeof(lit ": ") - 1, value)
 
-static char *put_number(char *to, uint64_t v)
-{
-    char digits[20];
-    size_t n = 0;
-    do
-        digits[sizeof digits - ++n] = (char)('0' + v % 10);
-    while (v /= 10);
-    memcpy(to, digits + sizeof digits - n, n);
-    return to + n;
-}
-
 static size_t head_size(const struct request *r, const struct header_body *b)
 {
     size_t n = 420 + r->type.n + r->validators.etag.n + b->content_range.n;
@@ -118,7 +108,7 @@ static char *put_length(struct request *r, char *p, const struct header_body *b)
         return p;
     if (b->len >= 0) {
         p = put(p, CS_S("Content-Length: "));
-        p = put_number(p, (uint64_t)b->len);
+        p = digits_put(p, (uint64_t)b->len);
         return put(p, CS_S("\r\n"));
     }
     if (r->head.minor == 1) {

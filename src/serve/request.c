@@ -1,6 +1,7 @@
 #include "serve/request.h"
 
 #include "base/clock.h"
+#include "base/digits.h"
 #include "base/log.h"
 #include "http/uri.h"
 #include "serve/access_log.h"
@@ -18,8 +19,6 @@
 #include "serve/respond.h"
 #include "serve/tell.h"
 
-#include <endian.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 static void on_patience(struct timer *t);
@@ -60,23 +59,10 @@ void request_trace(struct request *r)
 
 /* ---- What it is ---- */
 
-/* The eight digits side by side in one word, the first one in its lowest byte. */
-static void put_hex(char to[8], uint32_t v)
-{
-    uint64_t x = __builtin_bswap32(v);
-    x = (x | x << 16) & 0x0000ffff0000ffffu;
-    x = (x | x << 8) & 0x00ff00ff00ff00ffu;
-    x = (x >> 4 | x << 8) & 0x0f0f0f0f0f0f0f0fu;
-    uint64_t letters = (x + 0x0606060606060606u) >> 4 & 0x0101010101010101u;
-    x = htole64(x + 0x3030303030303030u + letters * ('a' - '0' - 10));
-    memcpy(to, &x, 8);
-}
-
 cs_str request_id(struct request *r)
 {
     char *text = arena_alloc(&r->arena, 16);
-    put_hex(text, (uint32_t)(r->id >> 32));
-    put_hex(text + 8, (uint32_t)r->id);
+    digits_put_hex(text, r->id);
     return (cs_str){text, 16};
 }
 
@@ -99,12 +85,12 @@ void request_vlog(struct request *r, int level, const char *who, const char *fmt
         return;
     struct log_pair pairs[8];
     size_t n = 0;
-    char id[20];
-    snprintf(id, sizeof id, "%016llx", (unsigned long long)r->id);
+    char id[16];
+    digits_put_hex(id, r->id);
     if (who)
         pairs[n++] = (struct log_pair){"module", str_of(who)};
     pairs[n++] = (struct log_pair){"client", request_client(r)};
-    pairs[n++] = (struct log_pair){"request_id", str_of(id)};
+    pairs[n++] = (struct log_pair){"request_id", {id, sizeof id}};
     if (r->head.method_text.n && !r->refused && !r->reading) {
         pairs[n++] = (struct log_pair){"method", r->head.method_text};
         pairs[n++] = (struct log_pair){"target", r->head.target};
