@@ -59,6 +59,7 @@ static void run_first(struct pool *p)
     list_remove(&job->node);
     job->state = POOL_RUNNING;
     p->nwaiting--;
+    p->nbound -= !job->always;
     p->nrunning++;
     pthread_mutex_unlock(&p->lock);
     job->work(job);
@@ -125,10 +126,12 @@ static int add_thread(struct pool *p)
 static void take_out(struct pool *p, struct pool_job *job)
 {
     list_remove(&job->node);
-    if (job->state == POOL_WAITING)
+    if (job->state == POOL_WAITING) {
         p->nwaiting--;
-    else
+        p->nbound -= !job->always;
+    } else {
         p->nfinished--;
+    }
     job->state = POOL_IDLE;
 }
 
@@ -207,10 +210,11 @@ static int queue(struct pool *p, struct pool_job *job)
 {
     int rc = -EAGAIN;
     pthread_mutex_lock(&p->lock);
-    if (p->nwaiting < p->max_waiting || job->always) {
+    if (p->nbound < p->max_waiting || job->always) {
         job->state = POOL_WAITING;
         list_add_tail(&p->waiting, &job->node);
         p->nwaiting++;
+        p->nbound += !job->always;
         pthread_cond_signal(&p->more);
         rc = 0;
     }

@@ -43,6 +43,7 @@ struct pool {
     /* Under the lock: */
     struct list waiting, finished;
     unsigned nwaiting, nrunning, nfinished, nfree; /* nfree: threads that wait for work */
+    unsigned nbound;                               /* of nwaiting, those that are not `always` */
     bool rung, ending;
 };
 

@@ -46,6 +46,8 @@ struct fetch {
     size_t n;
     uint64_t more;
     struct device device; /* kind: what the thread has found out */
+    struct list turn;     /* in `waiting` */
+    bool counted;         /* it has one of the places */
     bool finished;
     char *data;
     ssize_t got;
@@ -54,6 +56,11 @@ struct fetch {
 /* Those that do not know RWF_NOWAIT. The oldest goes when there are too many. */
 static struct device devices[DEVICES];
 static unsigned last_device;
+
+/* Those that wait for a place, the first first, and how many have one: whoever has may have a buffer. There are enough for threads to go
+ * on while the loop sends what the last ones have read. */
+static struct list waiting = {&waiting, &waiting};
+static unsigned places;
 
 /* ---- Is it in memory? ---- */
 
@@ -185,6 +192,36 @@ static void on_work(struct pool_job *job)
 
 /* ---- On the loop ---- */
 
+static int start(struct fetch *f)
+{
+    const int rc = pool_add(&host_here()->disk, &f->job);
+    f->counted = rc == 0;
+    places += f->counted;
+    return rc;
+}
+
+static bool is_full(void)
+{
+    return places >= 2 * host_here()->disk.max_threads;
+}
+
+/* What cannot be read any more ends its answer, when its connection comes to it. */
+static void start_next(void)
+{
+    struct list *node;
+    while ((node = list_first(&waiting)) && !is_full()) {
+        struct fetch *f = CONTAINER_OF(node, struct fetch, turn);
+        list_remove(&f->turn);
+        const int rc = start(f); /* a thread may have f->got from here on */
+        if (rc == 0)
+            continue;
+        f->got = rc == -EAGAIN ? -ECANCELED : rc; /* -EAGAIN would be: not yet */
+        f->finished = true;
+        conn_wake(f->request->conn);
+    }
+}
+
+/* A filter that wants no more leaves it: there would be no place for others until its answer has left. */
 static void on_over(struct pool_job *job, bool ran)
 {
     struct fetch *f = CONTAINER_OF(job, struct fetch, job);
@@ -201,8 +238,11 @@ static void on_over(struct pool_job *job, bool ran)
         return;
     }
     conn_wake(r->conn);
-    if (r->filter)
-        filter_drained(r);
+    if (!r->filter)
+        return;
+    filter_drained(r);
+    if (r->fetch && r->fetch->finished)
+        fetch_end(r);
 }
 
 int fetch_begin(struct request *r, int fd, uint64_t off, size_t n, uint64_t more)
@@ -219,7 +259,11 @@ int fetch_begin(struct request *r, int fd, uint64_t off, size_t n, uint64_t more
     const struct device *known = device_of(fd, &f->device) ? find_device(&f->device) : NULL;
     if (known)
         f->device.kind = known->kind;
-    const int rc = pool_add(&host_here()->disk, &f->job);
+    int rc = 0;
+    if (is_full())
+        list_add_tail(&waiting, &f->turn);
+    else
+        rc = start(f);
     if (rc < 0) {
         free(f);
         return rc;
@@ -242,13 +286,26 @@ ssize_t fetch_take(const struct request *r, const char **data)
 
 void fetch_end(struct request *r)
 {
+    const bool counted = r->fetch->counted;
     free(r->fetch->data);
     free(r->fetch);
     r->fetch = NULL;
+    places -= counted;
+    if (counted)
+        start_next();
+}
+
+/* Its work does not run, and will not. */
+static bool take_back(struct fetch *f)
+{
+    if (f->counted || f->finished)
+        return f->finished || pool_remove(&host_here()->disk, &f->job);
+    list_remove(&f->turn);
+    return true;
 }
 
 void fetch_drop(struct request *r)
 {
-    if (r->fetch && (r->fetch->finished || pool_remove(&host_here()->disk, &r->fetch->job)))
+    if (r->fetch && take_back(r->fetch))
         fetch_end(r);
 }

@@ -5,8 +5,8 @@
  *     fetch_take        what it has brought; fetch_end lets it go
  *
  * A request has at most one at a time, and its buffer is there from when the thread begins to read until the loop has
- * sent what the socket takes: what it does not take is read again. So memory is bounded by the threads, however many
- * clients are slow.
+ * sent what the socket takes: what it does not take is read again. Twice as many as there are threads run or have a buffer, and all
+ * others wait for their turn here: so memory is bounded by the threads, however many clients there are and however slow they are.
  *
  * A request that ends while its thread still reads stays until that has returned, as with jobs (offload.h). */
 #ifndef SERVE_FETCH_H

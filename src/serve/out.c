@@ -192,8 +192,10 @@ static enum out_result send_read(struct conn *c, struct request *r)
     const struct iovec v = {(void *)(uintptr_t)data, (size_t)got};
     const ssize_t sent = stream_send(&c->stream, &v, 1);
     fetch_end(r);
-    if (sent < 0)
+    if (sent < 0) {
+        p->chunk = FETCH_LEAST;
         return failure(c, sent);
+    }
     p->off += (uint64_t)sent;
     p->chunk = sent < FETCH_LEAST / 2 ? FETCH_LEAST : (unsigned)sent * 2;
     book(c, (size_t)sent);

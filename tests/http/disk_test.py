@@ -269,6 +269,27 @@ def test_all_threads_hang(slow, disk):
     assert answers[:2] == [200, 200] and set(answers) <= {200, 503}
 
 
+def test_more_answers_than_may_have_a_buffer(slow, disk):
+    """One thread: two of them are read for, the others wait for their turn; some go meanwhile, some are filtered."""
+    server = slow(disk_threads=1, disk_queue=4)
+    with begin(server, "/big.bin") as c, begin(server, "/text.css") as d:
+        assert (c.response().status, d.response().status) == (200, 200)
+    disk.touch("/big.bin")
+    disk.hold("read", "/big.bin")
+    clients = [begin(server, "/big.bin") for _ in range(12)]
+    disk.wait_held(what="read")
+    assert server.get("/hello").status == 200
+    for c in clients[::3]:
+        c.close()
+    disk.go_on()
+    for i, c in enumerate(clients):
+        if i % 3:
+            assert digest(c.response().body) == digest(BIG)
+            c.close()
+    with begin(server, "/text.css", "Accept-Encoding: gzip\r\n") as c:
+        assert gzip.decompress(c.response().body) == FILES["/text.css"]
+
+
 # ---- The end of a worker ----
 
 def test_reload_while_a_read_hangs(slow, disk):
