@@ -403,8 +403,7 @@ def slow_reader(s, target):
 
 def read_at_most(c, n):
     """n bytes, or as many as come until the server closes."""
-    parts = [c.buffer[:n]]
-    c.buffer = c.buffer[n:]
+    parts = [c.take(min(n, len(c.buffer)))]
     n -= len(parts[0])
     while n:
         data = c.sock.recv(min(n, 1 << 20))

@@ -172,7 +172,7 @@ class Connection:
     def __init__(self, sock):
         self.sock = sock
         self.sock.settimeout(LIMIT)
-        self.buffer = b""
+        self.buffer = bytearray()  # grows and shrinks at its ends without being copied
 
     def send(self, data):
         self.sock.sendall(data)
@@ -200,14 +200,15 @@ class Connection:
         while len(self.buffer) < n:
             if not self.fill():
                 raise EOFError(f"closed after {len(self.buffer)} of {n} bytes")
-        data, self.buffer = self.buffer[:n], self.buffer[n:]
+        data = bytes(memoryview(self.buffer)[:n])
+        del self.buffer[:n]
         return data
 
     def until(self, mark):
         """Bytes up to and with `mark`."""
         while mark not in self.buffer:
             if not self.fill():
-                raise EOFError(f"closed before {mark!r}: {self.buffer[-200:]!r}")
+                raise EOFError(f"closed before {mark!r}: {bytes(self.buffer[-200:])!r}")
         return self.take(self.buffer.index(mark) + len(mark))
 
     def rest(self):
@@ -215,8 +216,7 @@ class Connection:
         with contextlib.suppress(ConnectionResetError):
             while self.fill():
                 pass
-        data, self.buffer = self.buffer, b""
-        return data
+        return self.take(len(self.buffer))
 
     def is_silent(self, seconds):
         """Nothing comes, nor an end, for so long."""
@@ -247,7 +247,7 @@ class Connection:
 
     def chunks(self, response):
         """A chunked body; trailers are added to the headers."""
-        body = b""
+        body = bytearray()
         while True:
             size = int(self.until(b"\r\n").split(b";")[0], 16)
             if size == 0:
@@ -257,7 +257,7 @@ class Connection:
         while True:
             line = self.until(b"\r\n")[:-2].decode("latin-1")
             if not line:
-                return body
+                return bytes(body)
             name, value = line.split(":", 1)
             response.headers.append((name, value.strip()))
 

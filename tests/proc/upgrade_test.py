@@ -305,9 +305,11 @@ def test_no_descriptor_is_left(serve):
     s = serve(HELLO)
     upgrade(s)[1].wait(60)
     wait_for(lambda: "CSERVER_UPGRADE" not in s.log())
+    # What hands over may be counted in the first look: one kept at each upgrade would be more than that.
     first, worker = count(s.pid), count(s.workers()[0])
-    upgrade(s)[1].wait(60)
-    wait_for(lambda: (count(s.pid), count(s.workers()[0])) == (first, worker))
+    for _ in range(4):
+        upgrade(s)[1].wait(60)
+    wait_for(lambda: count(s.pid) <= first and count(s.workers()[0]) <= worker)
     with open(f"/proc/{s.workers()[0]}/environ", "rb") as f:
         assert b"NOT_THERE" not in f.read()
 
