@@ -178,7 +178,7 @@ static void make_lock(struct pool *p)
     pthread_condattr_destroy(&attr);
 }
 
-static int open_once(struct pool *p)
+int pool_open(struct pool *p)
 {
     if (p->threads)
         return 0;
@@ -225,7 +225,7 @@ static int queue(struct pool *p, struct pool_job *job)
 int pool_add(struct pool *p, struct pool_job *job)
 {
     check(job->state == POOL_IDLE);
-    int rc = p->closed ? -EAGAIN : open_once(p);
+    int rc = p->closed ? -EAGAIN : pool_open(p);
     if (rc == 0)
         rc = need_thread(p);
     if (rc == 0)

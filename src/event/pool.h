@@ -47,8 +47,11 @@ struct pool {
     bool rung, ending;
 };
 
-/* Neither threads nor descriptors before the first job. */
+/* Neither threads nor descriptors before the first job, or pool_open. */
 void pool_init(struct pool *p, struct loop *loop, unsigned max_threads, unsigned max_waiting);
+
+/* Takes the descriptor that it needs, so that no job fails when they have run out. 0 or -errno. */
+int pool_open(struct pool *p);
 
 /* 0; -EAGAIN: max_waiting wait already (not with job->always), or the pool is closed; another -errno: no thread can be made, and there is none. */
 int pool_add(struct pool *p, struct pool_job *job);

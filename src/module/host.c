@@ -238,7 +238,12 @@ void host_part(struct host *h)
 int host_open(struct host *h, const struct host_opts *opts)
 {
     host_pretend(h, opts);
-    int rc = post_open(h);
+    int rc = h->primary ? 0 : pool_open(&h->disk);
+    if (rc < 0) {
+        log_error("cannot make what threads ring when a file has been read: %s", strerror(-rc));
+        return -1;
+    }
+    rc = post_open(h);
     if (rc == -ENOTRECOVERABLE) { /* requests need no mail */
         log_error(
             "the lock of the mailbox cannot be recovered: no messages until the next restart");

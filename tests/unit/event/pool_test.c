@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/resource.h>
 
 #include <cmocka.h>
 
@@ -329,6 +330,44 @@ static void an_unused_pool_ends_too(void **state)
     finish();
 }
 
+/* What waits in any case leaves the queue's places to others. */
+static void what_always_waits_takes_no_place(void **state)
+{
+    (void)state;
+    start(1, 2);
+    assert_int_equal(add(0, true), 0);
+    wait_inside(1);
+    for (int i = 1; i < 4; i++)
+        tasks[i].job.always = true;
+    for (int i = 1; i < 6; i++)
+        assert_int_equal(add(i, false), 0);
+    assert_int_equal(add(6, false), -EAGAIN);
+    assert_true(pool_remove(&pool, &tasks[1].job));
+    assert_int_equal(add(6, false), -EAGAIN);
+    assert_true(pool_remove(&pool, &tasks[4].job));
+    assert_int_equal(add(6, false), 0);
+    set_gate(true);
+    finish();
+}
+
+static void no_descriptor_is_left(void **state)
+{
+    (void)state;
+    struct rlimit usual, none;
+    for (int opened = 0; opened < 2; opened++) {
+        start(1, 2);
+        if (opened)
+            assert_int_equal(pool_open(&pool), 0);
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, &usual), 0);
+        none = (struct rlimit){0, usual.rlim_max};
+        setrlimit(RLIMIT_NOFILE, &none);
+        const int rc = add(0, false);
+        setrlimit(RLIMIT_NOFILE, &usual);
+        assert_int_equal(rc, opened ? 0 : -EMFILE);
+        finish();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -344,6 +383,8 @@ int main(void)
         cmocka_unit_test(the_end_drops_and_waits),
         cmocka_unit_test(the_end_does_not_wait_for_ever),
         cmocka_unit_test(an_unused_pool_ends_too),
+        cmocka_unit_test(what_always_waits_takes_no_place),
+        cmocka_unit_test(no_descriptor_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
