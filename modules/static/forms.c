@@ -125,7 +125,8 @@ struct file *forms_choose(cs_req *r, const struct conf *c, struct file *f, _Bool
     if (kind >= 0)
         sibling = look(r, c, f, kind, &why);
     known = known && (sibling || why);
-    if (known && f->forms & wanted(c))
+    /* What is not known now may be there for the next. */
+    if (known && (f->forms | ~f->forms_known) & wanted(c))
         cs_add_header(r, "Vary", "Accept-Encoding");
     if (known && !sibling)
         return f;

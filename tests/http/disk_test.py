@@ -6,12 +6,15 @@ import os
 import random
 import resource
 import shutil
+import socket
+import struct
 import subprocess
 import tempfile
 
 import pytest
 from lib import fuse
-from lib.server import OURSELVES, Server, is_alive, wait_for
+from lib.cost import Heap
+from lib.server import OURSELVES, Connection, Server, is_alive, wait_for
 
 WHY_NOT = fuse.available()
 pytestmark = pytest.mark.skipif(bool(WHY_NOT), reason=f"no file system of our own: {WHY_NOT}")
@@ -72,6 +75,10 @@ def others_are_served(server, n=100):
 def total(server, name):
     return sum(int(float(line.split()[-1])) for line in server.get("/metrics").text.splitlines()
                if line.startswith(f"cserver_{name}_total{{"))
+
+
+def waits(server):
+    return sum(int(line.split()[-1]) for line in server.get("/metrics").text.splitlines() if "static_waits_total{" in line)
 
 
 def digest(data):
@@ -235,6 +242,34 @@ def test_what_changes_while_it_is_looked_for(both):
             assert second.response().body == b"newer"
 
 
+def break_off(c):
+    c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    c.close()
+
+
+def test_who_goes_leaves_nothing_with_a_look_that_hangs(disk, serve, folder):
+    heap = Heap(folder)
+    server = serve(CONF.format(disk.folder), server={"workers": 1}, www=WWW, env=heap.env)
+    pid, n = server.workers()[0], 200
+
+    def come_and_go():
+        waiting, gone = waits(server), total(server, "client_gone")
+        clients = [begin(server, "/small.txt") for _ in range(n)]
+        wait_for(lambda: waits(server) == waiting + n)
+        for c in clients:
+            break_off(c)
+        wait_for(lambda: total(server, "client_gone") == gone + n)
+        return heap.now(pid).bytes
+
+    disk.hold("lookup", "/small.txt")
+    with begin(server, "/small.txt") as c:
+        disk.wait_held()
+        bytes_out = [come_and_go() for _ in range(9)]  # the first ones fill what is kept for the next
+        disk.go_on()
+        assert c.response().body == b"small"
+    assert bytes_out[-1] - bytes_out[-2] < n * 16
+
+
 # ---- No thread is free ----
 
 def test_all_threads_hang(slow, disk):
@@ -288,6 +323,68 @@ def test_more_answers_than_may_have_a_buffer(slow, disk):
             c.close()
     with begin(server, "/text.css", "Accept-Encoding: gzip\r\n") as c:
         assert gzip.decompress(c.response().body) == FILES["/text.css"]
+
+
+def test_what_is_to_be_closed_waits_for_room(disk, serve):
+    """One thread, and room for one job: the other files are closed when that has been, though nobody looks for more."""
+    conf = CONF.format(disk.folder).replace("cache_valid = 0", "cache_valid = 0\n    cache_files = 0")
+    server = serve(conf, server={"workers": 1, "disk_threads": 1, "disk_queue": 1}, www=WWW)
+    pid = server.workers()[0]
+
+    disk.put("/huge.bin", bytes(8 << 20), 1_700_000_000)
+
+    def is_open():
+        return sum(path == disk.folder + "/huge.bin" for path in descriptors(pid).values())
+
+    def begin_huge():
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        sock.connect(("127.0.0.1", server.port))
+        c = Connection(sock).send(ask("/huge.bin"))
+        c.until(b"\r\n\r\n")
+        return c
+
+    clients = [begin_huge() for _ in range(5)]
+    disk.hold("lookup", "/small.txt")
+    with begin(server, "/small.txt") as c:
+        disk.wait_held()
+        assert is_open() == 5
+        gone = total(server, "client_gone")
+        for i in clients:
+            break_off(i)
+        wait_for(lambda: total(server, "client_gone") == gone + 5)
+        disk.go_on()
+        assert c.response().body == b"small"
+    wait_for(lambda: is_open() == 0)
+
+
+PACKED = """
+    [route:siblings]
+    site = slow
+    match = /small.txt
+    headers = X-Packed
+    handler = static
+    precompressed = gz
+"""
+
+
+def test_vary_where_nobody_can_look_for_siblings(disk, serve):
+    """There may be one for the next, so a cache must not give this answer to all."""
+    conf = CONF.format(disk.folder).replace("cache_valid = 0", "cache_valid = 1h") + PACKED
+    server = serve(conf, server={"workers": 1, "disk_threads": 1, "disk_queue": 1}, www=WWW)
+    with begin(server, "/small.txt") as c:
+        assert c.response()["vary"] is None
+    waiting = waits(server)
+    for name in ("/a", "/b"):
+        disk.hold("lookup", name)
+    with begin(server, "/a"):
+        disk.wait_held()
+        with begin(server, "/b"):
+            wait_for(lambda: waits(server) == waiting + 2)
+            with begin(server, "/small.txt", "X-Packed: 1\r\nAccept-Encoding: gzip\r\n") as c:
+                answer = c.response()
+                assert (answer.body, answer["vary"]) == (b"small", "Accept-Encoding")
+            disk.go_on()
 
 
 # ---- The end of a worker ----
