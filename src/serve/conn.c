@@ -229,14 +229,20 @@ static void hear_feed(struct conn *c, uint32_t events)
         run_feed(c);
 }
 
-static void run(struct conn *c)
+/* The socket has no room, and who waits for that is told when there is. */
+static bool is_stuck(const struct conn *c, bool writable)
+{
+    return c->blocked && !writable && c->first && c->first->out.queued;
+}
+
+static void run(struct conn *c, bool writable)
 {
     bool more = true;
     c->running = true;
     while (more && !c->broken) {
         while (!conn_must_wait(c) && c->ahead < AHEAD_MAX && step(c))
             ;
-        if (out_flush(c) != OUT_DONE)
+        if (is_stuck(c, writable) || out_flush(c) != OUT_DONE)
             break;
         c->ahead = 0;
         more = step(c) || (c->first && c->first->out.queued);
@@ -261,7 +267,7 @@ void conn_begin(struct conn *c)
 {
     deadline_set(c, CONN_WAIT_HEAD, c->serve->limits->head_timeout);
     intake_fill(c);
-    run(c);
+    run(c, true);
 }
 
 void conn_wake(struct conn *c)
@@ -304,7 +310,7 @@ static void on_task(struct loop_task *t)
         return;
     if (c->blocked && !c->broken && c->current && c->current->proceed)
         handle_proceed(c->current);
-    run(c);
+    run(c, false);
 }
 
 static void on_ready(struct loop_io *io, uint32_t events)
@@ -328,5 +334,5 @@ static void on_ready(struct loop_io *io, uint32_t events)
     } else if (events & (EPOLLERR | EPOLLHUP)) {
         c->broken = true;
     }
-    run(c);
+    run(c, events & EPOLLOUT);
 }

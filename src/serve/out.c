@@ -14,6 +14,8 @@
 
 /* What one connection may send before others are looked at: a client can be as fast as we are. */
 #define OUT_TURN ((size_t)4 << 20)
+/* ... and of a file with one look at what is in memory: the less, the less goes from there meanwhile. */
+#define OUT_WARM ((size_t)1 << 20)
 
 void out_init(struct out *o)
 {
@@ -218,7 +220,7 @@ static enum out_result send_cold(struct conn *c, struct request *r)
 static enum out_result send_file(struct conn *c, struct request *r)
 {
     struct out_piece *p = r->out.first;
-    const size_t most = p->n < OUT_TURN ? p->n : OUT_TURN;
+    const size_t most = p->n < OUT_WARM ? p->n : OUT_WARM;
     const size_t n = r->fetch ? 0 : fetch_warm(p->fd, p->off, most);
     if (!n)
         return send_cold(c, r);

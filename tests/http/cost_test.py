@@ -1,5 +1,10 @@
 """What a request and a connection cost, by count and not by time: system calls, calls of malloc, bytes of memory."""
+import os
+import re
+import shutil
 import signal
+import socket
+import tempfile
 
 import pytest
 
@@ -15,7 +20,8 @@ MODULES = """
     match = = /hello
     handler = hello
 """
-WWW = {"1k.html": "x" * 1024, "32k.html": "x" * 32768, "100k.html": "y" * 102400}
+HUGE = 24 << 20
+WWW = {"1k.html": "x" * 1024, "32k.html": "x" * 32768, "100k.html": "y" * 102400, "huge.bin": b"z" * HUGE}
 ALONE = {"workers": 1, "access_log": "off"}
 
 ROUNDS = 100
@@ -73,6 +79,63 @@ def test_system_calls_of_a_request(server, kind):
     assert found["epoll_wait"] <= ROUNDS + SPARE, found
     for call, k in want.items():
         assert ROUNDS * k <= found[call] <= ROUNDS * k + SPARE, found
+
+
+def size_of_calls(path, call):
+    with open(path, encoding="utf-8", errors="replace") as f:
+        return [int(n) for n in re.findall(rf"^{call}\(.*, (\d+)\) += ", f.read(), re.M)]
+
+
+def test_a_large_file_in_turns(server):
+    """What is found to be in memory is sent before it can go from there."""
+    with server.connect() as c:
+        ask(c, get("/huge.bin"), 1, HUGE)
+        with tracing(server.workers()[0], server.path("strace.txt"), "-e", "trace=sendfile"):
+            ask(c, get("/huge.bin"), 1, HUGE)
+    sizes = size_of_calls(server.path("strace.txt"), "sendfile")
+    assert sizes and max(sizes) <= 1 << 20, sizes
+
+
+def test_who_takes_nothing_is_sent_nothing(server):
+    """... however much he sends: the next call is made when there is room."""
+    with socket.socket() as c:
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+        c.connect(("127.0.0.1", server.port))
+        c.sendall(get("/huge.bin"))
+
+        for _ in range(5):  # the worker comes to it meanwhile
+            server.get("/hello")
+        with tracing(server.workers()[0], server.path("strace.txt"), "-e", "trace=sendfile,preadv2"):
+            for byte in get("/hello"):
+                c.sendall(bytes([byte]))
+                assert server.get("/hello").status == 200
+    found = calls(server.path("strace.txt"))
+    assert sum(found.values()) <= SPARE, found
+
+
+def test_the_last_close_of_a_large_file(shared):
+    """Its blocks are given back then, which takes time: not the loop's."""
+    folder = tempfile.mkdtemp(dir="/dev/shm")
+    try:
+        os.chmod(folder, 0o755)
+        s = shared(MODULES.replace("1h", "0") + f"    [site:default]\n    root = {folder}\n", server=ALONE)
+
+        def replace():
+            with open(f"{folder}/new", "wb") as f:
+                f.truncate(HUGE)
+            os.rename(f"{folder}/new", f"{folder}/huge.bin")
+
+        replace()
+        with s.connect() as c:
+            ask(c, get("/huge.bin"), 1, HUGE)
+            with tracing(s.workers()[0], s.path("strace.txt"), "-e", "trace=close,openat2"):
+                for _ in range(3):
+                    replace()
+                    ask(c, get("/huge.bin"), 1, HUGE)
+        found = calls(s.path("strace.txt"))
+        assert found["openat2"] == 3 and not found["close"], found
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_many_connections_share_a_wait(server):
