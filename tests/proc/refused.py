@@ -57,6 +57,8 @@ ROWS = [
     ("unknown user", ["nobody_has_this_name"], lambda s, busy: ("", {"user": "nobody_has_this_name"})),
     ("settings the module refuses", ["no such luck"], lambda s, busy: (module(s, "picky", HANDLER_CHECK), {})),
     ("shared memory too big", ["cannot make its zone", "memory"], lambda s, busy: (module(s, "huge", HUGE), {})),
+    ("threads and files that wait for the disk", ["disk_threads", "1 to 64", "disk_queue"], lambda s, busy: (
+        "", {"disk_threads": 65, "disk_queue": 0})),
     ("too many workers", ["max_workers"], lambda s, busy: ("", {"workers": 40, "max_workers": 30})),
 ]
 NAMES = [row[0] for row in ROWS]
