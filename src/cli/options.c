@@ -261,14 +261,6 @@ static int parse_short(struct args *a, struct options *o, struct buf *error)
     return 0;
 }
 
-enum options_of options_which(const struct options *o)
-{
-    return o->msg       ? OPTIONS_MSG
-           : o->module  ? OPTIONS_MODULE
-           : o->explain ? OPTIONS_EXPLAIN
-                        : OPTIONS_SERVER;
-}
-
 /* What msg, module and --dev are, unless something else was asked for that is more urgent. */
 static void settle(struct options *o)
 {

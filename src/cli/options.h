@@ -70,7 +70,13 @@ enum options_of {
     OPTIONS_KINDS
 };
 /* Which of them is this command line about? */
-enum options_of options_which(const struct options *o);
+static inline enum options_of options_which(const struct options *o)
+{
+    return o->msg       ? OPTIONS_MSG
+           : o->module  ? OPTIONS_MODULE
+           : o->explain ? OPTIONS_EXPLAIN
+                        : OPTIONS_SERVER;
+}
 /* One line for each option: of `cserver`, of `cserver msg`, of `cserver module`, of `cserver explain`. */
 void options_help(struct buf *out, enum options_of of);
 

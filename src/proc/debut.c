@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "os/child.h"
 #include "os/fd.h"
+#include "proc/launch.h"
 #include "proc/master.h"
 #include "proc/user.h"
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "proc/code.h"
 #include "proc/inquest.h"
+#include "proc/launch.h"
 #include "proc/master.h"
 
 #include <errno.h>

@@ -1,10 +1,10 @@
-/* launch.c - new settings that have been found good start to serve: CANARY, STARTING, SETTLING and OPENING of rollout.c. */
-#include "proc/rollout.h"
+#include "proc/launch.h"
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "proc/code.h"
+#include "proc/rollout.h"
 
 #include <signal.h>
 #include <stdio.h>

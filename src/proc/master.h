@@ -299,15 +299,6 @@ void rollout_say(struct master *m, const char *step); /* to who waits, and in th
 void rollout_look(struct master *m); /* workers have changed their state, or ended */
 void rollout_cancel(struct master *m, const char *why);
 
-/* launch.c */
-/* The first settings are tried too: nobody is served before launch_judged. */
-void launch_open(struct master *m);
-bool launch_is_opening(const struct master *m);
-/* A worker is ready, or has died (false: that is none of its business). */
-void launch_ready(struct master *m, struct worker *w);
-bool launch_died(struct master *m, const struct worker *w, const char *how);
-void launch_judged(struct master *m, const char *why); /* by its first worker; NULL: good */
-
 /* reopen.c */
 void reopen_init(struct master *m);
 void reopen_request(struct master *m, struct control_call *call);

@@ -17,6 +17,7 @@
 #include "ipc/board.h"
 #include "ipc/turn.h"
 #include "os/procstat.h"
+#include "proc/launch.h"
 #include "proc/master.h"
 #include "proc/stall.h"
 

@@ -22,6 +22,7 @@
 #include "conf/tune.h"
 #include "proc/code.h"
 #include "proc/compare.h"
+#include "proc/launch.h"
 #include "proc/leaving.h"
 
 #include <errno.h>

@@ -11,17 +11,6 @@ void rollout_finish(struct master *m, int code, const char *message, cs_str repo
 /* The next one in the queue begins, where there is one. */
 void rollout_go_on(struct master *m);
 
-/* ---- launch.c: what it has for others is in master.h ---- */
-
-/* Opens what the new settings need, and forks their first worker. False: it cannot be opened, their report says why. */
-bool launch_begin(struct master *m);
-/* Workers have changed their state, or ended. */
-void launch_look(struct master *m);
-/* The time limit of the rollout is over. */
-void launch_late(struct master *m);
-/* Goes back, or where it is too late for that, ends it as done. Nothing, in other states than its own. */
-void launch_cancel(struct master *m, const char *why);
-
 /* ---- room.c ---- */
 
 #define ROOM_LAST_MS                                                                               \

@@ -13,6 +13,7 @@
 #include "proc/background.h"
 #include "proc/client.h"
 #include "proc/code.h"
+#include "proc/launch.h"
 #include "proc/master.h"
 #include "proc/pidfile.h"
 #include "proc/stopping.h"

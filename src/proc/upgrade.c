@@ -9,6 +9,7 @@
 #include "os/file.h"
 #include "proc/code.h"
 #include "proc/command.h"
+#include "proc/launch.h"
 #include "proc/leaving.h"
 #include "proc/master.h"
 #include "proc/pidfile.h"
