@@ -123,10 +123,18 @@ def instructions(found):
     return out
 
 
+def rounds(figures):
+    """How many, with those rows of which there are more or fewer than of most."""
+    numbers = {r.title: max((len(runs(figures, r, s)) for s in figures["servers"]), default=0) for r in measured(figures)}
+    usual = statistics.mode(numbers.values()) if numbers else figures["rounds"]
+    others = [f"{n} of \"{title}\"" for title, n in numbers.items() if n not in (0, usual)]
+    return ", ".join([str(usual), *others])
+
+
 def head(figures):
     out = [f"Machine: {figures['machine']}.", "",
            f"Servers: {'; '.join(figures['versions'].values())}. Load: {figures['load']}.", "",
-           f"Medians of rounds of {figures['seconds']} s: {figures['rounds']}."]
+           f"Medians of rounds of {figures['seconds']} s: {rounds(figures)}."]
     for server, why in figures["missing"].items():
         out += ["", f"Missing: {server}. {why}."]
     shares = [n for n in (neighbours(figures, r) for r in measured(figures)) if n is not None]

@@ -60,6 +60,24 @@ def lines_with(found, word):
     return [line for line in found if word in line]
 
 
+# ---- Rounds that are added ----------------------------------------------------------------------
+
+def test_rounds_are_added():
+    more = figures(wanted=["c1000"], idle=None, calls=None, instructions=None)
+    more["rows"] = {key: 3 * found for key, found in more["rows"].items() if key.startswith("c1000 ")}
+    f = program().joined(figures(), more)
+    assert {len(found) for key, found in f["rows"].items() if key.startswith("c1000 ")} == {8}
+    assert {len(found) for key, found in f["rows"].items() if not key.startswith("c1000 ")} == {2}
+    assert program().is_whole(f) and judge.verdict(f)[1]
+    assert "Medians of rounds of 3 s: 2, 8 of \"1 KiB, keep-alive, 1000 connections\"." in tables.text(f)
+
+
+@pytest.mark.parametrize("key, other", [("machine", "n"), ("versions", {}), ("seconds", 1), ("quick", True)])
+def test_rounds_of_something_else_are_not_added(key, other):
+    with pytest.raises(RuntimeError, match=key):
+        program().joined(figures(), figures(**{key: other}))
+
+
 # ---- What is judged -----------------------------------------------------------------------------
 
 def test_a_good_run_passes():
