@@ -40,15 +40,19 @@ def run(folder, *options):
 def test_each_way_brings_every_message_to_three_receivers(wire, way, how):
     """65536 bytes: a pipe takes them in several pieces. The numbers in the messages are checked by the program."""
     for size in ("64", "65536"):
-        done = subprocess.run([wire, way, how, size, "3", "0.05"], text=True, stdout=subprocess.PIPE, timeout=60, check=True)
-        found = json.loads(done.stdout)
-        assert found["errors"] == 0 and found["messages"] > 1 and found["cpu"] > 0, found
+        for seconds in ("0.05", "2", "20"):  # on a busy machine few messages go in the first of them
+            done = subprocess.run([wire, way, how, size, "3", seconds], text=True, stdout=subprocess.PIPE, timeout=60, check=True)
+            found = json.loads(done.stdout)
+            assert found["errors"] == 0
+            if found["messages"] > 1:
+                break
+        assert found["messages"] > 1 and found["cpu"] > 0, found
         assert (found["p50"] > 0) == (how == "busy")
 
 
 def test_ways_are_measured_and_the_figures_kept(wire, folder):
     kept = os.path.join(folder, "kept.json")
-    done = run(folder, "--quick", "--seconds", "0.02", "--only", "ways", "--ways", "mail,bare", "--save", kept)
+    done = run(folder, "--quick", "--seconds", "0.1", "--only", "ways", "--ways", "mail,bare", "--save", kept)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"^\| cserver mailbox \| [\d,]+ \| [\d,]+ \| [\d,]+ \| [\d.]+ ", done.stdout, re.M), done.stdout
     with open(kept, encoding="utf-8") as f:
