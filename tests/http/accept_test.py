@@ -381,10 +381,13 @@ def test_nobody_wakes_up_on_an_idle_server(serve):
     s = serve(MODULES, server={"workers": 4})
     wait_for(lambda: are_gone(s))
     with s.connect() as c:
-        before = {w["pid"]: w["wakeups"] for w in status_of(c)["workers"]}
-        c.is_silent(2)
-        after = {w["pid"]: w["wakeups"] for w in status_of(c)["workers"]}
-    assert sum(after[p] - before[p] for p in before) <= 3
+        def grown():
+            before = {w["pid"]: w["wakeups"] for w in status_of(c)["workers"]}
+            c.is_silent(2)
+            after = {w["pid"]: w["wakeups"] for w in status_of(c)["workers"]}
+            return sum(after[p] - before[p] for p in before)
+        # What the beginning has set in motion may take its time; what polls never stops.
+        assert any(grown() <= 3 for _ in range(5))
 
 
 def test_unix_socket(serve):

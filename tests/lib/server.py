@@ -403,7 +403,10 @@ class Server:
         """Is somebody listening? True too where the test has listeners of its own without @PORT@."""
         if f":{self.port}" not in self.read("conf/cserver.ini"):
             return True
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1) as c:
+            with contextlib.suppress(OSError):  # closed by who has taken it: it does not wait there when the test begins
+                c.shutdown(socket.SHUT_WR)
+                c.recv(1)
             return True
         return False
 
