@@ -7,6 +7,7 @@ def test_fifty_in_turn(serve, status, tmp_path_factory):
     s = serve(start=False)
     rounds = Rounds(s, str(tmp_path_factory.mktemp("verdicts")))
     s.start()
+    wait_for(lambda: status(s)["state"] == "running", what="not all workers are ready")
     assert rounds.go(50) == []
     assert 25 >= len(BAD)  # each of them was there
     now = status(s)
