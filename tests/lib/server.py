@@ -410,6 +410,13 @@ class Server:
             return True
         return False
 
+    def has_control(self):
+        """Does the master answer commands? The name is there a moment before."""
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as c:
+            c.connect(self.control)
+            return True
+        return False
+
     @property
     def pid(self):
         """The master."""

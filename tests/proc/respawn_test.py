@@ -92,7 +92,7 @@ def test_killed_before_they_are_ready(serve, status):
 @pytest.mark.parametrize("mode,word", [("crash", "SIGSEGV"), ("fail", "status 1")])
 def test_all_crash_at_their_start(serve, status, bad_start, mode, word):
     s = serve(bad_start(mode), ready=False, server={"workers": 2, "quarantine": 0})
-    wait_for(lambda: os.path.exists(s.control), 10)
+    wait_for(s.has_control, 10)
     wait_for(lambda: status(s)["state"] == "degraded", 10)
     time.sleep(4)  # the window in which spawns and lines are counted
     now = status(s)
@@ -124,7 +124,7 @@ def test_give_up(serve, bad_start):
 
 def test_good_settings_heal_a_degraded_server(serve, status, bad_start):
     s = serve(bad_start("crash"), server={"quarantine": 0}, ready=False)
-    wait_for(lambda: os.path.exists(s.control), 10)
+    wait_for(s.has_control, 10)
     wait_for(lambda: status(s)["state"] == "degraded", 10)
     s.configure(HELLO)
     assert s.ctl("reload").returncode == 0
@@ -135,7 +135,7 @@ def test_good_settings_heal_a_degraded_server(serve, status, bad_start):
 
 def test_stop_of_a_degraded_server(serve, status, bad_start):
     s = serve(bad_start("hang"), ready=False)
-    wait_for(lambda: os.path.exists(s.control), 10)
+    wait_for(s.has_control, 10)
     wait_for(lambda: len(s.workers()) == 2, 10)
     assert status(s)["state"] == "starting"
     assert s.stop(signal.SIGINT) == 0

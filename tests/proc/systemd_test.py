@@ -46,7 +46,7 @@ def manager(folder):
 
 def test_ready_comes_when_a_worker_accepts(serve, manager, gated, status):
     s = serve(HELLO + gated, env=manager.env, ready=False)
-    wait_for(lambda: os.path.exists(s.control))
+    wait_for(s.has_control)
     wait_for(lambda: len(s.workers()) == 2)
     assert status(s)["state"] == "starting"
     manager.wait_status("starting 2 workers")

@@ -271,7 +271,7 @@ def test_degraded_says_why(serve, status, bad_start):
     assert status(s)["degraded"] == []
     s.stop()
     s = serve(SLOW + bad_start("crash"), server={"workers": 1, "quarantine": 0}, ready=False)
-    wait_for(lambda: os.path.exists(s.control))
+    wait_for(s.has_control)
     now = wait_for(lambda: (lambda a: a if a["state"] == "degraded" else None)(status(s)))
     assert len(now["degraded"]) == 1 and "workers keep failing" in now["degraded"][0]
     assert "SIGSEGV" in now["degraded"][0]
