@@ -6,6 +6,7 @@
 #include "module/load.h"
 #include "module/place.h"
 
+#include <ares.h>
 #include <dirent.h>
 #include <gnu/libc-version.h>
 #include <stdio.h>
@@ -44,7 +45,8 @@ int cli_build(void)
     printf("module header: %s%s\n", include ? include : "(not installed)",
            include ? "/cserver/cserver.h" : "");
     printf("settings file: %s\n", CSERVER_CONF_PATH);
-    printf("libraries: pcre2 %s, libinih, glibc %s\n", pcre2, gnu_get_libc_version());
+    printf("libraries: pcre2 %s, libinih, c-ares %s, glibc %s\n", pcre2, ares_version(NULL),
+           gnu_get_libc_version());
     free(modules);
     free(include);
     return CLI_DONE;

@@ -24,8 +24,9 @@ def test_all_missing_packages_in_one_message(folder):
     done = configure(folder, PKG_CONFIG_LIBDIR="/nonexistent", PKG_CONFIG_PATH="")
     assert done.returncode == 1
     assert "libpcre2-8 (libpcre2-dev)" in done.stdout and "inih (libinih-dev)" in done.stdout
+    assert "libcares (libc-ares-dev)" in done.stdout
     if shutil.which("apt-get"):
-        assert "apt-get install --no-install-recommends libpcre2-dev libinih-dev" in done.stdout
+        assert "apt-get install --no-install-recommends libpcre2-dev libinih-dev libc-ares-dev" in done.stdout
     assert not os.path.exists(os.path.join(folder, "Makefile"))
 
 
