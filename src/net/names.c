@@ -111,7 +111,9 @@ static void entry_free(struct entry *e)
     timer_clear(&n->loop->timers, &e->limit);
     list_remove(&e->node);
     LIST_EACH(it, &e->waits)
-    list_remove(it);
+    {
+        list_remove(it);
+    }
     n->count--;
     free(e);
 }

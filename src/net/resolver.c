@@ -231,12 +231,13 @@ struct resolver *resolver_new(struct loop *loop, const struct resolver_options *
 
 void resolver_free(struct resolver *r)
 {
-    struct list *node;
     if (!r)
         return;
     r->freeing = true;
-    while ((node = list_first(&r->channels)))
-        channel_close(CONTAINER_OF(node, struct channel, node));
+    LIST_EACH(it, &r->channels)
+    {
+        channel_close(CONTAINER_OF(it, struct channel, node));
+    }
     ares_library_cleanup();
     free(r);
 }
