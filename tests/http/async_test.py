@@ -3,8 +3,6 @@ import http.client
 import re
 import shutil
 import signal
-import socket
-import struct
 import tempfile
 
 import pytest
@@ -59,8 +57,7 @@ class Busy:
         return self.server.connect().send(b"GET /busy?" + case.encode() + b" HTTP/1.1\r\nHost: a\r\n\r\n")
 
     def vanish(self, connection):
-        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        connection.close()
+        connection.reset()
 
 
 @pytest.fixture

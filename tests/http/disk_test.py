@@ -7,7 +7,6 @@ import random
 import resource
 import shutil
 import socket
-import struct
 import subprocess
 import tempfile
 
@@ -243,8 +242,7 @@ def test_what_changes_while_it_is_looked_for(both):
 
 
 def break_off(c):
-    c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    c.close()
+    c.reset()
 
 
 def test_who_goes_leaves_nothing_with_a_look_that_hangs(disk, serve, folder):

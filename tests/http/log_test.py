@@ -1,8 +1,6 @@
 """The access log, in both formats, and the error log's context."""
 import json
 import re
-import socket
-import struct
 
 from lib.server import wait_for
 
@@ -67,7 +65,7 @@ def test_client_that_left_is_499(serve):
     with s.connect() as c:
         c.send(b"GET /slow?ms=3000 HTTP/1.1\r\n" + H + b"\r\n")
         assert c.is_silent(0.2)
-        c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        c.reset()
     assert COMBINED.match(lines(s, 1)[0]).group(2) == "499"
 
 

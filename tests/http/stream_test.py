@@ -492,7 +492,7 @@ def test_a_client_that_goes_is_noticed_at_once(one):
         if end == "half":
             c.half_close()
         if end == "reset":
-            c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            c.reset()
         if end != "half":
             c.close()
         gone(one)
@@ -531,7 +531,7 @@ def test_a_client_that_goes_does_not_get_what_a_closed_stream_was_given(one):
         with slow_client(one, "/s/last_words") as c:
             if end:
                 c.half_close()
-            c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            c.reset()
         gone(one)
 
 
@@ -711,7 +711,6 @@ def test_the_end_of_one_ends_the_next(serve, folder):
         two.until(b"two\n")
         os.kill(old, signal.SIGSTOP)
         os.kill(old, signal.SIGINT)
-        two.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-        two.close()
+        two.reset()
         os.kill(old, signal.SIGCONT)
         wait_for(lambda: old not in s.workers(), LIMIT, "the worker has not ended")

@@ -30,6 +30,7 @@ import select
 import shutil
 import signal as signals
 import socket
+import struct
 import subprocess
 import tempfile
 import textwrap
@@ -183,6 +184,11 @@ class Connection:
         return self
 
     def close(self):
+        self.sock.close()
+
+    def reset(self):
+        """Goes away without a word: a server that only reads an end may take it for a client that sends no more."""
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.sock.close()
 
     def __enter__(self):

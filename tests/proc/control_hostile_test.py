@@ -5,7 +5,6 @@ import json
 import os
 import random
 import socket
-import struct
 import threading
 
 import pytest
@@ -144,7 +143,7 @@ def test_who_asks_for_reloads_and_goes(serve, status):
                     c.until(b"\n")
         wait_for(lambda: not status(s)["reloading"])
         works(s)
-        held.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        held.reset()
     wait_for(lambda: status(s)["draining"] == 0)
     wait_for(lambda: descriptors(s) <= before + 2)
     assert s.ctl("reload", "--wait=drained").returncode == 0

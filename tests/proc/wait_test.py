@@ -3,8 +3,6 @@ when that does not come. Status: who drains, and why the server is degraded."""
 import json
 import os
 import signal
-import socket
-import struct
 import subprocess
 import threading
 
@@ -28,8 +26,7 @@ def hold(s, ms):
 
 def cut(c):
     """Resets it: who only closes may have closed one half, and still want the answer."""
-    c.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    c.close()
+    c.reset()
 
 
 def held(s, status, n=1):
