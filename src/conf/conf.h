@@ -72,7 +72,8 @@ struct conf_server {
     int64_t threads;       /* most for jobs of modules, in each process */
     int64_t disk_threads;  /* most that wait for files */
     int64_t disk_queue;
-    int64_t quarantine;    /* crashes of a module; 0 = never */
+    int64_t task_stack;                                /* bytes */
+    int64_t quarantine;                                /* crashes of a module; 0 = never */
     int64_t quarantine_window, block_warn, block_kill; /* ms; 0 = never */
     _Bool module_debug;
 };

@@ -86,6 +86,10 @@ static const cs_directive server[] = {
         struct conf_server, disk_queue, "1024", 1, 1000000, 0,
         "Most files that wait to be looked for by one of disk_threads; a request for one more is "
         "answered with 503. Answers that are being sent wait in any case."),
+    CS_SIZE(struct conf_server, task_stack, "64k", 16384, 8 << 20, 0,
+            "The stack of a task: of a handler that may wait (CS_TASK). Memory is taken as far as "
+            "it is used; what goes beyond ends "
+            "the worker, with the module and the route in the error log."),
     CS_INT(struct conf_server, quarantine, "3", 0, 16, CONF_RUNTIME,
            "Crashes of a module within quarantine_window after which it is no longer called: its "
            "requests are answered with 503, its hooks, timers and messages are left out, until a "

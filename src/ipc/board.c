@@ -104,12 +104,16 @@ static const struct board_counter counters[IPC_COUNTERS] = {
     [IPC_BAD_PROXY] =
         {.name = "cserver_bad_proxy_total",
          .help = "Connections closed because they did not begin with a good PROXY header."},
-    [IPC_DISK_READS] = {.name = "cserver_disk_reads_total",
-                        .help =
-                            "Pieces of files that were not in memory, and were handed to a thread."},
+    [IPC_DISK_READS] =
+        {.name = "cserver_disk_reads_total",
+         .help = "Pieces of files that were not in memory, and were handed to a thread."},
     [IPC_DISK_TIMEOUT] =
         {.name = "cserver_timeout_disk_total",
          .help = "Connections closed because the disk did not give what was to be sent."},
+    [IPC_TASK_WAITS] = {.name = "cserver_task_waits_total",
+                        .help = "Times that handlers have waited on a stack of their own."},
+    [IPC_TASK_NO_STACK] = {.name = "cserver_task_no_stack_total",
+                           .help = "Requests refused because there was no stack for a task."},
 };
 
 const struct board_counter *board_counter(enum ipc_counter c)
@@ -212,6 +216,8 @@ void board_bury(struct region *r, int slot)
     atomic_store_explicit(&s->active, 0, memory_order_relaxed);
     atomic_store_explicit(&s->max, 0, memory_order_relaxed);
     atomic_store_explicit(&s->streams, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->tasks, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->task_stacks, 0, memory_order_relaxed);
     atomic_store_explicit(&s->drain_since, 0, memory_order_relaxed);
     atomic_store_explicit(&s->idle, 0, memory_order_relaxed);
     atomic_store_explicit(&s->heirs, 0, memory_order_relaxed);

@@ -19,7 +19,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define IPC_LAYOUT_VERSION 8
+#define IPC_LAYOUT_VERSION 9
 #define IPC_MAGIC          0x43535348u
 #define IPC_CACHE_LINE     64
 
@@ -103,7 +103,9 @@ enum ipc_counter {
     IPC_STREAMS_CLOSED,  /* ended because their worker drained and they could not move */
     IPC_BAD_PROXY, /* connections closed: no PROXY header, a bad one, or from a peer that is not trusted */
     IPC_DISK_READS, /* pieces of files that a thread was asked for, since they were not in memory */
-    IPC_DISK_TIMEOUT, /* connections closed: the disk did not give what was to be sent */
+    IPC_DISK_TIMEOUT,  /* connections closed: the disk did not give what was to be sent */
+    IPC_TASK_WAITS,    /* times that a task has waited */
+    IPC_TASK_NO_STACK, /* 503: no memory or no mapping for a stack */
     IPC_COUNTERS
 };
 
@@ -178,10 +180,13 @@ struct ipc_slot {
     _Atomic uint32_t kick; /* w: whoever kicks sets it, the slot's process clears it */
 
     /* Read by others to choose whom to kick; w: the slot's process (master after its death). */
-    _Atomic int32_t active;  /* open connections */
-    _Atomic int32_t max;     /* most it takes */
-    _Atomic int32_t streams; /* open ones, for show */
-    _Atomic uint32_t fit;    /* enum ipc_fit */
+    _Atomic int32_t active;             /* open connections */
+    _Atomic int32_t max;                /* most it takes */
+    _Atomic int32_t streams;            /* open ones, for show */
+    _Atomic int32_t tasks, task_stacks; /* that wait; all that are kept */
+    _Atomic uint64_t
+        task_stack_peak;  /* bytes that the deepest has used; stays when the process has gone */
+    _Atomic uint32_t fit; /* enum ipc_fit */
     _Atomic uint32_t
         takes; /* 1: it has listeners that are taken turns at. w: turn_init, then the process */
     _Atomic uint32_t

@@ -31,6 +31,7 @@ enum call {
     CALL_GROUP_SEND,
     CALL_ZONE_LOCK,
     CALL_ROOT_OPEN,
+    CALL_AWAIT_OFFLOAD,
     CALLS
 };
 
@@ -59,6 +60,7 @@ static struct {
     [CALL_GROUP_SEND] = {.name = "group_send"},
     [CALL_ZONE_LOCK] = {.name = "zone_lock"},
     [CALL_ROOT_OPEN] = {.name = "root_open"},
+    [CALL_AWAIT_OFFLOAD] = {.name = "await_offload"},
 };
 
 static const cs_api *real;
@@ -149,6 +151,11 @@ static int call_job(cs_proc *p, void (*work)(void *arg), cs_cb done, void *arg)
 static int call_offload(cs_req *r, void (*work)(void *arg), cs_req_cb done, void *arg)
 {
     return fails(CALL_OFFLOAD) ? CS_AGAIN : real->offload(r, work, done, arg);
+}
+
+static int call_await_offload(cs_req *r, void (*work)(void *arg), void *arg)
+{
+    return fails(CALL_AWAIT_OFFLOAD) ? CS_AGAIN : real->await_offload(r, work, arg);
 }
 
 static int call_zone_lock(cs_zone *z)
@@ -295,5 +302,6 @@ const cs_api *kit_calls(void)
     DETOUR(group_sendf);
     DETOUR(zone_lock);
     DETOUR(root_open);
+    DETOUR(await_offload);
     return &table;
 }

@@ -4,6 +4,7 @@
 
 #include "module/crumb.h"
 #include "os/crash.h"
+#include "serve/task.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -197,8 +198,19 @@ static void leave_place(struct ipc_crumb *c, const struct crash *crash)
     atomic_store(&c->signal, (uint32_t)crash->signal);
 }
 
+/* The master tells it too, by what the process has left in `at`. */
+static void add_overflow(struct crash *crash)
+{
+    size_t n = strnlen(crash->at, sizeof crash->at - 1);
+    struct note at = note_on(crash->at + n, sizeof crash->at - n);
+
+    note_add(&at, ", beyond the end of its stack (task_stack)");
+}
+
 static void explain(struct crash *crash)
 {
+    if (crash->has_address && task_overflows(crash->address))
+        add_overflow(crash);
     leave_place(crumb_here, crash);
     whereabouts_read(&last, shared, crumb_here);
     if (whereabouts_in_module(&last))

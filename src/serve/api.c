@@ -188,6 +188,10 @@ static const cs_api table = {
     .zone = zone_data,
     .zone_lock = zone_lock,
     .zone_unlock = zone_unlock,
+    .sleep = api_sleep,
+    .await_body = api_await_body,
+    .await_send = api_await_send,
+    .await_offload = api_await_offload,
 };
 
 const cs_api *serve_api(void)

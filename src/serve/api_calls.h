@@ -1,4 +1,4 @@
-/* api_calls.h - the calls of cs_api about requests (api_request.c), answers (api_response.c) and streams (api_stream.c), for the table in api.c.
+/* api_calls.h - the calls of cs_api about requests (api_request.c), answers (api_response.c), waiting (api_task.c) and streams (api_stream.c), for the table in api.c.
  * cserver.h says what they do. */
 #ifndef SERVE_API_CALLS_H
 #define SERVE_API_CALLS_H
@@ -64,6 +64,18 @@ int api_filter_body(cs_req *pub, const void *mod, int64_t len);
 int64_t api_body_length(cs_req *pub);
 int64_t api_elapsed_us(cs_req *pub);
 int64_t api_bytes_sent(cs_req *pub);
+
+/* ---- api_task.c ---- */
+
+struct task;
+
+/* The task is over: what came of the body for it goes, and who brings more is told that nobody wants it. */
+void api_task_body_free(struct task *t);
+
+int api_sleep(cs_req *pub, int64_t ms);
+int api_await_body(cs_req *pub, cs_str *piece);
+int api_await_send(cs_req *pub, cs_str data, int last);
+int api_await_offload(cs_req *pub, void (*work)(void *arg), void *arg);
 
 /* ---- api_stream.c ---- */
 

@@ -152,6 +152,10 @@ static void look_at_request(const char *name, const cs_req *r)
     REQ(cs_token, token, "cs_token_of", (cs_req *r), (r)) \
     REQ(int, req_timer, "cs_req_after", (cs_req *r, int64_t ms, cs_req_cb cb, void *arg), (r, ms, cb, arg)) \
     REQ(int, offload, "cs_offload", (cs_req *r, void (*work)(void *), cs_req_cb done, void *arg), (r, work, done, arg)) \
+    REQ(int, sleep, "cs_sleep", (cs_req *r, int64_t ms), (r, ms)) \
+    REQ(int, await_body, "cs_await_body", (cs_req *r, cs_str *piece), (r, piece)) \
+    REQ(int, await_send, "cs_await_send", (cs_req *r, cs_str data, int last), (r, data, last)) \
+    REQ(int, await_offload, "cs_await_offload", (cs_req *r, void (*work)(void *), void *arg), (r, work, arg)) \
     REQ(int, proceed, "cs_proceed", (cs_req *r), (r)) \
     REQ(int, root_open, "cs_root_open", (cs_req *r, cs_str path), (r, path)) \
     REQ(cs_str, expand, "cs_expand", (cs_req *r, const cs_template *t, int where), (r, t, where)) \

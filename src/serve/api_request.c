@@ -11,6 +11,7 @@
 #include "serve/jump.h"
 #include "serve/request.h"
 #include "serve/respond.h"
+#include "serve/task.h"
 #include "serve/trace.h"
 #include "serve/variable.h"
 
@@ -191,6 +192,8 @@ int api_body_stream(cs_req *pub, int (*on_data)(cs_req *, cs_str, int, void *), 
 int api_body_resume(cs_req *pub)
 {
     struct request *r = request_of(pub);
+    if (r->ended)
+        return CS_CLOSED;
     r->paused = false;
     conn_wake(r->conn);
     return CS_OK;
@@ -246,14 +249,14 @@ int api_on_close(cs_req *pub, cs_cb cb, void *arg)
 cs_token api_token(cs_req *pub)
 {
     struct request *r = request_of(pub);
-    if (!r->has_token) {
+    if (!r->has_token && !r->ended) {
         r->token = r->jump ? r->serve->next_id++ : r->id;
         struct request **at = &r->serve->tokens[r->token % SERVE_TOKENS];
         r->has_token = true;
         r->token_next = *at;
         *at = r;
     }
-    return r->token;
+    return r->token ? r->token : r->id;
 }
 
 static void on_request_timer(struct timer *t)
@@ -288,6 +291,8 @@ static struct request_timer *take_timer(struct request *r)
 int api_req_timer(cs_req *pub, int64_t ms, cs_req_cb cb, void *arg)
 {
     struct request *r = request_of(pub);
+    if (r->ended)
+        return CS_CLOSED;
     struct request_timer *q = take_timer(r);
     q->cb = cb;
     q->arg = arg;
@@ -303,7 +308,7 @@ int api_proceed(cs_req *pub)
 {
     struct request *r = request_of(pub);
     if (r->answered || r->heading || r->jumping || r->proceed || !(r->pending || r->working) ||
-        r->tasted)
+        r->tasted || task_runs_for(r))
         return CS_ERROR;
     r->proceed = true;
     loop_later(r->serve->loop, &r->conn->task);

@@ -9,15 +9,21 @@
 #include "serve/pieces.h"
 #include "serve/request.h"
 #include "serve/respond.h"
+#include "serve/task.h"
+
+static int set_field(struct request *r, const char *name, cs_str value, bool add)
+{
+    return task_is_past(r) ? CS_CLOSED : header_set(r, str_of(name), value, add);
+}
 
 int api_set_header(cs_req *pub, const char *name, cs_str value)
 {
-    return header_set(request_of(pub), str_of(name), value, false);
+    return set_field(request_of(pub), name, value, false);
 }
 
 int api_add_header(cs_req *pub, const char *name, cs_str value)
 {
-    return header_set(request_of(pub), str_of(name), value, true);
+    return set_field(request_of(pub), name, value, true);
 }
 
 int api_validators(cs_req *pub, cs_str etag, int64_t mtime)
@@ -119,7 +125,8 @@ int api_start(cs_req *pub, int status, const char *type, int64_t len)
 
 int api_send(cs_req *pub, cs_str data, int last)
 {
-    return pieces_send(request_of(pub), data, last != 0);
+    struct request *r = request_of(pub);
+    return r->ended || task_is_past(r) ? CS_CLOSED : pieces_send(r, data, last != 0);
 }
 
 int api_on_drain(cs_req *pub, cs_req_cb cb, void *arg)
@@ -127,6 +134,8 @@ int api_on_drain(cs_req *pub, cs_req_cb cb, void *arg)
     struct request *r = request_of(pub);
     if (filter_runs(r)) /* it would take the place of who answers */
         return CS_ERROR;
+    if (r->ended)
+        return CS_CLOSED;
     r->on_drain = cb;
     r->on_drain_arg = arg;
     r->on_drain_module = crumb_module();

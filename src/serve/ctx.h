@@ -7,6 +7,7 @@
 #include "event/loop.h"
 #include "ipc/turn.h"
 #include "module/host.h"
+#include "os/stack.h"
 #include "serve/plan.h"
 #include "serve/route.h"
 #include "serve/stamp.h"
@@ -80,6 +81,12 @@ struct serve {
     struct arena_pool arenas; /* chunks for requests */
     struct inbuf *spare_in;   /* receive buffers not in use */
     unsigned nspare_in;
+
+    struct stack_pool stacks; /* of tasks */
+    struct {
+        unsigned stacks;
+        size_t peak;
+    } told; /* of them, to the slot */
 
     struct access_logs *logs;
     uint64_t next_id;                     /* request ids: a random start, then counting */

@@ -1,4 +1,3 @@
-#include "serve/feed.h"
 
 #include "base/mem.h"
 #include "module/crumb.h"
@@ -6,6 +5,7 @@
 #include "serve/group.h"
 #include "serve/jump.h"
 #include "serve/respond.h"
+#include "serve/task.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -243,7 +243,7 @@ static bool is_filtered(const struct request *r)
 struct feed *feed_detach(struct request *r, int status)
 {
     if (r->answered || r->heading || r->jumping || jump_has_page(r) || r->feed || is_filtered(r) ||
-        status < 200 || status > 599 || !body_has_come(r))
+        status < 200 || status > 599 || !body_has_come(r) || task_is_past(r))
         return NULL;
     struct feed *f = feed_new(r->serve);
     f->status = (uint16_t)status;

@@ -5,6 +5,7 @@
 #include "serve/jump.h"
 #include "serve/limit.h"
 #include "serve/respond.h"
+#include "serve/task.h"
 #include "serve/tell.h"
 
 static const struct conf_module *module_of(const struct request *r)
@@ -85,13 +86,19 @@ static bool judge(struct request *r, int rc)
     return false;
 }
 
+static int call(struct request *r, int (*hook)(cs_req *r))
+{
+    const struct conf_module *m = module_of(r);
+    return m->desc->flags & CS_TASK ? task_call(r, m->number, hook) : hook(request_public(r));
+}
+
 /* With a trace: as in ask. */
 static int tell_hook(struct request *r, int (*hook)(cs_req *r), enum crumb_hook where)
 {
     int kind = where == CRUMB_ACCESS ? CS_HOOK_ACCESS : CS_HOOK_HANDLER;
     const struct conf_module *m = module_of(r);
     cs_str was = tell_enter(r, m);
-    int rc = r->dry ? tell_ask(r, m, kind) : hook(request_public(r));
+    int rc = r->dry ? tell_ask(r, m, kind) : call(r, hook);
     tell_back(r, was, m, kind, rc);
     return rc;
 }
@@ -103,7 +110,7 @@ static bool ask(struct request *r, int (*hook)(cs_req *r), enum crumb_hook where
         return false;
     r->working = true;
     uint32_t was = request_enter(r, module_of(r)->number, where);
-    int rc = r->trace ? tell_hook(r, hook, where) : hook(request_public(r));
+    int rc = r->trace ? tell_hook(r, hook, where) : call(r, hook);
     crumb_leave(was);
     r->working = false;
     if (r->proceed && rc == CS_PENDING)
@@ -162,13 +169,37 @@ void handle_page(struct request *r)
     handle_run(r);
 }
 
+static void pend_no_more(struct request *r)
+{
+    r->pending = false;
+    timer_clear(&r->serve->loop->timers, &r->patience);
+}
+
+/* Whoever comes next begins in the connection's next step, not inside of what has woken the task. */
+void handle_later(struct request *r, int rc)
+{
+    if (r->complete)
+        return;
+    if (rc == CS_DECLINED && !r->answered && !r->tasted) {
+        r->proceed = true;
+        loop_later(r->serve->loop, &r->conn->task);
+        return;
+    }
+    pend_no_more(r);
+    if (rc == CS_DECLINED && !r->answered)
+        fail(r, "declined after it had been given some of the body", rc);
+    else
+        judge(r, rc);
+    conn_wake(r->conn);
+}
+
 void handle_proceed(struct request *r)
 {
     r->proceed = false;
     if (r->answered || !r->pending)
         return;
-    r->pending = false;
-    timer_clear(&r->serve->loop->timers, &r->patience);
+    task_cancel_all(r);
+    pend_no_more(r);
     if (judge(r, CS_DECLINED)) {
         r->link++;
         handle_run(r);

@@ -14,6 +14,9 @@ void handle_run(struct request *r);
 /* The same for an error page: its route's handlers only, and the request's body is none of theirs. */
 void handle_page(struct request *r);
 
+/* The hook that it waits for has returned, long after it was called: a task. */
+void handle_later(struct request *r, int rc);
+
 /* cs_proceed takes effect: what was pending leaves the request to the next. */
 void handle_proceed(struct request *r);
 

@@ -126,6 +126,7 @@ static void leave_behind(struct request *r)
         timer_clear(timers, &t->timer);
     timer_clear(timers, &r->patience);
     offload_drop(r);
+    task_cancel_all(r);
     request_drop_token(r);
     if (r->feed)
         feed_end(r->feed);
@@ -158,7 +159,7 @@ int jump_ask(struct request *r, cs_str target)
 {
     const char *error = "";
     if (!r->passed || r->answered || r->heading || r->jumping || r->proceed || r->tasted ||
-        jump_has_page(r) || !(r->pending || r->working))
+        jump_has_page(r) || !(r->pending || r->working) || task_is_past(r))
         return CS_ERROR;
     struct jump *j = new_jump(r);
     j->other = here(r);

@@ -14,6 +14,7 @@
 #define SERVE_JUMP_H
 
 #include "serve/request.h"
+#include "serve/task.h"
 
 #define JUMP_MOST 10 /* of one request, error pages apart */
 
@@ -55,11 +56,11 @@ int jump_page_failed(struct request *r, int status);
 /* r->jumping: goes there. */
 void jump_run(struct request *r);
 
-/* Is it a module that has no say any more, because the request has jumped since? */
+/* Is it a module that has no say any more, because the request has jumped since, or a task that was cancelled? */
 bool jump_is_past_of(const struct request *r, unsigned module);
 static inline bool jump_is_past(const struct request *r)
 {
-    return r->jump && jump_is_past_of(r, crumb_module());
+    return (r->jump && jump_is_past_of(r, crumb_module())) || task_is_past(r);
 }
 /* The status of an answer that a module gives. */
 int jump_page_status(struct request *r, int status);

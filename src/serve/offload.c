@@ -53,6 +53,8 @@ int api_offload(cs_req *pub, void (*work)(void *arg), cs_req_cb done, void *arg)
 {
     struct request *r = request_of(pub);
     check(work != NULL);
+    if (r->ended)
+        return CS_CLOSED;
     struct request_job *q = take_job(r);
     *q = (struct request_job){
         .job = {.work = work, .arg = arg, .module = crumb_module(), .over = on_over},

@@ -54,6 +54,31 @@ static int64_t streams(const struct region *r, int slot)
     return atomic_load_explicit(&r->slots[slot].streams, memory_order_relaxed);
 }
 
+static int64_t tasks(const struct region *r, int slot)
+{
+    return atomic_load_explicit(&r->slots[slot].tasks, memory_order_relaxed);
+}
+
+static int64_t task_stacks(const struct region *r, int slot)
+{
+    return atomic_load_explicit(&r->slots[slot].task_stacks, memory_order_relaxed);
+}
+
+static int64_t task_stack_peak(const struct region *r, int slot)
+{
+    return (int64_t)atomic_load_explicit(&r->slots[slot].task_stack_peak, memory_order_relaxed);
+}
+
+static void put_tasks(const struct owners *workers, struct publisher *p)
+{
+    owners_gauge(workers, p, "cserver_tasks", "Tasks that wait.", tasks);
+    owners_gauge(workers, p, "cserver_task_stacks",
+                 "Stacks of tasks, those that are kept for the next among them.", task_stacks);
+    owners_gauge(workers, p, "cserver_task_stack_peak_bytes",
+                 "Most bytes of a task's stack that were seen used; task_stack is the limit.",
+                 task_stack_peak);
+}
+
 static bool drains(const struct region *r, int slot)
 {
     return had_worker(r, slot) && is_up(r, slot) && atomic_load(&r->slots[slot].drain_since) > 0;
@@ -183,6 +208,7 @@ void process_metrics_put_workers(const struct region *r, struct publisher *p)
                  "Open connections that wait for a next request.", idle);
     owners_gauge(&workers, p, "cserver_streams",
                  "Open streams: answers that go on without a request.", streams);
+    put_tasks(&workers, p);
     put_drains(r, p);
     put_all_counters(&workers, p);
     put_histograms(&workers, p);

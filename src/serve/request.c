@@ -17,6 +17,7 @@
 #include "serve/near.h"
 #include "serve/offload.h"
 #include "serve/respond.h"
+#include "serve/task.h"
 #include "serve/tell.h"
 
 #include <stdlib.h>
@@ -43,6 +44,7 @@ struct request *request_new(struct conn *c)
     r->promised = -1;
     out_init(&r->out);
     list_init(&r->jobs);
+    list_init(&r->tasks);
     timer_init(&r->patience, on_patience);
     if (s->debug)
         api_debug_born(r);
@@ -356,6 +358,7 @@ static void on_patience(struct timer *t)
     serve_count_one(r->serve, IPC_TIMEOUT_HANDLER);
     limit_tell(r, request_culprit(r), CONF_HANDLER_TIMEOUT, "no answer in time");
     offload_drop(r);
+    task_cancel_all(r);
     respond_page(r, 504, NULL);
     conn_wake(r->conn);
 }
@@ -434,7 +437,7 @@ void request_end(struct request *r)
         if (!r->dry)
             log_all(r);
     }
-    if (r->serve->debug)
+    if (r->serve->debug && list_empty(&r->tasks))
         api_debug_gone(r);
     request_drop_token(r);
     if (r->feed)
@@ -446,14 +449,19 @@ void request_end(struct request *r)
     fetch_drop(r);
     if (!r->fetch)
         request_drop_body(r);
+    if (!list_empty(&r->tasks)) {
+        request_client(r); /* what they may ask for while they end */
+        r->answered = r->complete = true;
+    }
     r->ended = true;
     r->conn = NULL;
+    task_cancel_all(r);
     request_let_go(r);
 }
 
 void request_let_go(struct request *r)
 {
-    if (list_empty(&r->jobs) && !r->fetch)
+    if (list_empty(&r->jobs) && list_empty(&r->tasks) && !r->fetch)
         request_free(r);
 }
 

@@ -83,7 +83,8 @@ struct request {
     bool body_ended;      /* all of it has been read; on_data may still have to be told */
     bool refused;         /* the head was bad: there are no facts in it */
     bool cut;             /* connection lost before the answer was sent */
-    bool ended;           /* it only waits for its jobs: there is no connection any more */
+    bool ended;         /* it only waits for its jobs and tasks: there is no connection any more */
+    uint8_t cancelling; /* inside task_cancel_all */
 
     struct conn *conn;
     struct serve *serve;
@@ -153,6 +154,7 @@ struct request {
     struct request_closer *closers;
     struct request_timer *timers, *spare_timers;
     struct list jobs;    /* offload.h */
+    struct list tasks;   /* task.h: those that have waited */
     struct fetch *fetch; /* fetch.h; NULL: nothing is read for it on a thread */
     struct request_job *spare_jobs;
     struct timer patience; /* handler_timeout, while pending */

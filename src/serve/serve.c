@@ -13,6 +13,7 @@
 #include "serve/giver.h"
 #include "serve/idle.h"
 #include "serve/taker.h"
+#include "serve/task.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -117,6 +118,7 @@ int serve_new(struct serve **out, struct serve_plan *plan, struct host *host)
         arena_pool_guard(&s->arenas, DEBUG_REQUESTS);
     s->next_id = random_start();
     s->max_conns = serve_connection_limit(plan, s->region->header->max_workers, &nofile);
+    task_open(s);
     s->logs = access_logs_new(s);
     int rc = accept_init(s);
     if (rc) {
@@ -262,6 +264,7 @@ void serve_free(struct serve *s)
     accept_free(s);
     api_close();
     access_logs_free(s->logs);
+    task_close(s);
     arena_pool_drain(&s->arenas);
     inbuf_drain_spares(s);
     free(s);

@@ -200,7 +200,7 @@ void cst_stall(struct cst *t, int process, int on);
  *     alloc format escape             no memory: NULL
  *     on_close req_timer on_drain     CS_NOMEM
  *     timer watch group detach        NULL
- *     offload job                     CS_AGAIN
+ *     offload job await_offload       CS_AGAIN
  *     publish publish_applied call    CS_AGAIN
  *     answer                          CS_AGAIN
  *     send stream_send                CS_AGAIN: taken all the same, as for a slow client

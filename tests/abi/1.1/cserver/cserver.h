@@ -702,6 +702,27 @@ typedef struct cs_api {
     /* header_filter only: the length of the answer's body before any filter; -1: not known. */
     int64_t (*body_length)(cs_req *r);
 
+    /* Tasks (1.1): waiting in an access hook or handler of a module with CS_TASK. It looks as if the call blocked, but all else of
+     * the process goes on meanwhile, and the hook when what it waits for is there: what has been looked at before may have changed.
+     * handler_timeout counts on.
+     *
+     * CS_CLOSED: the request needs the task no more: its client has gone, it had its answer, or has taken too long for one. From
+     * then on each waiting call says so at once; the hook frees what it has and returns, with any result. The request can still be looked at
+     * until then; what would answer says CS_CLOSED or CS_ERROR. on_log may have been called, on_close not before it has returned.
+     *
+     * CS_ERROR: nothing may wait here: in a module without CS_TASK, in a callback or filter, on another request's behalf. */
+
+    /* Waits for ms milliseconds: CS_OK. */
+    int (*sleep)(cs_req *r, int64_t ms);
+    /* Waits for the next piece of the body, with CS_BODY_STREAM: CS_OK, *piece is valid until this is called again or the task is
+     * over; its n is 0 when there is no more. The client is read no faster than pieces are asked for. */
+    int (*await_body)(cs_req *r, cs_str *piece);
+    /* As send, and waits until there is room for more: CS_OK. */
+    int (*await_send)(cs_req *r, cs_str data, int last);
+    /* Has work(arg) run on a thread, as offload does, and waits until it has returned: CS_OK. arg may lie on the task's stack.
+     * CS_AGAIN: too much waits already. CS_CLOSED: it has not begun, or has returned nevertheless. */
+    int (*await_offload)(cs_req *r, void (*work)(void *arg), void *arg);
+
     /* Calls of later minor versions are appended here: CS_HAS(name) says whether this server has one. */
 } cs_api;
 
@@ -709,6 +730,8 @@ typedef struct cs_api {
 
 enum {
     CS_BODY_STREAM = 1, /* call the handler before the body has arrived; read it with body_stream */
+    CS_TASK = 4, /* its access hook and its handler are tasks: each call runs on a stack of its own ([server] task_stack), where it
+                  * may wait: cs_sleep and the cs_await_... calls (1.1) */
     CS_DISK = 2 /* its jobs (job, offload) wait for files: they get threads of their own, so that others go on however long a
                  * disk takes (1.1) */
 };
@@ -918,6 +941,11 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 #define cs_body_length(r)                cs_api_->body_length(r)
 #define cs_root_open(r, ...)             cs_api_->root_open(r, CS_STR(__VA_ARGS__))
 #define cs_mime(...)                     cs_api_->mime(CS_STR(__VA_ARGS__))
+
+#define cs_sleep(r, ms)                  cs_api_->sleep(r, ms)
+#define cs_await_body(r, piece)          cs_api_->await_body(r, piece)
+#define cs_await_send(...)               cs_api_->await_send(__VA_ARGS__)
+#define cs_await_offload(r, work, arg)   cs_api_->await_offload(r, work, arg)
 
 #define cs_set_header(r, name, ...)      cs_api_->set_header(r, name, CS_STR(__VA_ARGS__))
 #define cs_add_header(r, name, ...)      cs_api_->add_header(r, name, CS_STR(__VA_ARGS__))

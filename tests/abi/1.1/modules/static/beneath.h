@@ -10,7 +10,8 @@ enum {
     BENEATH_NO_WAIT = 2 /* -EAGAIN where that would take a look at the disk */
 };
 
-/* Opens the path below the folder. A descriptor or -errno; -ENOSYS where the kernel cannot do that (before 5.6). */
+/* Opens the path below the folder. A descriptor or -errno. Where the kernel cannot do that (before 5.6), or a sandbox does not let
+ * it, the path is walked, and no link at all is followed. On any thread. */
 int beneath_open(int folder, cs_str path, int flags, unsigned how_to);
 
 #endif

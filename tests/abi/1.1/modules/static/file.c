@@ -25,6 +25,7 @@
 enum {
     READ_TRIES = 3,
     SETTLE = 2,
+    LONG_TO_FREE = 1 << 20,
     CHANGED = 2 /* beside FILE_SAME */
 };
 
@@ -60,7 +61,7 @@ static int open_regular(const struct file_ask *ask, struct stat *st)
 {
     const unsigned how_to =
         (ask->root & FILE_NO_LINKS ? BENEATH_NO_LINKS : 0u) | (ask->no_wait ? BENEATH_NO_WAIT : 0u);
-    int fd = ask->opened >= 0 ? ask->opened : beneath_open(ask->at, ask->path, O_RDONLY, how_to);
+    int fd = beneath_open(ask->at, ask->path, O_RDONLY, how_to);
     if (fd < 0)
         return fd;
     int rc = 0;
@@ -199,7 +200,7 @@ int file_load(const struct file_ask *ask, struct file **out)
 {
     struct file *f = NULL;
     int rc = CHANGED;
-    for (int i = 0; rc == CHANGED && i < (ask->opened >= 0 ? 1 : READ_TRIES); i++) {
+    for (int i = 0; rc == CHANGED && i < READ_TRIES; i++) {
         if (f)
             file_unref(f);
         f = NULL;
@@ -260,12 +261,19 @@ void file_free(struct file *f)
     free(f);
 }
 
+/* No name leads to it any more: then closing it takes as long as the disk does to give back all its blocks. */
+static _Bool is_last_of(const struct file *f)
+{
+    struct stat st;
+    return f->size >= LONG_TO_FREE && fstat(f->fd, &st) == 0 && st.st_nlink == 0;
+}
+
 void file_unref(void *file)
 {
     struct file *f = file;
     if (--f->refs)
         return;
-    if (f->slow && file_close_slow)
+    if (file_close_slow && f->fd >= 0 && (f->slow || is_last_of(f)))
         file_close_slow(f);
     else
         file_free(f);

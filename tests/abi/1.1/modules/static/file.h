@@ -61,7 +61,6 @@ struct file_ask {
     const struct file *old; /* what it was, when it was looked at last; may be NULL */
     _Bool no_wait;          /* only if the disk has not to be asked; it is local, or in memory */
     enum file_disk disk;
-    int opened; /* a descriptor that is used (and closed) instead of opening, or -1 */
 };
 
 enum {

@@ -112,49 +112,42 @@ static struct place *place_of(cs_req *r)
     return places[i] = p;
 }
 
-/* The server's own way of opening: it does without openat2, and tells the operator of files that the workers may not read. */
-static int other_way(cs_req *r, struct file_ask *ask, int rc, struct file **found)
+/* Permissions are the operator's affair, so the log says what the client's 403 does not. */
+static void tell_operator(cs_str path, int rc)
 {
-    if (rc != -ENOSYS && rc != -EACCES && rc != -EPERM)
-        return rc;
-    if (ask->disk == FILE_DISK_SLOW && rc != -ENOSYS) {
-        cs_log(CS_WARN, "the workers' user may not read \"%.*s\": %s", CS_F(ask->path),
+    if (rc == -EACCES || rc == -EPERM)
+        cs_log(CS_WARN, "\"%.*s\" is no file that the workers' user may read: %s", CS_F(path),
                strerror(-rc));
-        return rc;
-    }
-    ask->opened = cs_root_open(r, ask->path);
-    return ask->opened < 0 ? ask->opened : file_load(ask, found);
 }
 
-/* Looks itself, as far as that may be. -EAGAIN: a thread has to. */
-static int look_here(cs_req *r, struct file_ask *ask, uint64_t hash, struct file *old,
-                     struct file **out)
+static void let_go(struct file **f)
+{
+    if (*f)
+        file_unref(*f);
+    *f = NULL;
+}
+
+/* Looks itself, as far as that may be. -EAGAIN: a thread has to. What was there is let go of where descriptors have run out: it may
+ * have one. */
+static int look_here(struct file_ask *ask, uint64_t hash, struct file **old, struct file **out)
 {
     const int64_t now = cs_now_ms();
     struct file *found = NULL;
     int rc = file_load(ask, &found);
-    if ((rc == -EMFILE || rc == -ENFILE) && cache_shed(&cache))
+    if ((rc == -EMFILE || rc == -ENFILE) && cache_shed(&cache)) {
+        ask->old = NULL;
+        let_go(old);
         rc = file_load(ask, &found);
+    }
     if (rc == -EAGAIN)
         return rc;
-    rc = other_way(r, ask, rc, &found);
-    return keep(ask, hash, rc, found, old, now, out);
+    tell_operator(ask->path, rc);
+    return keep(ask, hash, rc, found, *old, now, out);
 }
 
-/* What a thread has found for this request: the other way has still to be tried. */
-static int take_known(cs_req *r, struct file_ask *ask, uint64_t hash, int rc, struct file **out)
-{
-    struct file *found = NULL;
-    const int64_t now = cs_now_ms();
-    if (rc == 0)
-        return 0;
-    rc = other_way(r, ask, rc, &found);
-    return rc < 0 ? rc : keep(ask, hash, rc, found, NULL, now, out);
-}
-
-/* Not in the cache, or not any more what it was. */
+/* Not in the cache, or not any more what it was: *old, of which the caller has a reference. */
 static int find_out(cs_req *r, const struct conf *c, uint16_t root, cs_str path, uint64_t hash,
-                    struct file *old, struct file **out)
+                    struct file **old, struct file **out)
 {
     struct place *p = place_of(r);
     if (!p)
@@ -163,22 +156,19 @@ static int find_out(cs_req *r, const struct conf *c, uint16_t root, cs_str path,
                            .root = root,
                            .path = path,
                            .small = small,
-                           .old = old,
+                           .old = *old,
                            .no_wait = lookup_is_ready(),
-                           .disk = p->disk,
-                           .opened = -1};
+                           .disk = p->disk};
     int rc;
     if (ask.no_wait && lookup_known(r, root, path, &rc, out)) {
-        ask.no_wait = 0;
-        ask.old = NULL;
-        return take_known(r, &ask, hash, rc, out);
+        tell_operator(path, rc);
+        return rc;
     }
-    rc = !ask.no_wait || p->disk >= FILE_DISK_LOCAL ? look_here(r, &ask, hash, old, out) : -EAGAIN;
+    rc = !ask.no_wait || p->disk >= FILE_DISK_LOCAL ? look_here(&ask, hash, old, out) : -EAGAIN;
     if (rc != -EAGAIN)
         return rc;
     ask.no_wait = 0;
-    ask.opened = -1;
-    rc = lookup_wait(r, &ask, hash, old, p->disk ? NULL : &p->disk, c->cache_valid);
+    rc = lookup_wait(r, &ask, hash, *old, p->disk ? NULL : &p->disk, c->cache_valid);
     return rc < 0 ? rc : FIND_WAITS;
 }
 
@@ -192,15 +182,19 @@ int find_file(cs_req *r, const struct conf *c, cs_str path, struct file **out)
         *out = f;
         return 0;
     }
-    return find_out(r, c, root, path, hash, f, out);
+    /* The cache may drop it meanwhile. */
+    if (f)
+        f->refs++;
+    const int rc = find_out(r, c, root, path, hash, &f, out);
+    let_go(&f);
+    return rc;
 }
 
 int find_folder(cs_req *r, const struct conf *c, cs_str path)
 {
     const uint16_t root = root_of(c, cs_info(r)->root);
-    struct file *f = NULL;
-    const int rc = find_out(r, c, root, path, cache_hash(root, path), NULL, &f);
-    if (f)
-        file_unref(f);
+    struct file *f = NULL, *none = NULL;
+    const int rc = find_out(r, c, root, path, cache_hash(root, path), &none, &f);
+    let_go(&f);
     return rc == 0 ? -ENOTDIR : rc;
 }

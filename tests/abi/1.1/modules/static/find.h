@@ -37,6 +37,12 @@ static inline int find_is_missing(int rc)
            rc == -EINVAL;
 }
 
+/* ... or something that is no file for clients. All else says that it is not known now. */
+static inline int find_is_no_file(int rc)
+{
+    return find_is_missing(rc) || rc == -EISDIR || rc == -EACCES || rc == -EPERM;
+}
+
 /* How many files have been opened or read anew. */
 extern cs_counter *find_loads;
 

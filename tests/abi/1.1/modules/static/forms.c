@@ -31,6 +31,9 @@ static int is_older(const struct file *a, const struct file *b)
     return x->tv_sec < y->tv_sec || (x->tv_sec == y->tv_sec && x->tv_nsec < y->tv_nsec);
 }
 
+/* Why there is none for this request, while the next may find one. */
+static const char not_now[] = "the server is too busy to look";
+
 /* The sibling of that kind with a reference, or NULL and why there is none; *why NULL: that is not known yet. */
 static struct file *look(cs_req *r, const struct conf *c, const struct file *f, int kind,
                          const char **why)
@@ -46,7 +49,7 @@ static struct file *look(cs_req *r, const struct conf *c, const struct file *f, 
     memcpy(room + f->path.n + 1, kinds[kind].suffix, n);
     const int rc = find_file(r, c, (cs_str){room, f->path.n + 1 + n}, &sibling);
     if (rc < 0) {
-        *why = rc == FIND_WAITS ? NULL : *why;
+        *why = rc == FIND_WAITS ? NULL : find_is_no_file(rc) ? *why : not_now;
         return NULL;
     }
     if (!is_older(sibling, f) && !sibling->fleeting)
@@ -66,13 +69,13 @@ static _Bool find_out(cs_req *r, const struct conf *c, struct file *f, _Bool say
     for (size_t i = 0; i < c->precompressed.n; i++) {
         const int kind = kind_of(c->precompressed.v[i]);
         const unsigned bit = kind < 0 ? 0 : 1u << kind;
-        const char *why;
+        const char *why = NULL;
         if (!bit || (f->forms_known & bit))
             continue;
         struct file *sibling = look(r, c, f, kind, &why);
         if (!sibling && !why)
             return 0;
-        f->forms_known |= bit;
+        f->forms_known |= why == not_now ? 0 : bit;
         f->forms = sibling ? f->forms | bit : f->forms & ~bit;
         if (say && !sibling)
             cs_say(r, "no sibling", "%.*s.%s: %s", CS_F(f->path), kinds[kind].suffix, why);
@@ -122,7 +125,8 @@ struct file *forms_choose(cs_req *r, const struct conf *c, struct file *f, _Bool
     if (kind >= 0)
         sibling = look(r, c, f, kind, &why);
     known = known && (sibling || why);
-    if (known && f->forms & wanted(c))
+    /* What is not known now may be there for the next. */
+    if (known && (f->forms | ~f->forms_known) & wanted(c))
         cs_add_header(r, "Vary", "Accept-Encoding");
     if (known && !sibling)
         return f;

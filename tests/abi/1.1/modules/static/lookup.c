@@ -16,15 +16,16 @@ struct answer {
     int rc;
     struct file *file;
 };
+/* In the list of the lookup that it waits for; at: what points to it, NULL = it waits for none. */
+struct waiter {
+    struct waiter *next, **at;
+    cs_token request;
+    _Bool takes; /* what is found is new enough for it; else it asks again */
+};
 struct errand {
     uint64_t since; /* lookups that had begun when the request came */
     struct answer *answers;
-};
-
-struct waiter {
-    struct waiter *next;
-    cs_token request;
-    _Bool takes; /* what is found is new enough for it; else it asks again */
+    struct waiter waiter;
 };
 
 struct lookup {
@@ -58,17 +59,20 @@ static void close_work(void *arg)
     file_free(arg);
 }
 
+static void close_some(void *unused);
+
 /* When there is no room for one more job, it is closed behind one that ends. */
 static void close_later(struct file *f)
 {
-    if (cs_job(proc, close_work, NULL, f) == CS_OK)
+    if (cs_job(proc, close_work, close_some, f) == CS_OK)
         return;
     f->chain = to_close;
     to_close = f;
 }
 
-static void close_some(void)
+static void close_some(void *unused)
 {
+    (void)unused;
     struct file *f = to_close;
     to_close = NULL;
     while (f) {
@@ -93,9 +97,30 @@ _Bool lookup_is_ready(void)
 
 /* ---- What a request knows ---- */
 
+static void wait_no_more(struct waiter *w)
+{
+    if (!w->at)
+        return;
+    *w->at = w->next;
+    if (w->next)
+        w->next->at = w->at;
+    w->at = NULL;
+}
+
+static void wait_for(struct waiter *w, struct waiter **list)
+{
+    wait_no_more(w); /* before a jump it may have waited for something else */
+    w->next = *list;
+    w->at = list;
+    if (w->next)
+        w->next->at = &w->next;
+    *list = w;
+}
+
 static void forget(void *arg)
 {
-    const struct errand *e = arg;
+    struct errand *e = arg;
+    wait_no_more(&e->waiter);
     for (const struct answer *a = e->answers; a; a = a->next)
         if (a->file)
             file_unref(a->file);
@@ -176,16 +201,17 @@ static _Bool try_again(struct lookup *l)
     return cs_job(proc, work, done, l) == CS_OK;
 }
 
+/* Each may wait again, or end, with its memory. */
 static void wake(const struct lookup *l, int rc, struct file *f)
 {
-    for (struct waiter *w = l->waiters, *next; w; w = next) {
-        next = w->next;
+    struct waiter *w;
+    while ((w = l->waiters)) {
         cs_req *r = cs_from_token(w->request);
+        wait_no_more(w);
         if (r && w->takes)
             tell(r, l, rc, f);
         if (r)
             resume(r);
-        free(w);
     }
 }
 
@@ -205,7 +231,7 @@ static void done(void *arg)
     if (l->old)
         file_unref(l->old);
     free(l);
-    close_some();
+    close_some(NULL);
 }
 
 static struct lookup *begin(const struct file_ask *ask, uint64_t hash, struct file *old,
@@ -236,23 +262,21 @@ static struct lookup *begin(const struct file_ask *ask, uint64_t hash, struct fi
 int lookup_wait(cs_req *r, const struct file_ask *ask, uint64_t hash, struct file *old,
                 enum file_disk *disk, int64_t valid)
 {
-    const struct errand *e = errand_of(r);
-    struct waiter *w = e ? malloc(sizeof *w) : NULL;
-    if (!w)
+    struct errand *e = errand_of(r);
+    if (!e)
         return -ENOMEM;
     struct lookup *l = *find(hash, ask->root, ask->path);
     if (!l)
         l = begin(ask, hash, old, disk);
     if (!l) {
         cs_counter_add(lookup_refused, 1);
-        free(w);
         return -EBUSY;
     }
     /* What has begun before the request came may have seen the disk as it was before a change that the client knows of. */
-    const _Bool takes =
+    e->waiter.takes =
         l->serial > e->since || !atomic_load(&l->begun) || cs_now_ms() - l->asked < valid;
-    *w = (struct waiter){l->waiters, cs_token_of(r), takes};
-    l->waiters = w;
+    e->waiter.request = cs_token_of(r);
+    wait_for(&e->waiter, &l->waiters);
     cs_counter_add(lookup_waits, 1);
     return 0;
 }

@@ -197,7 +197,7 @@ static int to_folder(cs_req *r, const struct conf *c, const cs_req_info *q, stru
     return folder.n ? look(r, c, folder, out) : -ENAMETOOLONG;
 }
 
-/* Is there a file of that name without the slash at its end? 0, 1 or FIND_WAITS. */
+/* Is there a file of that name without the slash at its end? 0 or 1; below 0: that is not known. */
 static int is_file_with_slash(cs_req *r, const struct conf *c, const cs_req_info *q)
 {
     struct file *f = NULL;
@@ -206,19 +206,23 @@ static int is_file_with_slash(cs_req *r, const struct conf *c, const cs_req_info
         return 0;
     const int rc = find_file(r, c, path, &f);
     if (rc < 0)
-        return rc == FIND_WAITS ? rc : 0;
+        return find_is_no_file(rc) ? 0 : rc;
     file_unref(f);
     return 1;
+}
+
+static int too_busy(cs_req *r)
+{
+    cs_set_header(r, "Retry-After", "1");
+    return 503;
 }
 
 static int failed(cs_req *r, int rc)
 {
     if (rc == -EACCES || rc == -EPERM)
         return 403;
-    if (rc == -EBUSY) {
-        cs_set_header(r, "Retry-After", "1");
-        return 503;
-    }
+    if (rc == -EBUSY)
+        return too_busy(r);
     const int busy = rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM || rc == -EAGAIN;
     return cs_fail(r, busy ? 503 : 500, "cannot open the file: %s", strerror(-rc));
 }
@@ -283,8 +287,10 @@ static void resume(cs_req *r)
         cs_proceed(r);
     else if (rc >= 200)
         cs_page(r, rc);
+    else if (rc == CS_NOMEM || rc == CS_AGAIN)
+        cs_page(r, too_busy(r));
     else if (rc < 0)
-        cs_fail(r, rc == CS_NOMEM ? 503 : 500, "cannot answer with the file (%d)", rc);
+        cs_fail(r, 500, "cannot answer with the file (%d)", rc);
 }
 
 /* The handler changes nothing, but for a cache that this process has not made. */

@@ -1,0 +1,122 @@
+"""Tasks in real processes: their clients, the workers and the settings come and go while they wait."""
+import os
+import re
+
+import pytest
+from lib import crash
+from lib.server import SOURCE, build_module, wait_for
+
+WAITS = ["/nap?ms=60000", "/upload", "/upload?pause=60000", "/download?n=5000", "/errand", "/wait?ms=60000"]
+SETTINGS = """
+[module:waiter]
+file = {so}
+[module:metrics]
+[route:metrics]
+match = = /metrics
+handler = metrics
+[module:hello]
+[route:hello]
+match = = /hello
+handler = hello
+[route:wait]
+match = /
+handler = waiter
+"""
+
+
+@pytest.fixture(scope="session")
+def so(tmp_path_factory):
+    with open(os.path.join(SOURCE, "tests/unit/kit/waiter.c"), encoding="utf-8") as f:
+        return build_module(str(tmp_path_factory.mktemp("waiter")), "waiter", f.read(), "-g -fno-omit-frame-pointer")
+
+
+@pytest.fixture
+def waiting(serve, so):
+    def start(**server):
+        return serve(SETTINGS.format(so=so), server={"workers": 1, "quarantine": 0, **server}, env=crash.QUIET)
+    return start
+
+
+def metric(s, name):
+    found = re.findall(rf"^{name}(?:{{.*}})? (\d+)$", s.get("/metrics").text, re.M)
+    assert found, name
+    return sum(map(int, found))
+
+
+def begin(s, target):
+    """A client that does not read, with half a body where one is wanted."""
+    c = s.connect()
+    if target.startswith("/upload"):
+        c.send(f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nsome".encode())
+    else:
+        c.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    return c
+
+
+@pytest.mark.parametrize("target", WAITS)
+def test_a_client_goes_while_its_task_waits(waiting, target):
+    s = waiting()
+    clients = [begin(s, target) for _ in range(3)]
+    wait_for(lambda: metric(s, "waiter_begun_total") == 3)
+    if target != "/errand":  # is over soon
+        wait_for(lambda: metric(s, "cserver_tasks") == 3)
+    for c in clients:
+        c.reset()
+    wait_for(lambda: metric(s, "waiter_ended_total") == 3)
+    assert metric(s, "cserver_tasks") == 0
+    if target != "/errand":
+        assert metric(s, "waiter_cancelled_total") == 3
+    assert s.get("/nap?ms=1").status == 200
+    assert metric(s, "cserver_worker_crashes_total") == 0
+
+
+def test_others_are_answered_meanwhile(waiting):
+    s = waiting()
+    with begin(s, "/nap?ms=500") as c:
+        wait_for(lambda: metric(s, "cserver_tasks") == 1)
+        for _ in range(20):
+            assert s.get("/hello").status == 200
+        assert metric(s, "cserver_tasks") == 1
+        assert c.response().status == 200
+    assert metric(s, "cserver_task_waits_total") == 3
+
+
+@pytest.mark.parametrize("how", ["reload", "upgrade"])
+def test_a_task_outlives_its_settings(waiting, how):
+    s = waiting()
+    with begin(s, "/nap?ms=700") as c:
+        wait_for(lambda: metric(s, "cserver_tasks") == 1)
+        assert s.ctl(how).returncode == 0
+        assert c.response().status == 200
+
+
+def test_a_stop_waits_for_tasks_and_ends_those_that_take_too_long(waiting):
+    s = waiting(shutdown_timeout="2s")
+    with begin(s, "/nap?ms=100") as soon, begin(s, "/nap?ms=60000") as late:
+        wait_for(lambda: metric(s, "cserver_tasks") == 2)
+        s.signal(15)
+        assert soon.response().status == 200
+        assert late.eof()
+        assert s.wait() == 0
+    assert "SIG" not in re.sub("SIGTERM", "", s.log())
+
+
+def test_the_depth_of_stacks_is_told(waiting):
+    s = waiting(task_stack="256k")
+    assert metric(s, "cserver_task_stack_peak_bytes") == 0
+    assert s.get("/deep?n=1").status == 200
+    shallow = metric(s, "cserver_task_stack_peak_bytes")
+    for _ in range(8):  # looked at after 1, 2, 4, 8 uses
+        assert s.get("/deep?n=200").status == 200
+    assert 0 < shallow < 60000 < metric(s, "cserver_task_stack_peak_bytes")
+    assert metric(s, "cserver_task_stacks") == 1
+
+
+def test_a_stack_that_is_not_enough(waiting):
+    s = waiting()
+    assert crash.hit(s, "/deep?n=100000") == b""
+    place = r"at waiter\.so\+0x[0-9a-f]+, beyond the end of its stack \(task_stack\)(?: \(address 0x[0-9a-f]+\))?"
+    wait_for(lambda: crash.lines(s, rf"worker \d \(pid .* killed by SIGSEGV.* in module \"waiter\" 1, hook handler, {place}"))
+    own = crash.lines(s, r"error worker 1\[\d+\]: SIGSEGV")
+    assert re.search(rf'SIGSEGV in module "waiter" 1, hook handler, {place} request_id=\w+ route=wait path=/deep$', own[0]), own
+    assert s.get("/hello").status == 200

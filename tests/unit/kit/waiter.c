@@ -1,0 +1,174 @@
+/* waiter.c - tasks: a handler that waits in another way for each path. Each frees what it has, however it ends. */
+#include <cserver/cserver.h>
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static cs_counter *begun, *ended, *cancelled, *worked;
+
+static int number(cs_req *r, const char *name, int otherwise)
+{
+    uint64_t n;
+    return cs_u64(cs_query(r, name), &n) == CS_OK ? (int)n : otherwise;
+}
+
+/* What a cancelled task may still do: look, and be told no. */
+static void try_all(cs_req *r)
+{
+    cs_str piece;
+    if (cs_sleep(r, 1) == CS_CLOSED && cs_await_body(r, &piece) == CS_CLOSED &&
+        cs_await_send(r, CS_S("x"), 1) == CS_CLOSED &&
+        cs_await_offload(r, free, NULL) == CS_CLOSED && cs_text(r, 200, "late\n") < 0 &&
+        cs_start(r, 200, NULL, -1) < 0 && cs_send(r, CS_S("x"), 1) < 0 &&
+        cs_set_header(r, "A", "b") < 0 && cs_proceed(r) < 0 && cs_jump(r, "/") < 0 &&
+        cs_page(r, 404) < 0 && cs_info(r)->client.n && cs_token_of(r) && cs_format(r, "%d", 1).n &&
+        cs_detach(r, 200) == NULL)
+        cs_counter_add(cancelled, 1);
+}
+
+static int over(cs_req *r, int rc, void *memory)
+{
+    if (rc == CS_CLOSED)
+        try_all(r);
+    free(memory);
+    return rc;
+}
+
+static int nap(cs_req *r, char *memory)
+{
+    int ms = number(r, "ms", 100);
+    for (int i = 0; i < 3; i++) {
+        int rc = cs_sleep(r, ms);
+        if (rc != CS_OK)
+            return over(r, rc, memory);
+        memory[i] = 'x';
+    }
+    return over(r, cs_textf(r, 200, "%.3s at %lld\n", memory, (long long)cs_now_ms()), memory);
+}
+
+static int upload(cs_req *r, char *memory)
+{
+    cs_str piece;
+    size_t n = 0, pieces = 0;
+    int rc;
+    while ((rc = cs_await_body(r, &piece)) == CS_OK && piece.n) {
+        memory[0] = piece.p[0];
+        if (number(r, "pause", 0) && cs_sleep(r, number(r, "pause", 0)) != CS_OK)
+            return over(r, CS_CLOSED, memory);
+        if (memory[0] != piece.p[0])
+            return over(r, cs_fail(r, 500, "the piece has changed"), memory);
+        n += piece.n;
+        pieces++;
+    }
+    if (rc == CS_OK)
+        rc = cs_textf(r, 200, "%zu bytes%s\n", n, pieces > 1 ? " in pieces" : "");
+    return over(r, rc, memory);
+}
+
+static int download(cs_req *r, char *memory)
+{
+    int rc = cs_start(r, 200, "text/plain", -1);
+    memset(memory, 'd', 4096);
+    for (int i = number(r, "n", 1000); i > 0 && rc == CS_OK; i--)
+        rc = cs_await_send(r, (cs_str){memory, 4096}, i == 1);
+    return over(r, rc, memory);
+}
+
+static void work(void *arg)
+{
+    usleep(20000);
+    *(int *)arg += 1;
+}
+
+static int errand(cs_req *r, void *memory)
+{
+    int n = 41; /* on the task's stack */
+    int rc = cs_await_offload(r, work, &n);
+    if (n == 42)
+        cs_counter_add(worked, 1);
+    if (rc == CS_OK)
+        rc = cs_textf(r, 200, "%d\n", n);
+    return over(r, rc, memory);
+}
+
+static void on_time(cs_req *r, void *arg)
+{
+    (void)arg;
+    cs_textf(r, 200, "%d\n", cs_sleep(r, 1));
+}
+
+static int callback(cs_req *r, void *memory)
+{
+    free(memory);
+    int rc = cs_req_after(r, 1, on_time, NULL);
+    return rc == CS_OK ? CS_PENDING : rc;
+}
+
+static int deep(int n)
+{
+    volatile char frame[512];
+    frame[0] = (char)n;
+    return n ? deep(n - 1) + frame[0] - (char)n : 0;
+}
+
+static int after_answer(cs_req *r, void *memory)
+{
+    int rc = cs_text(r, 200, "first\n");
+    return over(r, rc == CS_OK ? cs_sleep(r, 100000) : rc, memory);
+}
+
+static int by_path(cs_req *r, char *memory)
+{
+    cs_str path = cs_info(r)->path;
+    if (cs_eq(path, "/nap"))
+        return nap(r, memory);
+    if (cs_eq(path, "/upload"))
+        return upload(r, memory);
+    if (cs_eq(path, "/download"))
+        return download(r, memory);
+    if (cs_eq(path, "/errand"))
+        return errand(r, memory);
+    if (cs_eq(path, "/callback"))
+        return callback(r, memory);
+    if (cs_eq(path, "/after"))
+        return after_answer(r, memory);
+    if (cs_eq(path, "/deep"))
+        return over(r, cs_textf(r, 200, "%d\n", deep(number(r, "n", 1))), memory);
+    /* /wait?then=N: waits, then returns that. */
+    int rc = cs_sleep(r, number(r, "ms", 10));
+    if (rc == CS_OK && cs_eq(path, "/jump"))
+        rc = cs_jump(r, "/nap?ms=1");
+    else if (rc == CS_OK && cs_eq(path, "/proceed"))
+        rc = cs_proceed(r) == CS_ERROR ? 403 : 500;
+    else if (rc == CS_OK && cs_eq(path, "/page"))
+        rc = cs_page(r, 404);
+    else if (rc == CS_OK && cs_eq(path, "/taste"))
+        rc = cs_await_body(r, &(cs_str){0}) == CS_OK ? CS_DECLINED : CS_ERROR;
+    else if (rc == CS_OK)
+        rc = number(r, "then", 0) == 2 ? CS_DECLINED : number(r, "then", 0);
+    return over(r, rc, memory);
+}
+
+static int handler(cs_req *r)
+{
+    cs_counter_add(begun, 1);
+    int rc = by_path(r, malloc(4096));
+    cs_counter_add(ended, 1);
+    return rc;
+}
+
+static int access_hook(cs_req *r)
+{
+    int ms = number(r, "door", 0);
+    int rc = ms ? cs_sleep(r, ms) : CS_OK;
+    return rc != CS_OK ? rc : ms == 7 ? 403 : CS_DECLINED;
+}
+
+static const cs_counter_def counters[] = {{&begun, "begun_total", "Handlers begun."},
+                                          {&ended, "ended_total", "Handlers that have returned."},
+                                          {&cancelled, "cancelled_total", "Of those, cancelled."},
+                                          {&worked, "worked_total", "Jobs that have ended."},
+                                          {0}};
+
+CS_MODULE(.name = "waiter", .version = "1", .flags = CS_TASK | CS_BODY_STREAM, .counters = counters,
+          .access = access_hook, .handler = handler);
