@@ -1,3 +1,4 @@
+#include "serve/feed.h"
 
 #include "base/mem.h"
 #include "module/crumb.h"
