@@ -183,6 +183,8 @@ static void tell_back(void *kept)
 /* At the upper end of the stack. */
 struct fiber_contexts {
     ucontext_t under, own;
+    char *low;
+    bool begun, over;
 };
 
 UNSEEN static void context_main(unsigned high, unsigned low)
@@ -190,29 +192,39 @@ UNSEEN static void context_main(unsigned high, unsigned low)
     struct fiber *f = (struct fiber *)(((uintptr_t)high << 16 << 16) | low);
     tell_arrived(f, NULL);
     f->run(f->arg);
-    f->over = true;
+    f->contexts->over = true;
     tell_leaving(NULL, f->under_low, f->under_size);
     setcontext(&f->contexts->under);
     check(false);
 }
 
-static void make_contexts(struct fiber *f)
+static void place_contexts(struct fiber *f, char *low, size_t size)
 {
-    uintptr_t top = (uintptr_t)f->low + f->size;
-    uintptr_t at = (top - sizeof *f->contexts) & ~(uintptr_t)63;
+    uintptr_t at = ((uintptr_t)low + size - sizeof *f->contexts) & ~(uintptr_t)63;
     f->contexts = (struct fiber_contexts *)at;
-    ucontext_t *own = &f->contexts->own;
-    check(getcontext(own) == 0);
-    own->uc_stack = (stack_t){.ss_sp = f->low, .ss_size = at - (uintptr_t)f->low};
-    own->uc_link = NULL;
-    makecontext(own, (void (*)(void))context_main, 2, (unsigned)((uintptr_t)f >> 16 >> 16),
+    f->contexts->low = low;
+    f->contexts->begun = f->contexts->over = false;
+    f->state = FIBER_CONTEXT;
+}
+
+/* Only now: control words are those of who resumes it first. */
+static void make_context(struct fiber *f)
+{
+    struct fiber_contexts *c = f->contexts;
+    check(getcontext(&c->own) == 0);
+    c->own.uc_stack = (stack_t){.ss_sp = c->low, .ss_size = (size_t)((char *)c - c->low)};
+    c->own.uc_link = NULL;
+    makecontext(&c->own, (void (*)(void))context_main, 2, (unsigned)((uintptr_t)f >> 16 >> 16),
                 (unsigned)(uintptr_t)f);
+    c->begun = true;
 }
 
 static bool resume_context(struct fiber *f)
 {
+    if (!f->contexts->begun)
+        make_context(f);
     check(swapcontext(&f->contexts->under, &f->contexts->own) == 0);
-    return !f->over;
+    return !f->contexts->over;
 }
 
 static void stop_context(struct fiber *f)
@@ -235,33 +247,37 @@ UNSEEN static void main_seen(void *arg)
 }
 #endif
 
-void fiber_begin_slow(struct fiber *f)
+void fiber_begin_slow(struct fiber *f, char *low, size_t size)
 {
 #if FIBER_ASAN
-    __asan_unpoison_memory_region(f->low, f->size); /* somebody may have been left there */
+    __asan_unpoison_memory_region(low, size); /* somebody may have been left there */
+    f->low = low;
+    f->size = size;
 #endif
 #if CONTEXTS
     if (fiber_needs_ucontext())
-        make_contexts(f);
+        place_contexts(f, low, size);
 #endif
-    (void)f;
+    (void)f, (void)low, (void)size;
 }
 
 static bool go_on(struct fiber *f)
 {
-#if CONTEXTS
-    if (f->contexts)
-        return resume_context(f);
-#endif
 #if FIBER_ASSEMBLY
-    if (f->begun)
-        return fiber_switch(&f->sp);
-    f->begun = true;
+    if (f->state == FIBER_NEW) {
+        f->state = FIBER_BEGUN;
 #if FIBER_ASAN
-    return fiber_enter(&f->sp, main_seen, f);
+        return fiber_enter(&f->sp, main_seen, f);
 #else
-    return fiber_enter(&f->sp, f->run, f->arg);
+        return fiber_enter(&f->sp, f->run, f->arg);
 #endif
+    }
+    if (f->state == FIBER_BEGUN)
+        return fiber_switch(&f->sp);
+#endif
+    check(f->state == FIBER_CONTEXT);
+#if CONTEXTS
+    return resume_context(f);
 #else
     return false;
 #endif
@@ -269,14 +285,14 @@ static bool go_on(struct fiber *f)
 
 bool fiber_resume(struct fiber *f)
 {
-    check(!f->over);
 #if FIBER_ASAN
     void *kept = NULL;
 #endif
     tell_leaving(&kept, f->low, f->size);
     bool more = go_on(f);
     tell_back(kept);
-    f->over = !more;
+    if (!more)
+        f->state = FIBER_OVER;
     return more;
 }
 
@@ -284,11 +300,11 @@ void fiber_stop(struct fiber *f)
 {
     tell_leaving(&f->fake, f->under_low, f->under_size);
 #if CONTEXTS
-    if (f->contexts)
+    if (f->state == FIBER_CONTEXT)
         stop_context(f);
 #endif
 #if FIBER_ASSEMBLY
-    if (!f->contexts)
+    if (f->state == FIBER_BEGUN)
         fiber_switch(&f->sp);
 #endif
     tell_arrived(f, f->fake);

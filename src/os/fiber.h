@@ -40,18 +40,23 @@
 struct fiber_contexts;
 
 /* All of it is private. */
+enum fiber_state {
+    FIBER_NEW, /* the first two: switched by assembly */
+    FIBER_BEGUN,
+    FIBER_CONTEXT,
+    FIBER_OVER,
+};
+
 struct fiber {
     void *sp; /* of the side that does not run */
     void (*run)(void *arg);
     void *arg;
-    char *low;
-    size_t size;
-    struct fiber_contexts *contexts; /* NULL: switched by assembly */
-    bool begun, over;
+    struct fiber_contexts *contexts; /* of a FIBER_CONTEXT */
+    enum fiber_state state;
 #if FIBER_ASAN
+    const void *low, *under_low; /* its stack, and that of who has resumed it */
+    size_t size, under_size;
     void *fake; /* ASan's second stack for it */
-    const void *under_low;
-    size_t under_size; /* the stack of who has resumed it */
 #endif
 };
 
@@ -72,7 +77,7 @@ static inline bool fiber_needs_ucontext(void)
 }
 
 /* The part of it that is seldom needed. */
-void fiber_begin_slow(struct fiber *f);
+void fiber_begin_slow(struct fiber *f, char *low, size_t size);
 
 /* Will call run(arg) on the stack [low, low + size), from its upper end. Nothing of it is touched that is not needed. */
 static inline void fiber_begin(struct fiber *f, void *low, size_t size, void (*run)(void *arg),
@@ -81,12 +86,9 @@ static inline void fiber_begin(struct fiber *f, void *low, size_t size, void (*r
     f->sp = (void *)(((uintptr_t)low + size) & ~(uintptr_t)15);
     f->run = run;
     f->arg = arg;
-    f->low = low;
-    f->size = size;
-    f->contexts = NULL;
-    f->begun = f->over = false;
+    f->state = FIBER_NEW;
     if (FIBER_ASAN || fiber_needs_ucontext())
-        fiber_begin_slow(f);
+        fiber_begin_slow(f, low, size);
 }
 
 /* Until it stops or ends. False: run has returned; it must not be resumed any more. */

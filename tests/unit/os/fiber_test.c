@@ -1,79 +1,138 @@
-/* Fibers: who runs when, and what they find again. */
+/* Fibers: who runs when, what they find again, and what their life costs: in instructions, which are counted by stepping
+ * through it, so that neither the machine nor its load matters. */
 #include "os/fiber.h"
 
-#include "os/stack.h"
+#define CASE_MANY 1000000
 
-#include <setjmp.h>
+#include "unit/os/fiber_cases.h"
+
+#include "base/check.h"
+
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
-#define SIZE ((size_t)128 * 1024)
-
-static struct stack_pool pool;
-
-static int set_up(void **state)
+static void test_cases(void **state)
 {
     (void)state;
-    stack_pool_init(&pool, SIZE, 4);
-    return 0;
+    for (size_t i = 0; i < ARRAY_LEN(fiber_cases); i++)
+        run_case(&fiber_cases[i]);
+    print_message("cases: %zu\n", ARRAY_LEN(fiber_cases));
 }
 
-static int tear_down(void **state)
+/* ---- What it costs ---- */
+
+#if FIBER_ASSEMBLY && !FIBER_ASAN && defined(__OPTIMIZE__)
+
+static void nothing_at_all(void *arg)
+{
+    (void)arg;
+}
+
+static void stop_once(void *arg)
+{
+    fiber_stop(arg);
+}
+
+__attribute__((noinline)) static void live(void (*run)(void *arg), bool stops)
+{
+    struct fiber f;
+    struct stack *s = stack_take(&case_pool);
+    fiber_begin(&f, s->low, s->size, run, &f);
+    if (stops && !fiber_resume(&f))
+        _exit(1);
+    if (fiber_resume(&f))
+        _exit(1);
+    stack_give(&case_pool, s);
+}
+
+/* As much frame, and no fiber. */
+__attribute__((noinline)) static void no_life(void (*run)(void *arg), bool stops)
+{
+    struct fiber f;
+    __asm__ volatile("" ::"r"(run), "r"((int)stops), "r"(&f) : "memory");
+}
+
+/* What happens between the two stops is counted. The spare stack has been used often enough not to be looked at. */
+_Noreturn static void be_stepped(void (*volatile one)(void (*)(void *), bool),
+                                 void (*run)(void *arg), bool stops)
+{
+    stack_pool_init(&case_pool, CASE_STACK, 1);
+    for (int i = 0; i < 4; i++)
+        live(nothing_at_all, false);
+    if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
+        _exit(77);
+    raise(SIGSTOP);
+    one(run, stops);
+    raise(SIGSTOP);
+    _exit(0);
+}
+
+/* Steps of the child until it stops again; -1: it cannot be traced here. */
+static long count_steps(pid_t child)
+{
+    int status;
+    long n = 0;
+    check(waitpid(child, &status, 0) == child);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        return -1;
+    assert_true(WIFSTOPPED(status));
+    do {
+        check(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) == 0);
+        check(waitpid(child, &status, 0) == child);
+        if (!WIFSTOPPED(status))
+            fail_msg("the child ended with %d", status);
+        n++;
+    } while (WSTOPSIG(status) == SIGTRAP);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    return n;
+}
+
+static long cost(void (*one)(void (*)(void *), bool), void (*run)(void *arg), bool stops)
+{
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        be_stepped(one, run, stops);
+    return count_steps(child);
+}
+
+/* gcc does not say that it was asked for this one. */
+__attribute__((weak)) void __ubsan_handle_type_mismatch_v1(void *, void *);
+
+static void test_cost(void **state)
 {
     (void)state;
-    stack_pool_drain(&pool);
-    return pool.nstacks == 0 ? 0 : -1;
-}
-
-static struct stack *begin(struct fiber *f, void (*run)(void *arg), void *arg)
-{
-    struct stack *s = stack_take(&pool);
-    assert_non_null(s);
-    fiber_begin(f, s->low, s->size, run, arg);
-    return s;
-}
-
-/* ---- Turns ---- */
-
-struct turns {
-    struct fiber fiber;
-    int stops, seen;
-};
-
-static void take_turns(void *arg)
-{
-    struct turns *t = arg;
-    for (int i = 0; i < t->stops; i++) {
-        t->seen++;
-        fiber_stop(&t->fiber);
+    long empty = cost(no_life, nothing_at_all, false);
+    if (empty < 0 || fiber_needs_ucontext() || __ubsan_handle_type_mismatch_v1) {
+        print_message("nothing is counted: children cannot be traced, or a sanitizer counts too\n");
+        skip();
     }
-    t->seen += 100;
+    long whole = cost(live, nothing_at_all, false) - empty;
+    long stopped = cost(live, stop_once, true) - empty;
+    print_message("a fiber that never stops: %ld instructions, one that stops once: %ld\n", whole,
+                  stopped);
+    assert_in_range(whole, 30, 105);
+    assert_in_range(stopped, whole, 200);
 }
 
-static void test_turns(void **state)
+#else
+
+static void test_cost(void **state)
 {
     (void)state;
-    for (int stops = 0; stops < 5; stops++) {
-        struct turns t = {.stops = stops};
-        struct stack *s = begin(&t.fiber, take_turns, &t);
-        assert_int_equal(t.seen, 0);
-        for (int i = 0; i < stops; i++) {
-            assert_true(fiber_resume(&t.fiber));
-            assert_int_equal(t.seen, i + 1);
-        }
-        assert_false(fiber_resume(&t.fiber));
-        assert_int_equal(t.seen, stops + 100);
-        stack_give(&pool, s);
-    }
+    print_message("nothing is counted: not optimised, or not by assembly\n");
+    skip();
 }
+
+#endif
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_turns, set_up, tear_down),
-    };
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_cases), cmocka_unit_test(test_cost)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
