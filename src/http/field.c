@@ -19,18 +19,12 @@ static int refuse_byte(const char **error, char c, const char *sentence)
     return refuse(error, sentence);
 }
 
-static void begin_line(struct field_place *at, size_t line)
-{
-    at->line = at->scanned = line;
-    at->colon = 0;
-}
-
-/* A CR is at i: is an LF behind it? `verdict`, if so. */
-static int line_end(const char *p, size_t i, size_t n, int verdict, const char **error)
+/* A CR is at i. */
+static int line_end(const char *p, size_t i, size_t n, const char **error)
 {
     if (i + 1 == n)
         return FIELD_MORE;
-    return p[i + 1] == '\n' ? verdict : refuse(error, "a CR without LF");
+    return p[i + 1] == '\n' ? FIELD_LINE : refuse(error, "a CR without LF");
 }
 
 /* FIELD_LINE: a field begins here. */
@@ -41,7 +35,7 @@ static int look_at_start(struct field_place *at, const char *p, size_t n, bool r
         return FIELD_MORE;
     char c = p[at->line];
     if (c == '\r')
-        return line_end(p, at->line, n, FIELD_END, error);
+        return line_end(p, at->line, n, error);
     if (c == ' ' || c == '\t')
         return refuse(error, "a field line starts with a blank (obs-fold)");
     return room ? FIELD_LINE : FIELD_FULL;
@@ -71,7 +65,7 @@ static int read_value(struct field_place *at, const char *p, size_t n, const cha
         return FIELD_MORE;
     if (p[i] != '\r')
         return refuse_byte(error, p[i], "a field value has a control byte");
-    return line_end(p, i, n, FIELD_LINE, error);
+    return line_end(p, i, n, error);
 }
 
 int field_next(struct field_place *at, const char *p, size_t n, struct http_header *to,
@@ -80,15 +74,13 @@ int field_next(struct field_place *at, const char *p, size_t n, struct http_head
     int verdict = FIELD_LINE;
     if (at->scanned == at->line)
         verdict = look_at_start(at, p, n, to != NULL, error);
-    if (verdict == FIELD_END)
-        begin_line(at, at->line + 2);
     if (verdict == FIELD_LINE && !at->colon)
         verdict = read_name(at, p, n, error);
     if (verdict == FIELD_LINE)
         verdict = read_value(at, p, n, error);
     if (verdict == FIELD_LINE) {
         scan_keep(to, p + at->line, p + at->colon, p + at->scanned);
-        begin_line(at, at->scanned + 2);
+        *at = (struct field_place){.line = at->scanned + 2, .scanned = at->scanned + 2};
     }
     return verdict;
 }

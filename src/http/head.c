@@ -1,6 +1,6 @@
 /* head.c - see head.h. One pass over the bytes, part by part:
  *
- *   START -> METHOD -> TARGET -> VERSION -> LINE -> NAME -> VALUE -> LINE ... -> end
+ *   START -> METHOD -> TARGET -> VERSION -> FIELDS -> end
  *
  * Each part is a run of bytes of one class and the byte that ends it. A part that runs out of bytes
  * returns MORE and is entered again at `scanned`. Every decision is made at a fixed byte, from what
@@ -8,6 +8,7 @@
 #include "http/head.h"
 
 #include "base/check.h"
+#include "http/field.h"
 #include "http/scan.h"
 #include "http/token.h"
 #include "http/uri.h"
@@ -17,9 +18,7 @@ enum part {
     METHOD,
     TARGET,
     VERSION,
-    LINE,
-    NAME,
-    VALUE
+    FIELDS
 };
 
 /* What a part returns, besides minus a status and the length of the whole head. */
@@ -206,7 +205,8 @@ static int on_version(struct http_head *h, struct input in)
     h->minor = v[7] == '0' ? 0 : 1;
     h->keep_alive = h->minor == 1;
     h->line = h->scanned = h->mark + VERSION_SIZE;
-    h->part = LINE;
+    h->mark = 0;
+    h->part = FIELDS;
     return target_form(h);
 }
 
@@ -321,39 +321,6 @@ static long on_end(struct http_head *h)
     return (long)(h->line + 2);
 }
 
-static long on_line(struct http_head *h, struct input in, const struct http_limits *lim)
-{
-    size_t i = h->line;
-    if (i == in.n)
-        return MORE;
-    if (in.p[i] == '\r') {
-        if (i + 1 == in.n)
-            return MORE;
-        if (in.p[i + 1] != '\n')
-            return refuse(h, 400, "a CR without LF");
-        return on_end(h);
-    }
-    if (in.p[i] == ' ' || in.p[i] == '\t')
-        return refuse(h, 400, "a field line starts with a blank (obs-fold)");
-    if (h->nheaders >= lim->max_headers || h->nheaders >= h->headers_cap)
-        return refuse(h, 431, "too many fields");
-    h->part = NAME;
-    return NEXT;
-}
-
-static int on_name(struct http_head *h, struct input in)
-{
-    size_t i = h->scanned = skip_token(in, h->scanned);
-    if (i == in.n)
-        return MORE;
-    if (in.p[i] != ':' || i == h->line)
-        return refuse_byte(h, in.p[i], "a field name is empty or has a byte it may not have");
-    h->mark = i;
-    h->scanned = i + 1;
-    h->part = VALUE;
-    return NEXT;
-}
-
 /* A field that the server itself looks at. */
 static int add_known(struct http_head *h, const struct http_header *f)
 {
@@ -389,22 +356,34 @@ static int take_fields(struct http_head *h, struct input in, const struct http_l
     return verdict;
 }
 
-static int on_value(struct http_head *h, struct input in)
+/* A line that is odd, or not all there. */
+static int read_field(struct http_head *h, struct input in, const struct http_limits *lim)
 {
-    size_t i = h->scanned = scan_now->value(in.p, h->scanned, in.n);
-    if (i == in.n)
+    struct field_place at = {h->line, h->mark, h->scanned};
+    bool room = h->nheaders < lim->max_headers && h->nheaders < h->headers_cap;
+    struct http_header *to = room || at.scanned > at.line ? &h->headers[h->nheaders] : NULL;
+    int verdict = field_next(&at, in.p, in.n, to, &h->error);
+    h->line = at.line;
+    h->mark = at.colon;
+    h->scanned = at.scanned;
+    switch (verdict) {
+    case FIELD_MORE:
         return MORE;
-    if (in.p[i] != '\r')
-        return refuse_byte(h, in.p[i], "a field value has a control byte");
-    if (i + 1 == in.n)
-        return MORE;
-    if (in.p[i + 1] != '\n')
-        return refuse(h, 400, "a CR without LF");
-    scan_keep(&h->headers[h->nheaders], in.p + h->line, in.p + h->mark, in.p + i);
-    int verdict = add_fields(h, 1);
-    h->line = h->scanned = i + 2;
-    h->part = LINE;
-    return verdict;
+    case FIELD_LINE:
+        return add_fields(h, 1);
+    case FIELD_FULL:
+        return refuse(h, 431, "too many fields");
+    default:
+        return -400;
+    }
+}
+
+static long on_fields(struct http_head *h, struct input in, const struct http_limits *lim)
+{
+    int verdict = h->scanned == h->line ? take_fields(h, in, lim) : NEXT;
+    if (verdict != NEXT)
+        return verdict;
+    return field_is_end(in.p, h->line, in.n) ? on_end(h) : read_field(h, in, lim);
 }
 
 static long run(struct http_head *h, struct input in, const struct http_limits *lim)
@@ -415,7 +394,7 @@ static long run(struct http_head *h, struct input in, const struct http_limits *
         case START:
             verdict = on_start(h, in);
             if (verdict == NEXT && take_request_line(h, in, lim))
-                h->part = LINE;
+                h->part = FIELDS;
             break;
         case METHOD:
             verdict = on_method(h, in);
@@ -426,16 +405,8 @@ static long run(struct http_head *h, struct input in, const struct http_limits *
         case VERSION:
             verdict = on_version(h, in);
             break;
-        case LINE:
-            verdict = take_fields(h, in, lim);
-            if (verdict == NEXT)
-                verdict = on_line(h, in, lim);
-            break;
-        case NAME:
-            verdict = on_name(h, in);
-            break;
-        case VALUE:
-            verdict = on_value(h, in);
+        case FIELDS:
+            verdict = on_fields(h, in, lim);
             break;
         }
         if (verdict != NEXT)

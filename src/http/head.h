@@ -68,7 +68,7 @@ struct http_head {
     /* Private to head.c while scanned > 0. */
     const char *base; /* where the bytes were at the last call */
     size_t line;      /* offset of the line being read */
-    size_t mark;      /* offset of the part of that line being read */
+    size_t mark; /* offset of the part of that line being read; of a field: of its colon, or 0 */
     int part;
     bool close_asked; /* Connection had "close" */
 };

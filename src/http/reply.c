@@ -177,7 +177,7 @@ static long on_end(struct http_reply *r)
         return refuse(r, "a 1xx response announces a body");
     if (announced && r->status == 204)
         r->keep_alive = false;
-    return (long)r->place.line;
+    return (long)r->place.line + 2;
 }
 
 static long on_field(struct http_reply *r, const char *p, size_t n, const struct http_limits *lim)
@@ -188,14 +188,14 @@ static long on_field(struct http_reply *r, const char *p, size_t n, const struct
         if (verdict != NEXT)
             return verdict;
     }
+    if (field_is_end(p, at->line, n))
+        return on_end(r);
     bool room = room_of(r, lim) > 0 || at->scanned > at->line;
     switch (field_next(at, p, n, room ? &r->headers[r->nheaders] : NULL, &r->error)) {
     case FIELD_MORE:
         return MORE;
     case FIELD_LINE:
         return add_fields(r, 1);
-    case FIELD_END:
-        return on_end(r);
     case FIELD_FULL:
         return refuse(r, "too many fields");
     default:
