@@ -113,7 +113,8 @@ def test_the_workers_are_the_real_ones(server):
 
 
 GAUGES = {"connections", "connections_idle", "connections_max", "mail_backlog", "mail_lag", "mail_lag_peak", "mail_lagging",
-          "mail_outbox_bytes", "mail_outbox_peak_bytes", "streams", "tasks", "task_stacks", "task_stack_peak_bytes"}
+          "mail_outbox_bytes", "mail_outbox_peak_bytes", "streams", "tasks", "task_stacks", "task_stack_peak_bytes",
+          "fetch_connections", "fetch_connections_idle"}
 
 
 def flat_status(s):

@@ -123,7 +123,8 @@ def test_every_number_of_the_totals_is_on_the_page_once(server):
                "mail_lost", "mail_refused", "mail_latency", "mail_handler", "streams", "stream_messages", "stream_bytes",
                "streams_slow", "stream_skipped"}
     not_shown = {"connections", "connections_max", "connections_idle", "mail_lag_peak", "mail_lagging", "mail_outbox_bytes",
-                 "mail_outbox_peak_bytes", "tasks", "task_stacks", "task_stack_peak_bytes"}
+                 "mail_outbox_peak_bytes", "tasks", "task_stacks", "task_stack_peak_bytes",
+                 "fetch_connections", "fetch_connections_idle"}
     assert set(lines) | columns | not_shown == set(j["totals"])
     assert not set(lines) & columns
     for title, head in heads:

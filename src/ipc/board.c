@@ -114,6 +114,29 @@ static const struct board_counter counters[IPC_COUNTERS] = {
                         .help = "Times that handlers have waited on a stack of their own."},
     [IPC_TASK_NO_STACK] = {.name = "cserver_task_no_stack_total",
                            .help = "Requests refused because there was no stack for a task."},
+    [IPC_FETCHES] = {.name = "cserver_fetches_total",
+                     .help = "Requests of modules to other servers, subrequests among them."},
+    [IPC_FETCH_CONNECTS] = {.name = "cserver_fetch_connects_total",
+                            .help = "Connections made to other servers."},
+    [IPC_FETCH_REUSES] = {.name = "cserver_fetch_reuses_total",
+                          .help =
+                              "Requests to other servers that a kept connection was taken for."},
+    [IPC_FETCH_REPEATS] =
+        {.name = "cserver_fetch_repeats_total",
+         .help = "Requests sent once more because the other server had closed a kept connection."},
+    [IPC_FETCH_NO_NAME] = {.name = "cserver_fetch_no_name_total",
+                           .help = "Requests to hosts that have no address."},
+    [IPC_FETCH_NO_CONNECT] = {.name = "cserver_fetch_no_connect_total",
+                              .help = "Requests to servers that took no connection."},
+    [IPC_FETCH_TIMEOUT] = {.name = "cserver_fetch_timeout_total",
+                           .help = "Requests to servers that took too long."},
+    [IPC_FETCH_BROKEN] =
+        {.name = "cserver_fetch_broken_total",
+         .help = "Requests to servers that ended the connection before their answer was whole."},
+    [IPC_FETCH_BAD] = {.name = "cserver_fetch_bad_total",
+                       .help = "Requests to servers whose answers break the rules of HTTP."},
+    [IPC_SUBREQUESTS] = {.name = "cserver_subrequests_total",
+                         .help = "Requests of modules to routes of this server."},
 };
 
 const struct board_counter *board_counter(enum ipc_counter c)
@@ -216,6 +239,8 @@ void board_bury(struct region *r, int slot)
     atomic_store_explicit(&s->active, 0, memory_order_relaxed);
     atomic_store_explicit(&s->max, 0, memory_order_relaxed);
     atomic_store_explicit(&s->streams, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->fetch_conns, 0, memory_order_relaxed);
+    atomic_store_explicit(&s->fetch_idle, 0, memory_order_relaxed);
     atomic_store_explicit(&s->tasks, 0, memory_order_relaxed);
     atomic_store_explicit(&s->task_stacks, 0, memory_order_relaxed);
     atomic_store_explicit(&s->drain_since, 0, memory_order_relaxed);

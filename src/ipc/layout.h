@@ -19,7 +19,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define IPC_LAYOUT_VERSION 9
+#define IPC_LAYOUT_VERSION 10
 #define IPC_MAGIC          0x43535348u
 #define IPC_CACHE_LINE     64
 
@@ -106,6 +106,16 @@ enum ipc_counter {
     IPC_DISK_TIMEOUT,  /* connections closed: the disk did not give what was to be sent */
     IPC_TASK_WAITS,    /* times that a task has waited */
     IPC_TASK_NO_STACK, /* 503: no memory or no mapping for a stack */
+    IPC_FETCHES, /* requests to other servers, and to this one; these in the order of enum upstream_count */
+    IPC_FETCH_CONNECTS,
+    IPC_FETCH_REUSES,
+    IPC_FETCH_REPEATS,
+    IPC_FETCH_NO_NAME,
+    IPC_FETCH_NO_CONNECT,
+    IPC_FETCH_TIMEOUT,
+    IPC_FETCH_BROKEN,
+    IPC_FETCH_BAD,
+    IPC_SUBREQUESTS,
     IPC_COUNTERS
 };
 
@@ -180,9 +190,11 @@ struct ipc_slot {
     _Atomic uint32_t kick; /* w: whoever kicks sets it, the slot's process clears it */
 
     /* Read by others to choose whom to kick; w: the slot's process (master after its death). */
-    _Atomic int32_t active;             /* open connections */
-    _Atomic int32_t max;                /* most it takes */
-    _Atomic int32_t streams;            /* open ones, for show */
+    _Atomic int32_t active;  /* open connections */
+    _Atomic int32_t max;     /* most it takes */
+    _Atomic int32_t streams; /* open ones, for show */
+    _Atomic int32_t fetch_conns,
+        fetch_idle; /* connections to other servers; those kept for a next request */
     _Atomic int32_t tasks, task_stacks; /* that wait; all that are kept */
     _Atomic uint64_t
         task_stack_peak;  /* bytes that the deepest has used; stays when the process has gone */

@@ -92,6 +92,7 @@ const char *crumb_hook_name(enum crumb_hook hook)
         "a zone's init or recover",
         "a request's timer",
         "done of cs_offload",
+        "a callback of cs_fetch",
     };
     return hook < CRUMB_HOOKS ? names[hook] : "?";
 }

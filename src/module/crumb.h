@@ -41,6 +41,7 @@ enum crumb_hook {
     CRUMB_ZONE, /* init and recover */
     CRUMB_REQ_TIMER,
     CRUMB_REQ_DONE, /* of cs_offload */
+    CRUMB_FETCH,    /* callbacks of cs_fetch and cs_subrequest */
     CRUMB_HOOKS
 };
 

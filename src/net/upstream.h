@@ -40,7 +40,9 @@ struct upstreams { /* of one process */
     struct names *names;
     struct rooms rooms;
     int64_t counts[UPSTREAM_COUNTS];
-    void (*on_count)(struct upstreams *u, enum upstream_count which, int by); /* may be NULL */
+    /* May be NULL. owner: the caller's. */
+    void (*on_count)(struct upstreams *u, enum upstream_count which, int by);
+    void *owner;
 
     /* Private. */
     struct list kept; /* struct upstream, the oldest first */

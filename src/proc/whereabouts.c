@@ -36,7 +36,7 @@ static void copy_number(char *to, size_t size, uint64_t n, void (*add)(struct no
 static bool is_of_request(unsigned hook)
 {
     return (hook >= CRUMB_ACCESS && hook <= CRUMB_ON_CLOSE) || hook == CRUMB_REQ_TIMER ||
-           hook == CRUMB_REQ_DONE;
+           hook == CRUMB_REQ_DONE || hook == CRUMB_FETCH;
 }
 
 static void read_module(struct whereabouts *w, const struct region *r)

@@ -54,6 +54,8 @@ struct access_log *access_log_of(const struct request *r)
 {
     struct access_logs *all = r->serve->logs;
     size_t n = r->serve->plan->conf->server.log;
+    if (r->conn->depth)
+        return NULL;
     if (r->route)
         n = r->route->conf ? r->route->conf->own.log : r->route->site->own.log;
     else if (r->site)

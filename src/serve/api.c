@@ -192,6 +192,20 @@ static const cs_api table = {
     .await_body = api_await_body,
     .await_send = api_await_send,
     .await_offload = api_await_offload,
+    .fetch = api_fetch,
+    .subrequest = api_subrequest,
+    .fetch_answer = api_fetch_answer,
+    .fetch_header = api_fetch_header,
+    .fetch_header_each = api_fetch_header_each,
+    .fetch_pass = api_fetch_pass,
+    .fetch_send = api_fetch_send,
+    .fetch_resume = api_fetch_resume,
+    .fetch_end = api_fetch_end,
+    .await_fetched = api_await_fetched,
+    .await_all = api_await_all,
+    .await_head = api_await_head,
+    .await_piece = api_await_piece,
+    .await_fetch_send = api_await_fetch_send,
 };
 
 const cs_api *serve_api(void)

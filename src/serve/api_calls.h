@@ -77,6 +77,26 @@ int api_await_body(cs_req *pub, cs_str *piece);
 int api_await_send(cs_req *pub, cs_str data, int last);
 int api_await_offload(cs_req *pub, void (*work)(void *arg), void *arg);
 
+/* ---- api_fetch.c ---- */
+
+cs_fetching *api_fetch(cs_req *pub, const cs_fetch_opts *o,
+                       void (*done)(cs_req *r, const cs_fetched *a, void *arg), void *arg);
+cs_fetching *api_subrequest(cs_req *pub, const cs_fetch_opts *o,
+                            void (*done)(cs_req *r, const cs_fetched *a, void *arg), void *arg);
+const cs_fetched *api_fetch_answer(const cs_fetching *f);
+cs_str api_fetch_header(const cs_fetching *f, const char *name);
+int api_fetch_header_each(const cs_fetching *f, int (*each)(cs_str name, cs_str value, void *arg),
+                          void *arg);
+int api_fetch_pass(cs_req *pub, const cs_fetching *f);
+int api_fetch_send(cs_fetching *f, cs_str data, int last);
+void api_fetch_resume(cs_fetching *f);
+void api_fetch_end(cs_fetching *f);
+const cs_fetched *api_await_fetched(cs_req *pub, cs_fetching *f);
+int api_await_all(cs_req *pub, cs_fetching *const *f, int n, int64_t ms);
+const cs_fetched *api_await_head(cs_req *pub, cs_fetching *f);
+int api_await_piece(cs_req *pub, cs_fetching *f, cs_str *piece);
+int api_await_fetch_send(cs_req *pub, cs_fetching *f, cs_str data, int last);
+
 /* ---- api_stream.c ---- */
 
 cs_stream *api_detach(cs_req *pub, int status);

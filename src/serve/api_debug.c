@@ -156,6 +156,20 @@ static void look_at_request(const char *name, const cs_req *r)
     REQ(int, await_body, "cs_await_body", (cs_req *r, cs_str *piece), (r, piece)) \
     REQ(int, await_send, "cs_await_send", (cs_req *r, cs_str data, int last), (r, data, last)) \
     REQ(int, await_offload, "cs_await_offload", (cs_req *r, void (*work)(void *), void *arg), (r, work, arg)) \
+    REQ(cs_fetching *, fetch, "cs_fetch", (cs_req *r, const cs_fetch_opts *o, void (*done)(cs_req *, const cs_fetched *, void *), void *arg), (r, o, done, arg)) \
+    REQ(cs_fetching *, subrequest, "cs_subrequest", (cs_req *r, const cs_fetch_opts *o, void (*done)(cs_req *, const cs_fetched *, void *), void *arg), (r, o, done, arg)) \
+    LOOP(const cs_fetched *, fetch_answer, "cs_fetch_answer", (const cs_fetching *f), (f)) \
+    LOOP(cs_str, fetch_header, "cs_fetch_header", (const cs_fetching *f, const char *name), (f, name)) \
+    LOOP(int, fetch_header_each, "cs_fetch_header_each", (const cs_fetching *f, int (*each)(cs_str, cs_str, void *), void *arg), (f, each, arg)) \
+    REQ(int, fetch_pass, "cs_fetch_pass", (cs_req *r, const cs_fetching *f), (r, f)) \
+    LOOP(int, fetch_send, "cs_fetch_send", (cs_fetching *f, cs_str data, int last), (f, data, last)) \
+    LOOP_VOID(void, fetch_resume, "cs_fetch_resume", (cs_fetching *f), (f)) \
+    LOOP_VOID(void, fetch_end, "cs_fetch_end", (cs_fetching *f), (f)) \
+    REQ(const cs_fetched *, await_fetched, "cs_await_fetched", (cs_req *r, cs_fetching *f), (r, f)) \
+    REQ(int, await_all, "cs_await_all", (cs_req *r, cs_fetching *const *f, int n, int64_t ms), (r, f, n, ms)) \
+    REQ(const cs_fetched *, await_head, "cs_await_head", (cs_req *r, cs_fetching *f), (r, f)) \
+    REQ(int, await_piece, "cs_await_piece", (cs_req *r, cs_fetching *f, cs_str *piece), (r, f, piece)) \
+    REQ(int, await_fetch_send, "cs_await_fetch_send", (cs_req *r, cs_fetching *f, cs_str data, int last), (r, f, data, last)) \
     REQ(int, proceed, "cs_proceed", (cs_req *r), (r)) \
     REQ(int, root_open, "cs_root_open", (cs_req *r, cs_str path), (r, path)) \
     REQ(cs_str, expand, "cs_expand", (cs_req *r, const cs_template *t, int where), (r, t, where)) \

@@ -7,21 +7,6 @@
 
 #include <stdlib.h>
 
-/* The task that may wait for that request: CS_OK. Else why not. */
-static int enter(cs_req *pub, const char *name, struct task **out)
-{
-    struct request *r = request_of(pub);
-    struct task *t = task_here();
-    *out = t;
-    if (t && t->request == r)
-        return t->cancelled ? CS_CLOSED : CS_OK;
-    request_log(r, CS_ERR, request_culprit(r),
-                "%s was called where nothing may wait: only the access hook and the handler of a "
-                "module with CS_TASK may, for their own request",
-                name);
-    return CS_ERROR;
-}
-
 /* ---- cs_sleep ---- */
 
 struct nap {
@@ -44,7 +29,7 @@ static bool forget_nap(void *arg)
 int api_sleep(cs_req *pub, int64_t ms)
 {
     struct nap nap;
-    int rc = enter(pub, "cs_sleep", &nap.task);
+    int rc = task_enter(pub, "cs_sleep", &nap.task);
     if (rc != CS_OK)
         return rc;
     timer_init(&nap.timer, on_nap_over);
@@ -54,27 +39,27 @@ int api_sleep(cs_req *pub, int64_t ms)
 
 /* ---- cs_await_offload ---- */
 
-struct errand {
+struct work_wait {
     struct job job;
     struct task *task;
 };
 
 static void on_work_over(struct job *job, bool ran)
 {
-    task_wake(CONTAINER_OF(job, struct errand, job)->task, ran ? CS_OK : CS_CLOSED);
+    task_wake(CONTAINER_OF(job, struct work_wait, job)->task, ran ? CS_OK : CS_CLOSED);
 }
 
 /* What runs has to come to its end: it may use what lies on the stack. */
 static bool forget_work(void *arg)
 {
-    struct errand *e = arg;
+    struct work_wait *e = arg;
     return job_cancel(&e->job);
 }
 
 int api_await_offload(cs_req *pub, void (*work)(void *arg), void *arg)
 {
-    struct errand e = {0};
-    int rc = enter(pub, "cs_await_offload", &e.task);
+    struct work_wait e = {0};
+    int rc = task_enter(pub, "cs_await_offload", &e.task);
     if (rc != CS_OK)
         return rc;
     check(work != NULL);
@@ -102,7 +87,7 @@ static bool forget_drain(void *arg)
 int api_await_send(cs_req *pub, cs_str data, int last)
 {
     struct task *t;
-    int rc = enter(pub, "cs_await_send", &t);
+    int rc = task_enter(pub, "cs_await_send", &t);
     if (rc != CS_OK)
         return rc;
     rc = api_send(pub, data, last);
@@ -210,7 +195,7 @@ int api_await_body(cs_req *pub, cs_str *piece)
 {
     struct task *t;
     *piece = (cs_str){"", 0};
-    int rc = enter(pub, "cs_await_body", &t);
+    int rc = task_enter(pub, "cs_await_body", &t);
     if (rc != CS_OK)
         return rc;
     struct task_body *b = body_of(t);

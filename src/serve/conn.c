@@ -4,6 +4,7 @@
 #include "serve/accept.h"
 #include "serve/body.h"
 #include "serve/deadline.h"
+#include "serve/errand.h"
 #include "serve/feed.h"
 #include "serve/fetch.h"
 #include "serve/giver.h"
@@ -51,7 +52,6 @@ static struct conn *make(struct serve *s, int fd, unsigned listener, const struc
     c->last = &c->first;
     c->listener = (uint8_t)listener;
     c->by_ip = peer && cidr_addr_of(peer, &c->peer);
-    count_open(s, s->nconns + 1);
     return c;
 }
 
@@ -59,6 +59,7 @@ struct conn *conn_new(struct serve *s, int fd, unsigned listener, const struct s
 {
     serve_count_one(s, IPC_CONNECTIONS);
     struct conn *c = make(s, fd, listener, peer);
+    count_open(s, s->nconns + 1);
     c->preamble = s->plan->listeners[listener].conf->proxy_protocol;
     return c;
 }
@@ -66,7 +67,19 @@ struct conn *conn_new(struct serve *s, int fd, unsigned listener, const struct s
 struct conn *conn_moved(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer)
 {
     struct conn *c = make(s, fd, listener, peer);
+    count_open(s, s->nconns + 1);
     c->shared = true;
+    return c;
+}
+
+struct conn *conn_inner(struct request *r, int fd, struct errand *outer)
+{
+    struct conn *c = make(r->serve, fd, r->conn->listener, NULL);
+    c->outer = outer;
+    c->depth = (uint8_t)(r->conn->depth + 1);
+    c->told = request_client_addr(r, &c->client);
+    c->by_ip = r->conn->by_ip;
+    c->peer = r->conn->peer;
     return c;
 }
 
@@ -115,7 +128,10 @@ void conn_close(struct conn *c)
     if (c->feed)
         feed_end(c->feed);
     intake_drop(c);
-    count_open(s, s->nconns - 1);
+    if (c->outer)
+        errand_lost(c->outer);
+    if (!c->depth)
+        count_open(s, s->nconns - 1);
     bury(c);
 }
 
@@ -165,7 +181,8 @@ static void await(struct conn *c)
     } else if (!r && c->preamble && c->in_off < c->in_len) {
         return; /* conn_begin has set the limit, which is for the head, too */
     } else if (!r) {
-        idle_enter(c);
+        if (!c->depth) /* it is not for anybody else to end */
+            idle_enter(c);
     } else if (r->reading) {
         if (c->wait != CONN_WAIT_HEAD)
             deadline_set(c, CONN_WAIT_HEAD, c->serve->limits->head_timeout);

@@ -16,6 +16,7 @@
 #include "serve/ctx.h"
 #include "serve/inbuf.h"
 
+struct errand;
 struct feed;
 struct request;
 struct sockaddr;
@@ -60,18 +61,20 @@ struct conn {
     struct request *current; /* being read or answered; NULL between requests */
     struct request *first,
         **last; /* all that still have output to send, in order; current is the last of them */
-    struct feed *feed; /* a stream; it comes when all requests have ended */
-    uint64_t requests; /* heads seen */
-    uint64_t sent;     /* bytes */
-    uint64_t ahead;    /* bytes of complete answers that were queued since all had left */
-    uint32_t dropped;  /* bytes read and dropped since the last deadline was set */
-    int32_t unsent;    /* what was in the socket at the last look */
-    uint8_t queue;     /* how many requests are between first and last */
-    uint8_t wait;      /* enum conn_wait */
-    uint8_t silent;    /* looks in a row at which the client had taken nothing */
-    uint8_t listener;  /* index of the listener */
-    uint8_t giving;    /* enum conn_giving */
-    uint8_t deaths;    /* heirs that have died when this one was the next to be answered */
+    struct feed *feed;    /* a stream; it comes when all requests have ended */
+    struct errand *outer; /* whose subrequest it is, while that lasts */
+    uint64_t requests;    /* heads seen */
+    uint64_t sent;        /* bytes */
+    uint64_t ahead;       /* bytes of complete answers that were queued since all had left */
+    uint32_t dropped;     /* bytes read and dropped since the last deadline was set */
+    int32_t unsent;       /* what was in the socket at the last look */
+    uint8_t queue;        /* how many requests are between first and last */
+    uint8_t wait;         /* enum conn_wait */
+    uint8_t silent;       /* looks in a row at which the client had taken nothing */
+    uint8_t listener;     /* index of the listener */
+    uint8_t giving;       /* enum conn_giving */
+    uint8_t deaths;       /* heirs that have died when this one was the next to be answered */
+    uint8_t depth; /* 0; or its client is a request of this worker: a subrequest, so many deep */
 
     bool running;  /* inside conn_run: callbacks need not wake it */
     bool eof;      /* the client sends no more */
@@ -98,6 +101,9 @@ struct conn *conn_new(struct serve *s, int fd, unsigned listener, const struct s
 
 /* The same for one that comes from another worker, which has counted it: a stream follows (feed_adopt). */
 struct conn *conn_moved(struct serve *s, int fd, unsigned listener, const struct sockaddr *peer);
+
+/* The server's end of a subrequest of r, on fd (taken over). It counts for nothing, and has the client of r. */
+struct conn *conn_inner(struct request *r, int fd, struct errand *outer);
 
 /* Is it the event of a connection? */
 bool conn_is_io(const struct loop_io *io);

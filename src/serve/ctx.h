@@ -15,7 +15,9 @@
 struct access_logs;
 struct giver;
 struct inbuf;
+struct names;
 struct request;
+struct upstreams;
 
 #define SERVE_TOKENS 256 /* buckets */
 
@@ -82,7 +84,9 @@ struct serve {
     struct inbuf *spare_in;   /* receive buffers not in use */
     unsigned nspare_in;
 
-    struct stack_pool stacks; /* of tasks */
+    struct names *names;         /* of other servers */
+    struct upstreams *upstreams; /* connections to them */
+    struct stack_pool stacks;    /* of tasks */
     struct {
         unsigned stacks;
         size_t peak;

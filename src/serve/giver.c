@@ -217,7 +217,7 @@ static int send_stream(struct giver *g, struct conn *c)
     struct feed *f = c->feed;
     struct host_saved at;
     const struct conf_module *m = handover_module(f);
-    if (!m || !f->route || !stream_can_move(&c->stream))
+    if (!m || !f->route || c->depth || !stream_can_move(&c->stream))
         return -ENOTSUP;
     if (!is_empty(c))
         return -EBUSY;

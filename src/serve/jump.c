@@ -1,6 +1,7 @@
 #include "serve/jump.h"
 
 #include "http/uri.h"
+#include "serve/errand.h"
 #include "serve/feed.h"
 #include "serve/handle.h"
 #include "serve/offload.h"
@@ -127,6 +128,7 @@ static void leave_behind(struct request *r)
     timer_clear(timers, &r->patience);
     offload_drop(r);
     task_cancel_all(r);
+    errand_drop_all(r);
     request_drop_token(r);
     if (r->feed)
         feed_end(r->feed);

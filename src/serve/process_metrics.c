@@ -69,6 +69,24 @@ static int64_t task_stack_peak(const struct region *r, int slot)
     return (int64_t)atomic_load_explicit(&r->slots[slot].task_stack_peak, memory_order_relaxed);
 }
 
+static int64_t fetch_conns(const struct region *r, int slot)
+{
+    return atomic_load_explicit(&r->slots[slot].fetch_conns, memory_order_relaxed);
+}
+
+static int64_t fetch_idle(const struct region *r, int slot)
+{
+    return atomic_load_explicit(&r->slots[slot].fetch_idle, memory_order_relaxed);
+}
+
+static void put_fetch(const struct owners *workers, struct publisher *p)
+{
+    owners_gauge(workers, p, "cserver_fetch_connections", "Connections to other servers.",
+                 fetch_conns);
+    owners_gauge(workers, p, "cserver_fetch_connections_idle",
+                 "Connections to other servers that are kept for a next request.", fetch_idle);
+}
+
 static void put_tasks(const struct owners *workers, struct publisher *p)
 {
     owners_gauge(workers, p, "cserver_tasks", "Tasks that wait.", tasks);
@@ -209,6 +227,7 @@ void process_metrics_put_workers(const struct region *r, struct publisher *p)
     owners_gauge(&workers, p, "cserver_streams",
                  "Open streams: answers that go on without a request.", streams);
     put_tasks(&workers, p);
+    put_fetch(&workers, p);
     put_drains(r, p);
     put_all_counters(&workers, p);
     put_histograms(&workers, p);

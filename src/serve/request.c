@@ -7,6 +7,7 @@
 #include "serve/access_log.h"
 #include "serve/api_debug.h"
 #include "serve/body.h"
+#include "serve/errand.h"
 #include "serve/feed.h"
 #include "serve/fetch.h"
 #include "serve/filter.h"
@@ -45,6 +46,7 @@ struct request *request_new(struct conn *c)
     out_init(&r->out);
     list_init(&r->jobs);
     list_init(&r->tasks);
+    list_init(&r->errands);
     timer_init(&r->patience, on_patience);
     if (s->debug)
         api_debug_born(r);
@@ -359,6 +361,7 @@ static void on_patience(struct timer *t)
     limit_tell(r, request_culprit(r), CONF_HANDLER_TIMEOUT, "no answer in time");
     offload_drop(r);
     task_cancel_all(r);
+    errand_drop_all(r);
     respond_page(r, 504, NULL);
     conn_wake(r->conn);
 }
@@ -385,6 +388,8 @@ static void log_trace(struct request *r)
 static void count(struct request *r)
 {
     struct serve *s = r->serve;
+    if (r->conn->depth) /* counted as IPC_SUBREQUESTS */
+        return;
     serve_count_one(s, IPC_REQUESTS);
     if (r->status >= 100 && r->status < 600)
         serve_count_one(s, (enum ipc_counter)(IPC_STATUS_1XX + r->status / 100 - 1));
@@ -456,6 +461,7 @@ void request_end(struct request *r)
     r->ended = true;
     r->conn = NULL;
     task_cancel_all(r);
+    errand_drop_all(r);
     request_let_go(r);
 }
 
@@ -474,6 +480,7 @@ void request_free(struct request *r)
         c->cb(c->arg);
         crumb_leave(was);
     }
+    errand_free_all(r);
     inbuf_release(r->serve, r->in);
     free(r->heap);
     r->magic = 0;

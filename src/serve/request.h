@@ -154,6 +154,7 @@ struct request {
     struct request_closer *closers;
     struct request_timer *timers, *spare_timers;
     struct list jobs;    /* offload.h */
+    struct list errands; /* errand.h */
     struct list tasks;   /* task.h: those that have waited */
     struct fetch *fetch; /* fetch.h; NULL: nothing is read for it on a thread */
     struct request_job *spare_jobs;

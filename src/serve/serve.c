@@ -9,6 +9,7 @@
 #include "serve/access_log.h"
 #include "serve/api.h"
 #include "serve/conn.h"
+#include "serve/errand.h"
 #include "serve/feed.h"
 #include "serve/giver.h"
 #include "serve/idle.h"
@@ -118,6 +119,7 @@ int serve_new(struct serve **out, struct serve_plan *plan, struct host *host)
         arena_pool_guard(&s->arenas, DEBUG_REQUESTS);
     s->next_id = random_start();
     s->max_conns = serve_connection_limit(plan, s->region->header->max_workers, &nofile);
+    errand_open(s);
     task_open(s);
     s->logs = access_logs_new(s);
     int rc = accept_init(s);
@@ -264,6 +266,7 @@ void serve_free(struct serve *s)
     accept_free(s);
     api_close();
     access_logs_free(s->logs);
+    errand_close(s);
     task_close(s);
     arena_pool_drain(&s->arenas);
     inbuf_drain_spares(s);

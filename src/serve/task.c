@@ -134,6 +134,20 @@ struct task *task_here(void)
     return t;
 }
 
+int task_enter(cs_req *pub, const char *name, struct task **out)
+{
+    struct request *r = request_of(pub);
+    struct task *t = task_here();
+    *out = t;
+    if (t && t->request == r)
+        return t->cancelled ? CS_CLOSED : CS_OK;
+    request_log(r, CS_ERR, request_culprit(r),
+                "%s was called where nothing may wait: only the access hook and the handler of a "
+                "module with CS_TASK may, for their own request",
+                name);
+    return CS_ERROR;
+}
+
 static void count_waiting(struct serve *s, int by)
 {
     atomic_fetch_add_explicit(&s->slot->tasks, by, memory_order_relaxed);

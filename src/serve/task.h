@@ -54,6 +54,9 @@ int task_call(struct request *r, unsigned module, int (*hook)(cs_req *r));
 /* The task that runs, where it may wait. NULL: there is none, or a hook or callback runs inside its calls. */
 struct task *task_here(void);
 
+/* The same for a call of cs_api by that name: CS_OK; CS_CLOSED: it is cancelled; CS_ERROR (logged): it cannot wait for that request. */
+int task_enter(cs_req *pub, const char *name, struct task **out);
+
 /* Until task_wake. Its result, or CS_CLOSED: cancelled. forget(arg) is called when it is cancelled: true: task_wake does not come
  * any more; false: it still does, and has to be waited for. */
 int task_wait(struct task *t, bool (*forget)(void *arg), void *arg);

@@ -222,7 +222,7 @@ def test_the_guard_sees(folder, header, before, pattern, replacement, sentence):
 
 
 APPENDED = [
-    ("a call", r"(    /\* Calls of later minor versions)", r"    int (*fetch)(cs_req *r, const char *url);\n\1"),
+    ("a call", r"(    /\* Calls of later minor versions)", r"    int (*later)(cs_req *r, const char *what);\n\1"),
     ("a hook", r"(    int \(\*explain\)\(cs_req \*r, int hook\);)", r"\1\n    int (*rewrite)(cs_req *r);"),
     ("a value", r"    CS_LOOP = -8", "    CS_REFUSED = -9,\n    CS_LOOP = -8"),
     ("a member", r"(    cs_str peer;)", r"\1\n    int64_t arrived;"),

@@ -168,6 +168,46 @@ typedef struct cs_group cs_group;     /* streams that get the same */
 typedef struct cs_topic cs_topic;     /* a kind of message, known by name in all processes */
 typedef struct cs_zone cs_zone;       /* memory that all processes share, by name */
 typedef uint64_t cs_token;            /* a weak reference to a request */
+typedef struct cs_fetching cs_fetching; /* a request that a request has made: to another server, or to a route of this one (1.1) */
+
+/* What has come of a cs_fetch or cs_subrequest (1.1). Strings live as long as the request that made it, or until cs_fetch_end. */
+typedef struct cs_fetched {
+    uint32_t size;
+    int result;       /* CS_OK: the answer is whole, whatever its status. CS_TIMEOUT; CS_CLOSED: there is no such host, nobody to
+                       * connect to, or the connection ended too early; CS_TOOBIG: longer than max_body; CS_ERROR: what was asked
+                       * for is wrong, or what came is no HTTP; CS_LOOP: a subrequest of a subrequest of ... */
+    int status;       /* of the answer; 0: no head has come */
+    int64_t body_len; /* as its head says, -1: that says nothing */
+    cs_str body;      /* where it was collected; NUL behind its end */
+    cs_str why;       /* where the result is not CS_OK: what went wrong, for the log: "10.0.0.1:8080: Connection refused" */
+    cs_fetching *fetch;
+} cs_fetched;
+
+/* What cs_fetch and cs_subrequest are to ask for (1.1): url is needed, all else may be left out. It is copied. */
+typedef struct cs_fetch_opts {
+    uint32_t size;
+    int forward;    /* 1: the fields of the request at hand go along, but for those that end here (RFC 9110 section 7.6.1), and
+                     * X-Forwarded-For, -Proto and -Host tell whose it is. What `headers` has takes their place */
+    cs_str url;     /* "http://host:port/path?query"; of a subrequest "/path?query" */
+    cs_str method;  /* GET, where there is a body POST */
+    cs_str host;    /* the field Host: that of the URL; of a subrequest that of the request at hand */
+    cs_str headers; /* lines: "Accept: text/plain\nX-Token: 1\n" */
+    cs_str type;    /* the field Content-Type */
+    cs_str body;
+    int body_follows; /* 1: the body comes by cs_fetch_send, body_len bytes, -1: as many as come */
+    int streamed;     /* 1: the answer's body is not collected: on_data or cs_await_piece gets it */
+    int64_t body_len;
+    int64_t max_body;   /* bytes that are collected; 0 = 1 MiB */
+    int64_t connect_ms; /* for name and connection; 0 = 5 s */
+    int64_t timeout_ms; /* for all of it; streamed: until its head is there; 0 = 30 s */
+    int64_t idle_ms;    /* in which something has to move while bodies do; 0 = 30 s */
+    /* All may be NULL; arg is that of `done`. Its head is there. */
+    void (*on_head)(cs_req *r, const cs_fetched *a, void *arg);
+    /* Streamed: a piece of the body. CS_OK: taken; CS_AGAIN: not now, it comes again after cs_fetch_resume; negative: no more, which is
+     * the result of it all. */
+    int (*on_data)(cs_req *r, cs_str data, void *arg);
+    void (*on_drain)(cs_req *r, void *arg); /* after cs_fetch_send has said CS_AGAIN */
+} cs_fetch_opts;
 
 /* What a request is. Strings live as long as the request. */
 typedef struct cs_req_info {
@@ -723,6 +763,47 @@ typedef struct cs_api {
      * CS_AGAIN: too much waits already. CS_CLOSED: it has not begun, or has returned nevertheless. */
     int (*await_offload)(cs_req *r, void (*work)(void *arg), void *arg);
 
+    /* Requests that a request makes (1.1), HTTP/1.1 without TLS. They end with it: nothing of them is called any more then. Connections
+     * are kept for the next one to the same host and port; names are looked up as they are needed, and again when their time
+     * is over. With a method that may be repeated (GET, HEAD, PUT, DELETE ...) the request is sent once more when a kept connection
+     * turns out to be closed. */
+
+    /* Asks another server; done(r, a, arg) comes once, from the loop, unless the request has ended; NULL: nobody wants to be called. Never
+     * NULL: what is wrong is told there too. */
+    cs_fetching *(*fetch)(cs_req *r, const cs_fetch_opts *o, void (*done)(cs_req *r, const cs_fetched *a, void *arg), void *arg);
+    /* As fetch, but the server itself answers: as it would the client of r, on the same listener, with its routes and all that is on them. It
+     * has no line in the access log. A subrequest may make further ones, 10 deep. */
+    cs_fetching *(*subrequest)(cs_req *r, const cs_fetch_opts *o, void (*done)(cs_req *r, const cs_fetched *a, void *arg), void *arg);
+    /* What has come of it; NULL: it is under way. */
+    const cs_fetched *(*fetch_answer)(const cs_fetching *f);
+    /* The first field of that name in its answer; p is NULL when there is none, or no head yet. */
+    cs_str (*fetch_header)(const cs_fetching *f, const char *name);
+    /* As header_each, of its answer. */
+    int (*fetch_header_each)(const cs_fetching *f, int (*each)(cs_str name, cs_str value, void *arg), void *arg);
+    /* The fields of its answer become those of the answer to r, but for those that end here. CS_OK; CS_ERROR: there is no head yet. */
+    int (*fetch_pass)(cs_req *r, const cs_fetching *f);
+    /* A piece of its body, with body_follows; copied. CS_OK; CS_AGAIN: taken, but wait for on_drain; CS_CLOSED: the other
+     * side takes no more: its answer may come all the same. CS_ERROR: more or less than body_len, which ends it. */
+    int (*fetch_send)(cs_fetching *f, cs_str data, int last);
+    /* After on_data has said CS_AGAIN. */
+    void (*fetch_resume)(cs_fetching *f);
+    /* It is not wanted any more: nothing is called, its memory is given back, f must not be used again. */
+    void (*fetch_end)(cs_fetching *f);
+
+    /* The same for tasks. The result is CS_CLOSED or CS_ERROR, as of all waiting, where the task may not go on waiting. */
+
+    /* Waits until it is over; never NULL. */
+    const cs_fetched *(*await_fetched)(cs_req *r, cs_fetching *f);
+    /* Waits until n of them are over, or ms milliseconds have passed: how many are over; negative: as above. */
+    int (*await_all)(cs_req *r, cs_fetching *const *f, int n, int64_t ms);
+    /* Waits until its head is there, or it has failed: then its result says so. */
+    const cs_fetched *(*await_head)(cs_req *r, cs_fetching *f);
+    /* Streamed: waits for the next piece: CS_OK, *piece is valid until the next one is asked for; its n is 0 when all have come. Negative:
+     * the result of it all. */
+    int (*await_piece)(cs_req *r, cs_fetching *f, cs_str *piece);
+    /* As fetch_send, and waits until there is room for more: CS_OK. */
+    int (*await_fetch_send)(cs_req *r, cs_fetching *f, cs_str data, int last);
+
     /* Calls of later minor versions are appended here: CS_HAS(name) says whether this server has one. */
 } cs_api;
 
@@ -946,6 +1027,41 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 #define cs_await_body(r, piece)          cs_api_->await_body(r, piece)
 #define cs_await_send(...)               cs_api_->await_send(__VA_ARGS__)
 #define cs_await_offload(r, work, arg)   cs_api_->await_offload(r, work, arg)
+
+/* cs_fetch(r, done, arg, .url = CS_S("http://127.0.0.1:8080/")), cs_await_fetch(r, .url = url, .timeout_ms = 500) */
+#ifdef __cplusplus
+#define CS__FETCH_OPTS(...)                                                                        \
+    [&] {                                                                                          \
+        cs_fetch_opts cs_it{};                                                                     \
+        cs_it.size = sizeof(cs_fetch_opts);                                                        \
+        CS__SET(cs_it, __VA_ARGS__)                                                                \
+        return cs_it;                                                                              \
+    }()
+#define cs_fetch(r, done, arg, ...)                                                                \
+    [&](cs_fetch_opts cs_o) { return cs_api_->fetch(r, &cs_o, done, arg); }(CS__FETCH_OPTS(__VA_ARGS__))
+#define cs_subrequest(r, done, arg, ...)                                                           \
+    [&](cs_fetch_opts cs_o) { return cs_api_->subrequest(r, &cs_o, done, arg); }(CS__FETCH_OPTS(__VA_ARGS__))
+#else
+#define cs_fetch(r, done, arg, ...)                                                                \
+    cs_api_->fetch(r, &(const cs_fetch_opts){.size = sizeof(cs_fetch_opts), __VA_ARGS__}, done, arg)
+#define cs_subrequest(r, done, arg, ...)                                                           \
+    cs_api_->subrequest(r, &(const cs_fetch_opts){.size = sizeof(cs_fetch_opts), __VA_ARGS__}, done, arg)
+#endif
+/* As cs_fetch and cs_subrequest, and waits until it is over: a task's. */
+#define cs_await_fetch(r, ...)           cs_await_fetched(r, cs_fetch(r, NULL, NULL, __VA_ARGS__))
+#define cs_await_subrequest(r, ...)      cs_await_fetched(r, cs_subrequest(r, NULL, NULL, __VA_ARGS__))
+#define cs_fetch_answer(f)               cs_api_->fetch_answer(f)
+#define cs_fetch_header(f, name)         cs_api_->fetch_header(f, name)
+#define cs_fetch_header_each(f, each, arg) cs_api_->fetch_header_each(f, each, arg)
+#define cs_fetch_pass(r, f)              cs_api_->fetch_pass(r, f)
+#define cs_fetch_send(f, data, last)     cs_api_->fetch_send(f, data, last)
+#define cs_fetch_resume(f)               cs_api_->fetch_resume(f)
+#define cs_fetch_end(f)                  cs_api_->fetch_end(f)
+#define cs_await_fetched(r, f)           cs_api_->await_fetched(r, f)
+#define cs_await_all(r, f, n, ms)        cs_api_->await_all(r, f, n, ms)
+#define cs_await_head(r, f)              cs_api_->await_head(r, f)
+#define cs_await_piece(r, f, piece)      cs_api_->await_piece(r, f, piece)
+#define cs_await_fetch_send(r, f, data, last) cs_api_->await_fetch_send(r, f, data, last)
 
 #define cs_set_header(r, name, ...)      cs_api_->set_header(r, name, CS_STR(__VA_ARGS__))
 #define cs_add_header(r, name, ...)      cs_api_->add_header(r, name, CS_STR(__VA_ARGS__))

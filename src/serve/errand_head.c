@@ -1,0 +1,168 @@
+/* The head of the request that goes out: fields of the request at hand where they are to go along, then those of the module. */
+#include "http/ask.h"
+#include "http/hop.h"
+#include "http/url.h"
+#include "serve/errand.h"
+
+#define FIELDS 128 /* most of one head */
+
+struct fields {
+    struct http_header v[FIELDS];
+    size_t n, own; /* own: how many are the module's; they come first here */
+    bool full;
+};
+
+static void add(struct fields *f, cs_str name, cs_str value)
+{
+    if (f->n == FIELDS) {
+        f->full = true;
+        return;
+    }
+    f->v[f->n++] = (struct http_header){.name = name, .value = value};
+}
+
+static cs_str trim(cs_str s)
+{
+    while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
+        s = (cs_str){s.p + 1, s.n - 1};
+    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t' || s.p[s.n - 1] == '\r'))
+        s.n--;
+    return s;
+}
+
+/* "Name: value" lines. -1: one has no colon. */
+static int add_lines(struct fields *f, cs_str lines)
+{
+    while (lines.n) {
+        const char *end = memchr(lines.p, '\n', lines.n);
+        cs_str line = {lines.p, end ? (size_t)(end - lines.p) : lines.n};
+        lines = (cs_str){line.p + line.n + (end != NULL), lines.n - line.n - (end != NULL)};
+        line = trim(line);
+        const char *colon = line.n ? memchr(line.p, ':', line.n) : NULL;
+        if (!colon && line.n)
+            return -1;
+        if (colon)
+            add(f, (cs_str){line.p, (size_t)(colon - line.p)},
+                trim((cs_str){colon + 1, (size_t)(line.p + line.n - colon - 1)}));
+    }
+    return 0;
+}
+
+static bool has(const struct fields *f, cs_str name)
+{
+    for (size_t i = 0; i < f->own; i++)
+        if (str_eq_nocase(f->v[i].name, name))
+            return true;
+    return false;
+}
+
+/* Made anew, or by the server itself. */
+static bool is_made_here(cs_str name)
+{
+    static const cs_str names[] = {{"Host", 4},
+                                   {"Content-Length", 14},
+                                   {"Expect", 6},
+                                   {"X-Forwarded-For", 15},
+                                   {"X-Forwarded-Proto", 17},
+                                   {"X-Forwarded-Host", 16}};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_eq_nocase(name, names[i]))
+            return true;
+    return false;
+}
+
+/* The client may have told who stands before it, and stays the one that says so. */
+static void add_whose(struct request *r, struct fields *f)
+{
+    struct buf list = {0};
+    for (size_t i = 0; i < r->head.nheaders; i++)
+        if (str_eq_nocase(r->head.headers[i].name, CS_S("X-Forwarded-For")))
+            buf_printf(&list, "%.*s, ", CS_F(r->head.headers[i].value));
+    buf_add_str(&list, request_peer(r));
+    if (!has(f, CS_S("X-Forwarded-For")))
+        add(f, CS_S("X-Forwarded-For"), arena_dup(&r->arena, buf_str(&list)));
+    if (!has(f, CS_S("X-Forwarded-Proto")))
+        add(f, CS_S("X-Forwarded-Proto"), CS_S("http"));
+    if (r->head.host.n && !has(f, CS_S("X-Forwarded-Host")))
+        add(f, CS_S("X-Forwarded-Host"), r->head.host);
+    buf_free(&list);
+}
+
+static void add_forwarded(struct request *r, struct fields *f)
+{
+    const struct http_head *h = &r->head;
+    for (size_t i = 0; i < h->nheaders; i++) {
+        cs_str name = h->headers[i].name;
+        if (!http_hop_is(name, h->headers, h->nheaders) && !is_made_here(name) && !has(f, name))
+            add(f, name, h->headers[i].value);
+    }
+    add_whose(r, f);
+}
+
+static int collect(struct errand *e, const cs_fetch_opts *o, struct fields *f, const char **why)
+{
+    if (add_lines(f, o->headers) < 0) {
+        *why = "a line of `headers` has no colon";
+        return -1;
+    }
+    if (o->type.n)
+        add(f, CS_S("Content-Type"), o->type);
+    f->own = f->n;
+    if (o->forward)
+        add_forwarded(e->request, f);
+    if (f->full)
+        *why = "it has more than 128 fields";
+    return f->full ? -1 : 0;
+}
+
+/* As its client has said it, port and all. */
+static cs_str own_host(struct request *r)
+{
+    const struct http_header *h = r->head.field[HTTP_FIELD_HOST];
+    if (h && h->value.n)
+        return h->value;
+    return r->head.host.n ? r->head.host : CS_S("localhost");
+}
+
+static int read_url(struct errand *e, cs_str text, bool inner, struct http_url *url,
+                    const char **why)
+{
+    *url = (struct http_url){0};
+    if (!inner && http_url_parse(url, text, why) < 0)
+        return -1;
+    if (url->tls) {
+        *why = "is https, which this server does not speak to others yet";
+        return -1;
+    }
+    if (!inner)
+        return 0;
+    const char *mark = text.n ? memchr(text.p, '#', text.n) : NULL;
+    url->target = (cs_str){text.p, mark ? (size_t)(mark - text.p) : text.n};
+    url->authority = own_host(e->request);
+    if (text.n && text.p[0] == '/')
+        return 0;
+    *why = "does not begin with \"/\"";
+    return -1;
+}
+
+int errand_write_head(struct errand *e, const cs_fetch_opts *o, bool inner, struct http_url *url,
+                      const char **why)
+{
+    struct fields f;
+    f.n = f.own = 0;
+    f.full = false;
+    if (read_url(e, o->url, inner, url, why) < 0 || collect(e, o, &f, why) < 0)
+        return -1;
+    int64_t length = !o->body_follows  ? (int64_t)o->body.n
+                     : o->body_len < 0 ? HTTP_ASK_CHUNKED
+                                       : o->body_len;
+    struct http_ask ask = {.method = o->method.n ? o->method
+                                     : length    ? CS_S("POST")
+                                                 : CS_S("GET"),
+                           .target = url->target,
+                           .host = o->host.n ? o->host : url->authority,
+                           .fields = f.v,
+                           .nfields = f.n,
+                           .body_len = length};
+    return http_ask_write(&ask, &e->head, why);
+}
