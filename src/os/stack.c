@@ -64,6 +64,7 @@ static struct stack *stack_new(struct stack_pool *p)
     struct stack *s = (struct stack *)(void *)(low + usable);
     *s = (struct stack){.low = low, .size = usable};
     p->nstacks++;
+    p->changed = true;
     return s;
 }
 
@@ -75,6 +76,7 @@ static void stack_free(struct stack_pool *p, struct stack *s)
 #endif
     check(munmap(s->low - GUARD, GUARD + size) == 0);
     p->nstacks--;
+    p->changed = true;
 }
 
 /* ---- How deep ---- */
@@ -140,6 +142,7 @@ void stack_give_slow(struct stack_pool *p, struct stack *s)
 #endif
     if ((s->uses & (s->uses - 1)) == 0) {
         size_t used = stack_used(s);
+        p->changed = p->changed || used > p->peak;
         p->peak = used > p->peak ? used : p->peak;
     }
     if (p->nspare >= p->max_spare) {

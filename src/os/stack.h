@@ -25,6 +25,7 @@ struct stack_pool {
     unsigned max_spare, nspare;
     unsigned nstacks; /* all there are, spare ones too */
     size_t peak;      /* most bytes that any has been seen used */
+    bool changed;     /* nstacks or peak has; taken back by whoever has looked */
     struct stack *spare;
 };
 

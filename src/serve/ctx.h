@@ -87,10 +87,6 @@ struct serve {
     struct names *names;         /* of other servers */
     struct upstreams *upstreams; /* connections to them */
     struct stack_pool stacks;    /* of tasks */
-    struct {
-        unsigned stacks;
-        size_t peak;
-    } told; /* of them, to the slot */
 
     struct access_logs *logs;
     uint64_t next_id;                     /* request ids: a random start, then counting */

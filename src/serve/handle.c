@@ -86,19 +86,18 @@ static bool judge(struct request *r, int rc)
     return false;
 }
 
-static int call(struct request *r, int (*hook)(cs_req *r))
+static int call(struct request *r, const struct conf_module *m, int (*hook)(cs_req *r))
 {
-    const struct conf_module *m = module_of(r);
     return m->desc->flags & CS_TASK ? task_call(r, m->number, hook) : hook(request_public(r));
 }
 
 /* With a trace: as in ask. */
-static int tell_hook(struct request *r, int (*hook)(cs_req *r), enum crumb_hook where)
+static int tell_hook(struct request *r, const struct conf_module *m, int (*hook)(cs_req *r),
+                     enum crumb_hook where)
 {
     int kind = where == CRUMB_ACCESS ? CS_HOOK_ACCESS : CS_HOOK_HANDLER;
-    const struct conf_module *m = module_of(r);
     cs_str was = tell_enter(r, m);
-    int rc = r->dry ? tell_ask(r, m, kind) : call(r, hook);
+    int rc = r->dry ? tell_ask(r, m, kind) : call(r, m, hook);
     tell_back(r, was, m, kind, rc);
     return rc;
 }
@@ -106,11 +105,12 @@ static int tell_hook(struct request *r, int (*hook)(cs_req *r), enum crumb_hook 
 /* One hook. True: ask the next one. */
 static bool ask(struct request *r, int (*hook)(cs_req *r), enum crumb_hook where)
 {
-    if (!request_may_call(r, module_of(r)->number))
+    const struct conf_module *m = module_of(r);
+    if (!request_may_call(r, m->number))
         return false;
     r->working = true;
-    uint32_t was = request_enter(r, module_of(r)->number, where);
-    int rc = r->trace ? tell_hook(r, hook, where) : call(r, hook);
+    uint32_t was = request_enter(r, m->number, where);
+    int rc = r->trace ? tell_hook(r, m, hook, where) : call(r, m, hook);
     crumb_leave(was);
     r->working = false;
     if (r->proceed && rc == CS_PENDING)

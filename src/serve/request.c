@@ -430,6 +430,15 @@ void request_drop_body(struct request *r)
         filter_drop(r);
 }
 
+/* They go on now. */
+static void leave_to_tasks(struct request *r)
+{
+    request_client(r); /* what they may still ask for */
+    r->answered = r->complete = r->ended = true;
+    r->conn = NULL;
+    task_cancel_all(r);
+}
+
 void request_end(struct request *r)
 {
     struct timer_wheel *timers = &r->serve->loop->timers;
@@ -442,7 +451,8 @@ void request_end(struct request *r)
         if (!r->dry)
             log_all(r);
     }
-    if (r->serve->debug && list_empty(&r->tasks))
+    bool tasks = !list_empty(&r->tasks);
+    if (r->serve->debug && !tasks)
         api_debug_gone(r);
     request_drop_token(r);
     if (r->feed)
@@ -454,13 +464,10 @@ void request_end(struct request *r)
     fetch_drop(r);
     if (!r->fetch)
         request_drop_body(r);
-    if (!list_empty(&r->tasks)) {
-        request_client(r); /* what they may ask for while they end */
-        r->answered = r->complete = true;
-    }
+    if (tasks)
+        leave_to_tasks(r);
     r->ended = true;
     r->conn = NULL;
-    task_cancel_all(r);
     errand_drop_all(r);
     request_let_go(r);
 }

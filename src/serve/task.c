@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #define SPARE_STACKS 1024 /* a burst leaves so many behind at most */
-#define TASK_ALIGN   64
+#define TASK_ROOM    ((sizeof(struct task) + 63) & ~(size_t)63)
 
 struct task *task_running;
 
@@ -38,23 +38,20 @@ static struct task *take(struct serve *s)
     struct stack *k = stack_take(&s->stacks);
     if (!k)
         return NULL;
-    size_t room = (k->size - sizeof(struct task)) & ~(size_t)(TASK_ALIGN - 1);
-    struct task *t = (struct task *)(void *)(k->low + room);
+    struct task *t = (struct task *)(void *)(k->low + k->size - TASK_ROOM);
     t->stack = k;
     return t;
 }
 
-/* What the metrics tell of them; stored when it has changed only. */
+/* What the metrics tell of them: seldom anything new. */
 static void tell_stacks(struct serve *s)
 {
-    if (s->told.stacks != s->stacks.nstacks) {
-        s->told.stacks = s->stacks.nstacks;
-        atomic_store_explicit(&s->slot->task_stacks, (int32_t)s->told.stacks, memory_order_relaxed);
-    }
-    if (s->told.peak < s->stacks.peak) {
-        s->told.peak = s->stacks.peak;
-        atomic_store_explicit(&s->slot->task_stack_peak, s->told.peak, memory_order_relaxed);
-    }
+    struct stack_pool *p = &s->stacks;
+    if (!p->changed)
+        return;
+    p->changed = false;
+    atomic_store_explicit(&s->slot->task_stacks, (int32_t)p->nstacks, memory_order_relaxed);
+    atomic_store_explicit(&s->slot->task_stack_peak, p->peak, memory_order_relaxed);
 }
 
 static void give_back(struct serve *s, struct task *t)
