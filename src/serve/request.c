@@ -468,7 +468,8 @@ void request_end(struct request *r)
         leave_to_tasks(r);
     r->ended = true;
     r->conn = NULL;
-    errand_drop_all(r);
+    if (!list_empty(&r->errands))
+        errand_drop_all(r);
     request_let_go(r);
 }
 
@@ -487,7 +488,8 @@ void request_free(struct request *r)
         c->cb(c->arg);
         crumb_leave(was);
     }
-    errand_free_all(r);
+    if (!list_empty(&r->errands))
+        errand_free_all(r);
     inbuf_release(r->serve, r->in);
     free(r->heap);
     r->magic = 0;
