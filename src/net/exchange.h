@@ -108,6 +108,11 @@ struct exchange {
 void exchange_start(struct exchange *x, const struct exchange_opts *opts);
 /* Also from inside on_data that is about to say CS_AGAIN. */
 void exchange_resume(struct exchange *x);
+/* Is there something that on_data has not taken? */
+static inline bool exchange_is_paused(const struct exchange *x)
+{
+    return x->phase && x->paused;
+}
 /* A piece of the request's body, sent at once or copied: CS_OK. CS_AGAIN: taken, but wait for on_drain. CS_CLOSED: not
  * taken; it is over, or the other side takes no more (its answer may still come). It may be called as soon as the exchange is
  * started. When the answer is whole before all of the body was sent, that is the end: the rest is dropped and the

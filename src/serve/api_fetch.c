@@ -146,7 +146,8 @@ int api_await_piece(cs_req *pub, cs_fetching *f, cs_str *piece)
         return CS_ERROR;
     buf_clear(&e->body);
     if (!e->over) {
-        errand_resume(e);
+        if (exchange_is_paused(&e->exchange))
+            errand_resume(e);
         rc = wait(t, e, ERRAND_PIECE);
     }
     if (rc != CS_OK)

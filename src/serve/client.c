@@ -128,7 +128,8 @@ static void find(struct request *r)
     const struct conf_listen *l = listener_of(c);
     struct cidr_addr addr = {{0}};
     bool by_ip = conn_addr(c, &addr), told = c->told;
-    if (!c->depth && !r->reading && !r->refused && trusts(l, by_ip ? &addr : NULL) && read_fields(r, l, &addr))
+    if (!c->depth && !r->reading && !r->refused && trusts(l, by_ip ? &addr : NULL) &&
+        read_fields(r, l, &addr))
         by_ip = told = true;
     r->client.by_ip = by_ip;
     r->client.addr = addr;

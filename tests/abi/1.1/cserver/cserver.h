@@ -199,7 +199,7 @@ typedef struct cs_fetch_opts {
     int64_t body_len;
     int64_t max_body;   /* bytes that are collected; 0 = 1 MiB */
     int64_t connect_ms; /* for name and connection; 0 = 5 s */
-    int64_t timeout_ms; /* for all of it; streamed: until its head is there; 0 = 30 s */
+    int64_t timeout_ms; /* for all of it; streamed: from its last byte on until the head of the answer is there; 0 = 30 s */
     int64_t idle_ms;    /* in which something has to move while bodies do; 0 = 30 s */
     /* All may be NULL; arg is that of `done`. Its head is there. */
     void (*on_head)(cs_req *r, const cs_fetched *a, void *arg);
