@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "folder.h"
+
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
 static char root[] = "/tmp/cserver-kit-XXXXXX";
@@ -855,19 +857,6 @@ static void test_log(void **state)
     assert_null(cst_log(t, 1000).p);
     assert_true(cst_logged(t, "starts as 1"));
     assert_false(cst_logged(t, "starts as 2"));
-}
-
-/* The modules lie beside this program. */
-static void go_to_own_folder(void)
-{
-    char path[4096];
-    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
-    path[n > 0 ? n : 0] = '\0';
-    char *slash = strrchr(path, '/');
-    if (slash)
-        *slash = '\0';
-    if (chdir(path))
-        exit(1);
 }
 
 static void make_root(void)

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "folder.h"
+
 #define COUNT(a) (sizeof(a) / sizeof(a)[0])
 
 static struct cst *t;
@@ -184,6 +186,7 @@ static void test_many(void **state)
 
 int main(void)
 {
+    go_to_own_folder();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_answers, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_work_on_a_thread, set_up, tear_down),
