@@ -277,10 +277,10 @@ static void connect_anew(struct exchange *x)
         on_found(x, &found);
 }
 
-/* May the request go over another connection? */
+/* May the request go over another connection? That one is new, so it is once at most. */
 static bool can_repeat(const struct exchange *x)
 {
-    if (!x->reused || x->answered || x->repeated)
+    if (!x->reused || x->answered)
         return false;
     return x->sent == 0 || (x->opts.repeatable && !x->opts.body_follows);
 }
@@ -291,7 +291,6 @@ void exchange_lost(struct exchange *x, int error)
         upstreams_count(x->opts.upstreams, UPSTREAM_REPEATED, 1);
         upstream_close(x->conn);
         x->conn = NULL;
-        x->repeated = true;
         exchange_out_again(x);
         connect_anew(x);
         return;

@@ -100,8 +100,8 @@ struct exchange {
     bool in_body;        /* the head is there */
     bool paused, resume; /* on_data said CS_AGAIN; exchange_resume was called */
 
-    bool reused, repeated; /* this connection was kept; the request is sent for the second time */
-    bool moved;            /* bytes did, since the timer was set */
+    bool reused; /* this connection was kept */
+    bool moved;  /* bytes did, since the timer was set */
 };
 
 /* Zeroed but for the callbacks, or over. Never fails at once: what goes wrong comes by on_over. */

@@ -77,7 +77,7 @@ static void send_waiting(struct exchange *x)
 /* The other side takes no more. Where no byte has reached it, another connection may still come, and the queue stays. */
 static bool is_deaf(const struct exchange *x)
 {
-    return x->send_error && (x->sent > 0 || !x->reused || x->repeated);
+    return x->send_error && (x->sent > 0 || !x->reused);
 }
 
 bool exchange_out_flush(struct exchange *x)
