@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/note.h"
+#include "net/reach.h"
 #include "os/fd.h"
 #include "os/sock_addr.h"
 
@@ -107,39 +108,35 @@ static void on_ready(struct loop_io *io, uint32_t events)
     go_on(d);
 }
 
-/* 0: it is under way, or stands already. */
-static int begin_try(struct try *t)
+/* False: it has failed at once, and why is noted. */
+static bool begin_try(struct try *t)
 {
     struct dial *d = t->dial;
-    const struct sockaddr *sa = &t->addr.u.sa;
-    int rc;
-    t->io.fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (t->io.fd < 0)
-        return -errno;
+    const char *why;
+    int rc = reach(&t->addr, &t->io.fd, &why);
+    if (rc && rc != -EINPROGRESS) {
+        add_why(d, &t->addr, why);
+        return false;
+    }
     d->open++;
-    rc = connect(t->io.fd, sa, t->addr.len) < 0 ? -errno : 0;
     if (rc == 0) {
         win(t);
-        return 0;
+        return true;
     }
-    if (rc == -EINPROGRESS || rc == -EINTR)
-        rc = loop_set(d->loop, &t->io, EPOLLOUT);
-    if (rc)
+    rc = loop_set(d->loop, &t->io, EPOLLOUT);
+    if (rc) {
         end_try(t);
-    return rc;
+        add_why(d, &t->addr, strerror(-rc));
+    }
+    return rc == 0;
 }
 
 /* Begins with the next address that does not fail at once. */
 static void begin_next(struct dial *d)
 {
     bool begun = false;
-    while (!begun && d->begun < d->n) {
-        struct try *t = &d->tries[d->begun++];
-        int rc = begin_try(t);
-        begun = rc == 0;
-        if (!begun)
-            add_why(d, &t->addr, strerror(-rc));
-    }
+    while (!begun && d->begun < d->n)
+        begun = begin_try(&d->tries[d->begun++]);
     d->next_at = d->begun < d->n ? clock_ms() + DIAL_NEXT_MS : 0;
 }
 
