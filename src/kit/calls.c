@@ -32,6 +32,8 @@ enum call {
     CALL_ZONE_LOCK,
     CALL_ROOT_OPEN,
     CALL_AWAIT_OFFLOAD,
+    CALL_FETCH,
+    CALL_SUBREQUEST,
     CALLS
 };
 
@@ -61,6 +63,8 @@ static struct {
     [CALL_ZONE_LOCK] = {.name = "zone_lock"},
     [CALL_ROOT_OPEN] = {.name = "root_open"},
     [CALL_AWAIT_OFFLOAD] = {.name = "await_offload"},
+    [CALL_FETCH] = {.name = "fetch"},
+    [CALL_SUBREQUEST] = {.name = "subrequest"},
 };
 
 static const cs_api *real;
@@ -166,6 +170,30 @@ static int call_zone_lock(cs_zone *z)
 static int call_root_open(cs_req *r, cs_str path)
 {
     return fails(CALL_ROOT_OPEN) ? -EMFILE : real->root_open(r, path);
+}
+
+/* ---- Requests ---- */
+
+/* It goes to a host that there is not, so it fails as others do: later, and with a sentence. */
+static cs_fetching *fetch_in_vain(cs_req *r, const cs_fetch_opts *o,
+                                  void (*done)(cs_req *, const cs_fetched *, void *), void *arg)
+{
+    cs_fetch_opts vain = *o;
+    vain.url = CS_S("http://" ORIGIN_NO_NAME "/");
+    return real->fetch(r, &vain, done, arg);
+}
+
+static cs_fetching *call_fetch(cs_req *r, const cs_fetch_opts *o,
+                               void (*done)(cs_req *, const cs_fetched *, void *), void *arg)
+{
+    return fails(CALL_FETCH) ? fetch_in_vain(r, o, done, arg) : real->fetch(r, o, done, arg);
+}
+
+static cs_fetching *call_subrequest(cs_req *r, const cs_fetch_opts *o,
+                                    void (*done)(cs_req *, const cs_fetched *, void *), void *arg)
+{
+    return fails(CALL_SUBREQUEST) ? fetch_in_vain(r, o, done, arg)
+                                  : real->subrequest(r, o, done, arg);
 }
 
 /* ---- Answers and streams ---- */
@@ -303,5 +331,7 @@ const cs_api *kit_calls(void)
     DETOUR(zone_lock);
     DETOUR(root_open);
     DETOUR(await_offload);
+    DETOUR(fetch);
+    DETOUR(subrequest);
     return &table;
 }

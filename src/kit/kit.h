@@ -6,6 +6,7 @@
 #define KIT_KIT_H
 
 #include "api/cserver/test.h"
+#include "kit/origin.h"
 #include "kit/others.h"
 #include "kit/settings.h"
 #include "module/host.h"
@@ -22,6 +23,7 @@ struct cst {
     struct kit_settings settings;
     struct region region;
     struct others others;
+    struct origins origins;
 
     /* The process. */
     bool started, failed, draining;

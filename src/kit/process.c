@@ -131,6 +131,7 @@ void kit_end(struct cst *t)
     t->serve = NULL;
     host_close(&t->host);
     loop_free(&t->loop);
+    origins_end(&t->origins);
     atomic_store(&region_slot(&t->region, others_slot(t->wish.number))->state, IPC_FREE);
     kit_settings_free(&t->settings);
     t->started = false;
@@ -174,6 +175,7 @@ static struct cst *new_test(const cst_opts *opts)
     clock_freeze();
     set_wish(&t->wish, opts);
     arena_init(&t->arena, NULL);
+    t->origins.arena = &t->arena;
     t->opened_ms = clock_ms();
     kit_here = t;
     kit_log_open(t);
@@ -187,6 +189,7 @@ static struct cst *new_test(const cst_opts *opts)
 static void end_test(struct cst *t)
 {
     kit_clients_free(t);
+    origins_free(&t->origins);
     crumb_part();
     zone_drop();
     region_free(&t->region);

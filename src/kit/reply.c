@@ -25,12 +25,12 @@ static enum reply_phase framing(struct reply *r, cs_str head)
 {
     cs_str coding = reply_field(head, CS_S("Transfer-Encoding"));
     cs_str length = reply_field(head, CS_S("Content-Length"));
-    if (r->to_head || r->status == 204 || r->status == 304)
+    if ((r->to_head && !r->is_request) || r->status == 204 || r->status == 304)
         return REPLY_WHOLE;
     if (coding.p)
         return str_eq_nocase(coding, CS_S("chunked")) ? REPLY_CHUNKED : REPLY_BAD;
     if (!length.p)
-        return REPLY_UNTIL_CLOSE;
+        return r->is_request ? REPLY_WHOLE : REPLY_UNTIL_CLOSE;
     r->left = strtoull(length.p, NULL, 10);
     return r->left ? REPLY_LENGTH : REPLY_WHOLE;
 }
@@ -44,15 +44,16 @@ static bool take_head(struct reply *r)
         return false;
     cs_str head = {in.p, (size_t)(end - in.p)};
     int status = head.n > 12 && !memcmp(head.p, "HTTP/1.", 7) ? atoi(head.p + 9) : 0;
-    if (status < 100 || status > 599) {
+    if (!r->is_request && (status < 100 || status > 599)) {
         r->phase = REPLY_BAD;
         return true;
     }
     r->head = r->taken;
     r->taken += head.n + 4;
     r->head_end = r->taken - 4;
-    if (status < 200)
+    if (!r->is_request && status < 200)
         return true;
+    r->to_head |= r->is_request && str_starts(head, CS_S("HEAD "));
     r->status = status;
     r->phase = framing(r, head);
     return true;

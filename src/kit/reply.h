@@ -1,4 +1,5 @@
-/* reply.h - what a client gets, byte by byte: the heads, the body as it was framed, what comes behind it. */
+/* reply.h - what a client gets, byte by byte: the heads, the body as it was framed, what comes behind it. A request
+ * that another server gets is read in the same way. */
 #ifndef KIT_REPLY_H
 #define KIT_REPLY_H
 
@@ -15,7 +16,8 @@ enum reply_phase {
 };
 
 struct reply {
-    bool to_head; /* the request was HEAD: there is no body */
+    bool is_request; /* one that this process sends, so it is well-formed; status stays 0 */
+    bool to_head;    /* the request was HEAD: there is no body; a request: it is HEAD */
     enum reply_phase phase;
     struct buf in; /* all that has come */
     size_t taken;  /* of it */

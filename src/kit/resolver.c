@@ -1,8 +1,8 @@
 /* resolver.c - stands in for net/resolver.c, and so for c-ares, so that who links the kit needs none and no test asks a
- * server: localhost is 127.0.0.1, and there is no other host. */
+ * server: every name has an address, which only the kit knows (origin.c), but for those of which the test says otherwise. */
 #include "net/resolver.h"
 
-#include "base/check.h"
+#include "kit/kit.h"
 
 struct resolver *resolver_new(struct loop *loop, const struct resolver_options *o)
 {
@@ -20,8 +20,7 @@ void resolver_ask(struct resolver *r, const char *name,
 {
     struct resolver_answer a = {.error = HOST_NONE, .local = true};
     (void)r;
-    if (str_is(str_of(name), "localhost")) {
-        check(host_addr_parse(CS_S("127.0.0.1"), &a.v[0]));
+    if (origins_know(&kit_here->origins, str_of(name), &a.v[0])) {
         a.error = HOST_FOUND;
         a.n = 1;
     }

@@ -43,6 +43,7 @@ static bool turn(struct cst *t, int ms)
     loop_reap(&t->loop);
     moved |= others_drain(&t->others);
     moved |= kit_clients_move(t);
+    moved |= origins_move(&t->origins);
     kit_log_read(t);
     return moved;
 }

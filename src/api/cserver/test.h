@@ -193,6 +193,68 @@ void cst_leave(struct cst *t, int process, int signal);
  * cs_publish_applied, and full queues. */
 void cst_stall(struct cst *t, int process, int on);
 
+/* ---- Other servers -------------------------------------------------------------------------- */
+
+/* What a module asks of other servers (cs_fetch) never leaves the process. Servers that the test has named are pretended;
+ * to connect to any other one fails, and `why` says what to do. Subrequests need nothing.
+ *
+ *     cst_server(t, "http://api.test:8080");
+ *     cst_serve(t, "http://api.test:8080/users/1", 200, "application/json", "{}");
+ *     cst_req *q = cst_begin(t, "GET", "/slow", NULL, "");
+ *     cst_advance(t, 10);
+ *     assert(cst_is(cst_fetched_at(t, 0)->target, "/later"));
+ *     cst_reply(t, 0, 200, "text/plain", "at last");
+ *     cst_expect(cst_finish(q), 200, "at last");
+ *
+ * Servers and what they answer stay when the process ends (cst_worker); connections do not. */
+
+/* From now on there is this server: it takes connections and requests, answers as cst_serve has told, and else when the
+ * test does: nothing is an answer, too, and ends with the module's time limits. origin: "http://HOST" or
+ * "http://HOST:PORT"; HOST is a name or an address. */
+void cst_server(struct cst *t, const char *origin);
+/* How it is from now on. All but CST_UP and CST_STALLED end the connections that there are. */
+enum {
+    CST_UP,
+    CST_STALLED, /* takes connections and reads nothing from any, until it is CST_UP again: for cs_fetch_send */
+    CST_REFUSES, /* connecting to it fails at once */
+    CST_SILENT,  /* connecting to it comes to no end: connect_ms */
+    CST_NO_NAME  /* its host has no address. Addresses are kept for 5 s, as by the server, and that there is none for 1 s */
+};
+void cst_server_is(struct cst *t, const char *origin, int how);
+
+/* From now on each request for this URL has this answer, as soon as it is whole; without "?" in the URL for every query.
+ * The last one that was told of a URL holds. It names the server, too. type: of the content, NULL: none. */
+#define cst_serve(t, url, status, type, ...) cst_serve_str(t, url, status, type, CS_STR(__VA_ARGS__))
+void cst_serve_str(struct cst *t, const char *url, int status, const char *type, cs_str body);
+
+/* A request that has come to a server; those of all servers are numbered in the order in which their heads came. */
+typedef struct cst_fetched {
+    uint32_t size;
+    int connection;     /* its number, from 0 on: requests that have the same came over one connection */
+    const char *origin; /* as the test has named the server */
+    cs_str method;
+    cs_str target;  /* "/path?query" */
+    cs_str head;    /* as sent, with the request line, without the empty line at its end */
+    cs_str body;    /* what has come of it, without the chunked coding */
+    int whole;      /* all of it has come */
+    int gone;       /* the connection has ended, so there is nobody to answer */
+    size_t waiting; /* bytes of the answer that the module has not taken yet, beyond what the socket holds */
+} cst_fetched;
+/* The i-th, from 0, as it is now; NULL when there have not been so many. */
+const cst_fetched *cst_fetched_at(struct cst *t, size_t i);
+size_t cst_fetched_count(const struct cst *t);
+/* A field of it, the first of that name; p is NULL when there is none. */
+cs_str cst_fetched_field(const cst_fetched *f, const char *name);
+
+/* Answers the i-th, and runs. Nobody gets it when the connection has ended. */
+#define cst_reply(t, i, status, type, ...) cst_reply_str(t, i, status, type, CS_STR(__VA_ARGS__))
+void cst_reply_str(struct cst *t, size_t i, int status, const char *type, cs_str body);
+/* Sends the bytes as they are, and runs: an answer in pieces, one that is wrong, or what nobody has asked for. */
+#define cst_reply_raw(t, i, ...) cst_reply_raw_str(t, i, CS_STR(__VA_ARGS__))
+void cst_reply_raw_str(struct cst *t, size_t i, cs_str bytes);
+/* The server ends the connection of the i-th, when what it has sent has been taken; runs. */
+void cst_hang_up(struct cst *t, size_t i);
+
 /* ---- Faults --------------------------------------------------------------------------------- */
 
 /* The k-th of the following calls, from 1 on, fails, once. Of `call`, which is one of
@@ -201,6 +263,7 @@ void cst_stall(struct cst *t, int process, int on);
  *     on_close req_timer on_drain     CS_NOMEM
  *     timer watch group detach        NULL
  *     offload job await_offload       CS_AGAIN
+ *     fetch subrequest                it is over with the result CS_CLOSED and a `why`
  *     publish publish_applied call    CS_AGAIN
  *     answer                          CS_AGAIN
  *     send stream_send                CS_AGAIN: taken all the same, as for a slow client
