@@ -67,27 +67,27 @@ static bool enter(struct errand *e, uint32_t *was)
     return true;
 }
 
-static void gathered(struct errand_gather *g)
+static void gathered(struct errand *e)
 {
+    struct errand_gather *g = e->gather;
+    e->gather = NULL;
     if (--g->left == 0)
         task_wake(g->task, CS_OK);
 }
 
+/* The request's memory, and so e, is there after done: requests end in their connection's turn. But done may have cancelled the
+ * task that waits (cs_jump), which then waits no more. */
 static void tell_over(struct errand *e)
 {
-    struct errand_gather *g = e->gather;
     uint32_t was;
-    e->gather = NULL;
-    if (e->task) {
-        wake(e, CS_OK);
-        return;
-    }
     if (e->done && enter(e, &was)) {
         e->done(request_public(e->request), &e->answer, e->arg);
         crumb_leave(was);
     }
-    if (g)
-        gathered(g);
+    if (e->task)
+        wake(e, CS_OK);
+    else if (e->gather)
+        gathered(e);
 }
 
 static void stop(struct errand *e)
@@ -381,25 +381,31 @@ static void let_go(struct errand *e)
     buf_free(&e->body);
 }
 
-static void drop(struct errand *e)
+static void silence(struct errand *e, const char *why)
 {
-    e->task = NULL;
-    e->gather = NULL;
     e->done = NULL;
     if (!e->over)
-        set_over(e, CS_CLOSED, "the request is over");
+        set_over(e, CS_CLOSED, why);
     list_remove(&e->later.node);
 }
 
+static void drop(struct errand *e)
+{
+    silence(e, "the request is over");
+    e->task = NULL;
+    e->gather = NULL;
+}
+
+/* A task that waits for it goes on, but not inside the callback that has ended it. */
 void errand_end(struct errand *e)
 {
-    struct errand_gather *g = e->gather;
-    drop(e);
-    list_remove(&e->node);
+    silence(e, "cs_fetch_end was called");
     let_go(e);
-    e->answer.body = (cs_str){"", 0};
-    if (g)
-        gathered(g);
+    e->answer.body = CS_S("");
+    if (e->task || e->gather)
+        loop_later(e->request->serve->loop, &e->later);
+    else
+        list_remove(&e->node);
 }
 
 void errand_drop_all(struct request *r)
