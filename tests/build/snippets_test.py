@@ -230,12 +230,18 @@ def test_every_module_of_the_guide_is_asked():
     assert {n[4:] for n in globals() if n.startswith("ask_")} == set(MODULES)
 
 
-TESTS = [text for page, _, text in PROGRAMS if page == "modules.md" and "<cserver/test.h>" in text]
+TESTS = [(page, re.search(r"/(\w+)\.so", text).group(1), text) for page, _, text in PROGRAMS if "<cserver/test.h>" in text]
 
 
-@pytest.mark.parametrize("text", TESTS, ids=[re.search(r"/(\w+)\.so", t).group(1) for t in TESTS])
-def test_tests_of_the_guide_pass(folder, modules, text):
+def test_pages_that_have_tests():
+    assert {page for page, _, _ in TESTS} == {"modules.md", "tasks.md"}
+
+
+@pytest.mark.parametrize("page, name, text", TESTS, ids=[name for _, name, _ in TESTS])
+def test_tests_of_the_guide_pass(folder, page, name, text):
     """Where the module lies, as its author would run it."""
+    language, module = next((l, t) for p, l, t in PROGRAMS if p == page and name_of(t) == name)
+    build(folder, name, language, module)
     source, program = os.path.join(folder, "a_test.c"), os.path.join(folder, "a_test")
     with open(source, "w", encoding="utf-8") as f:
         f.write(text)
@@ -245,7 +251,7 @@ def test_tests_of_the_guide_pass(folder, modules, text):
                            program, source, "-L" + BUILD, "-lcstest", "-lpthread", "-ldl"], text=True,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
     assert done.returncode == 0, done.stdout
-    done = subprocess.run([program], cwd=modules, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    done = subprocess.run([program], cwd=folder, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, timeout=LIMIT, check=False)
     assert done.returncode == 0, done.stdout
 

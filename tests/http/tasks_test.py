@@ -26,7 +26,8 @@ def read():
         return f.read()
 
 
-EXAMPLES = {re.search(r'\.name = "(\w+)"', code).group(1): code for code in re.findall(r"^```c\n(.*?)^```$", read(), re.M | re.S)}
+EXAMPLES = {re.search(r'\.name = "(\w+)"', code).group(1): code
+            for code in re.findall(r"^```c\n(.*?)^```$", read(), re.M | re.S) if "CS_MODULE" in code}
 BOTH = ["", "_cb"]
 
 
