@@ -251,7 +251,7 @@ static const char *topic_name(const struct cst *t, const cs_topic *topic)
     return "";
 }
 
-static int record(int how, const cs_topic *topic, int to, cs_str data, int result)
+static struct kit_published *add(int how, const cs_topic *topic, int to, cs_str data, int result)
 {
     struct cst *t = kit_here;
     struct kit_published *p = arena_zalloc(&t->arena, sizeof *p);
@@ -261,9 +261,15 @@ static int record(int how, const cs_topic *topic, int to, cs_str data, int resul
                               .result = result,
                               .how = how,
                               .data = arena_dup(&t->arena, data)};
-    p->call = how == CST_CALL && result == CS_OK ? t->host.last_call : 0;
     t->published = kit_grow(t->published, t->npublished, &t->cap_published, sizeof *t->published);
     t->published[t->npublished++] = p;
+    return p;
+}
+
+static int record(int how, const cs_topic *topic, int to, cs_str data, int result)
+{
+    struct kit_published *p = add(how, topic, to, data, result);
+    p->call = how == CST_CALL && result == CS_OK ? kit_here->host.last_call : 0;
     return result;
 }
 
@@ -286,6 +292,23 @@ static int call_call(cs_topic *topic, int to, const void *data, size_t n, int64_
 {
     int rc = fails(CALL_CALL) ? CS_AGAIN : real->call(topic, to, data, n, ms, done, arg);
     return record(CST_CALL, topic, to, (cs_str){data, n}, rc);
+}
+
+/* The test has to see it while the task waits. */
+static int call_await_call(cs_req *r, cs_topic *topic, int to, const void *data, size_t n,
+                           int64_t ms, cs_str *answer)
+{
+    const cs_str sent = {data, n};
+    if (fails(CALL_CALL)) {
+        *answer = (cs_str){"", 0};
+        return record(CST_CALL, topic, to, sent, CS_AGAIN);
+    }
+    struct kit_published *p = add(CST_CALL, topic, to, sent, CS_OK);
+    p->call = kit_here->host.last_call + 1;
+    int rc = real->await_call(r, topic, to, data, n, ms, answer);
+    if (kit_here && kit_here->host.last_call < p->call) /* it was not begun */
+        p->said.result = rc;
+    return rc;
 }
 
 static int call_answer(const cs_msg *m, const void *data, size_t n)
@@ -323,6 +346,7 @@ const cs_api *kit_calls(void)
     DETOUR(publish);
     DETOUR(publish_applied);
     DETOUR(call);
+    DETOUR(await_call);
     DETOUR(answer);
     DETOUR(send);
     DETOUR(stream_send);

@@ -121,6 +121,18 @@ int call_begin(cs_topic *t, int to, const void *data, size_t len, int64_t timeou
     return CS_OK;
 }
 
+void call_drop(const void *arg)
+{
+    LIST_EACH(it, &host_here()->calls)
+    {
+        struct waiting *w = CONTAINER_OF(it, struct waiting, node);
+        if (w->arg == arg) {
+            forget(w);
+            return;
+        }
+    }
+}
+
 static struct waiting *find_call(const struct host *h, uint32_t call)
 {
     LIST_EACH(it, &h->calls)

@@ -11,6 +11,9 @@ int call_begin(cs_topic *t, int to, const void *data, size_t len, int64_t timeou
 int call_publish_applied(cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms,
                          void (*done)(int result, void *arg), void *arg);
 
+/* Who has called with that arg waits no more: done does not come. */
+void call_drop(const void *arg);
+
 /* A message of the topic of answers. */
 void call_take_answer(struct host *h, const struct mail_message *m);
 /* Somebody has gone; the message `seq` says so. UINT64_MAX: it was lost. */

@@ -206,6 +206,7 @@ static const cs_api table = {
     .await_head = api_await_head,
     .await_piece = api_await_piece,
     .await_fetch_send = api_await_fetch_send,
+    .await_call = api_await_call,
 };
 
 const cs_api *serve_api(void)

@@ -75,6 +75,8 @@ void api_task_body_free(struct task *t);
 int api_sleep(cs_req *pub, int64_t ms);
 int api_await_body(cs_req *pub, cs_str *piece);
 int api_await_send(cs_req *pub, cs_str data, int last);
+int api_await_call(cs_req *pub, cs_topic *topic, int to, const void *data, size_t len,
+                   int64_t timeout_ms, cs_str *answer);
 int api_await_offload(cs_req *pub, void (*work)(void *arg), void *arg);
 
 /* ---- api_fetch.c ---- */

@@ -156,6 +156,7 @@ static void look_at_request(const char *name, const cs_req *r)
     REQ(int, await_body, "cs_await_body", (cs_req *r, cs_str *piece), (r, piece)) \
     REQ(int, await_send, "cs_await_send", (cs_req *r, cs_str data, int last), (r, data, last)) \
     REQ(int, await_offload, "cs_await_offload", (cs_req *r, void (*work)(void *), void *arg), (r, work, arg)) \
+    REQ(int, await_call, "cs_await_call", (cs_req *r, cs_topic *t, int to, const void *data, size_t len, int64_t ms, cs_str *answer), (r, t, to, data, len, ms, answer)) \
     REQ(cs_fetching *, fetch, "cs_fetch", (cs_req *r, const cs_fetch_opts *o, void (*done)(cs_req *, const cs_fetched *, void *), void *arg), (r, o, done, arg)) \
     REQ(cs_fetching *, subrequest, "cs_subrequest", (cs_req *r, const cs_fetch_opts *o, void (*done)(cs_req *, const cs_fetched *, void *), void *arg), (r, o, done, arg)) \
     LOOP(const cs_fetched *, fetch_answer, "cs_fetch_answer", (const cs_fetching *f), (f)) \

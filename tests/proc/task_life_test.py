@@ -120,3 +120,34 @@ def test_a_stack_that_is_not_enough(waiting):
     own = crash.lines(s, r"error worker 1\[\d+\]: SIGSEGV")
     assert re.search(rf'SIGSEGV in module "waiter" 1, hook handler, {place} request_id=\w+ route=wait path=/deep$', own[0]), own
     assert s.get("/hello").status == 200
+
+
+# ---- Asking other processes ----------------------------------------------------------------------
+
+@pytest.fixture
+def calling(serve, folder):
+    with open(os.path.join(SOURCE, "tests/lib/modules/caller.c"), encoding="utf-8") as f:
+        so = build_module(folder, "caller", f.read(), "-g")
+    settings = SETTINGS.replace("waiter", "caller").format(so=so)
+    return serve(settings, server={"workers": 1})
+
+
+def test_the_primary_is_asked(calling):
+    assert calling.get("/sum?words").text == "5 bytes to 0"
+    assert calling.get("/sum").text == "0 bytes to 0"
+    assert calling.get("/never?ms=50").status == 504
+    assert calling.get("/none").status == 502
+    assert calling.get("/sum?again").text == "5 bytes to 0"
+
+
+def test_a_client_goes_while_the_primary_is_asked(calling):
+    clients = [begin(calling, "/never?ms=60000") for _ in range(3)]
+    wait_for(lambda: metric(calling, "cserver_tasks") == 3)
+    for c in clients:
+        c.reset()
+    wait_for(lambda: metric(calling, "caller_ended_total") == 3)
+    assert calling.get("/sum?x").text == "1 bytes to 0"
+    with begin(calling, "/never?ms=60000"):
+        wait_for(lambda: metric(calling, "cserver_tasks") == 1)
+        calling.signal(2)
+        assert calling.wait() == 0

@@ -118,6 +118,27 @@ static void test_slow_client(void **state)
     cst_expect(cst_finish(q), 200, NULL);
 }
 
+/* The test answers in the name of the primary. */
+static void test_calls(void **state)
+{
+    (void)state;
+    cst_req *q = cst_begin(t, "GET", "/call", NULL, "");
+    cst_run(t);
+    assert_int_equal(cst_published_count(t), 1);
+    assert_int_equal(cst_published_at(t, 0)->how, CST_CALL);
+    cst_answer_to(t, 0, "yes");
+    cst_expect(cst_finish(q), 200, "yes");
+    cst_expect(cst_get(t, "/call"), 504, NULL); /* nobody answers */
+    cst_fail(t, "call", 1);
+    cst_expect(cst_get(t, "/call"), 503, NULL);
+    assert_int_equal(cst_published_at(t, 2)->result, CS_AGAIN);
+    q = cst_begin(t, "GET", "/call", NULL, "");
+    cst_run(t);
+    cst_abort(q);
+    cst_run(t);
+    cst_answer_to(t, 3, "too late");
+}
+
 /* ---- Being cancelled ---- */
 
 static const char *const waits[] = {"/nap",    "/upload",  "/upload?pause=1000", "/download?n=5000",
@@ -192,6 +213,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_work_on_a_thread, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_body_comes_as_it_is_asked_for, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_slow_client, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_calls, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_client_goes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_process_ends, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_patience_ends, set_up, tear_down),

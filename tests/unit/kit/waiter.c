@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+static cs_topic *topic;
 static cs_counter *begun, *ended, *cancelled, *worked;
 
 static int number(cs_req *r, const char *name, int otherwise)
@@ -111,6 +112,13 @@ static int deep(int n)
     return n ? deep(n - 1) + frame[0] - (char)n : 0;
 }
 
+static int call(cs_req *r, void *memory)
+{
+    cs_str answer;
+    int rc = cs_await_call(r, topic, CS_TO_PRIMARY, "well?", 5, 100, &answer);
+    return over(r, rc == CS_OK ? cs_text(r, 200, answer) : rc == CS_TIMEOUT ? 504 : rc, memory);
+}
+
 static int after_answer(cs_req *r, void *memory)
 {
     int rc = cs_text(r, 200, "first\n");
@@ -130,6 +138,8 @@ static int by_path(cs_req *r, char *memory)
         return errand(r, memory);
     if (cs_eq(path, "/callback"))
         return callback(r, memory);
+    if (cs_eq(path, "/call"))
+        return call(r, memory);
     if (cs_eq(path, "/after"))
         return after_answer(r, memory);
     if (cs_eq(path, "/deep"))
@@ -164,6 +174,14 @@ static int access_hook(cs_req *r)
     return rc != CS_OK ? rc : ms == 7 ? 403 : CS_DECLINED;
 }
 
+static void on_message(const cs_msg *m)
+{
+    (void)m;
+}
+
+static const cs_topic_def topics[] = {
+    {.ref = &topic, .name = "waiter.ask", .on_message = on_message}, {0}};
+
 static const cs_counter_def counters[] = {{&begun, "begun_total", "Handlers begun."},
                                           {&ended, "ended_total", "Handlers that have returned."},
                                           {&cancelled, "cancelled_total", "Of those, cancelled."},
@@ -171,4 +189,4 @@ static const cs_counter_def counters[] = {{&begun, "begun_total", "Handlers begu
                                           {0}};
 
 CS_MODULE(.name = "waiter", .version = "1", .flags = CS_TASK | CS_BODY_STREAM, .counters = counters,
-          .access = access_hook, .handler = handler);
+          .topics = topics, .access = access_hook, .handler = handler);

@@ -804,6 +804,10 @@ typedef struct cs_api {
     /* As fetch_send, and waits until there is room for more: CS_OK. */
     int (*await_fetch_send)(cs_req *r, cs_fetching *f, cs_str data, int last);
 
+    /* Tasks (1.1): asks one process, as call does, and waits for its answer: CS_OK, *answer lives as long as the request. Else what
+     * `call` returns, or tells its `done`. */
+    int (*await_call)(cs_req *r, cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms, cs_str *answer);
+
     /* Calls of later minor versions are appended here: CS_HAS(name) says whether this server has one. */
 } cs_api;
 
@@ -1027,6 +1031,8 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 #define cs_await_body(r, piece)          cs_api_->await_body(r, piece)
 #define cs_await_send(...)               cs_api_->await_send(__VA_ARGS__)
 #define cs_await_offload(r, work, arg)   cs_api_->await_offload(r, work, arg)
+#define cs_await_call(r, t, to, data, len, timeout_ms, answer)                                     \
+    cs_api_->await_call(r, t, to, data, len, timeout_ms, answer)
 
 /* cs_fetch(r, done, arg, .url = CS_S("http://127.0.0.1:8080/")), cs_await_fetch(r, .url = url, .timeout_ms = 500) */
 #ifdef __cplusplus
