@@ -136,6 +136,12 @@ static void read_url(const char *call, const char *text, struct http_url *url)
         kit_die("%s: \"%s\": https is not spoken to other servers", call, text);
 }
 
+static void check_status(const char *call, int status)
+{
+    if (status < 200 || status > 599)
+        kit_die("%s: %d is not the status of an answer", call, status);
+}
+
 static struct origin *find_or_make(struct origins *o, const struct http_url *url, cs_str name)
 {
     union host_addr addr;
@@ -167,6 +173,9 @@ void cst_server_is(struct cst *t, const char *origin, int how)
     if (url.target.n)
         kit_die("cst_server: \"%s\" has a path: it is \"http://host\" or \"http://host:port\"",
                 origin);
+    union host_addr addr;
+    if (how == CST_NO_NAME && host_addr_parse(url.host, &addr))
+        kit_die("cst_server_is: \"%s\" has an address and no name", origin);
     struct origin *it = find_or_make(o, &url, str_of(origin));
     it->how = how;
     for (struct origin_conn *c = o->conns; c; c = c->next)
@@ -179,6 +188,7 @@ void cst_serve_str(struct cst *t, const char *url, int status, const char *type,
     struct http_url u;
     struct origins *o = &t->origins;
     read_url("cst_serve", url, &u);
+    check_status("cst_serve", status);
     cs_str name = {url, (size_t)(u.authority.p - url) + u.authority.n};
     struct origin *it = find_or_make(o, &u, name);
     struct origin_answer *a = arena_zalloc(o->arena, sizeof *a);
@@ -240,6 +250,7 @@ cs_str cst_fetched_field(const cst_fetched *f, const char *name)
 void cst_reply_str(struct cst *t, size_t i, int status, const char *type, cs_str body)
 {
     struct origin_answer answer = {.status = status, .type = type, .body = body};
+    check_status("cst_reply", status);
     visit_answer(visit_at(t, i, "cst_reply"), &answer);
     kit_run(t);
 }

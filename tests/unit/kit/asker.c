@@ -5,7 +5,8 @@
  *
  * /all?n=&ms= asks s0.test, s1.test ... at once; ?also=count, jump, end: their callbacks do that, too. /leave?how= goes elsewhere, or
  * answers, after 10 ms, while a request is under way. /after answers before what it waits for is there. ?door=: the access hook asks
- * that first; ?log=: the log hook does. /kill?how= ends, or answers, what has begun it with &victim=1. */
+ * that first; ?log=: the log hook does. /kill?how= ends, or answers, what has begun it with
+ * &victim=1. ?hf=: the header filter asks that. /stream sends "one " and stays. */
 #include <cserver/cserver.h>
 
 #include <stdlib.h>
@@ -19,7 +20,7 @@ struct work {
     int64_t pause;
 };
 
-static cs_counter *begun, *ended, *called, *cancelled, *drained;
+static cs_counter *begun, *ended, *called, *cancelled, *drained, *opened, *closed;
 
 static cs_str text(cs_req *r, const char *name)
 {
@@ -281,6 +282,23 @@ static int fan_out(cs_req *r)
 
 /* ---- Elsewhere ---- */
 
+static void on_stream_end(cs_stream *s, void *arg)
+{
+    (void)s, (void)arg;
+    cs_counter_add(closed, 1);
+}
+
+static int stream(cs_req *r)
+{
+    cs_stream *s = cs_detach(r, 200);
+    if (!s)
+        return CS_ERROR;
+    cs_counter_add(opened, 1);
+    cs_stream_on_close(s, on_stream_end, NULL);
+    cs_stream_send(s, "one ");
+    return CS_PENDING;
+}
+
 static void on_leave(cs_req *r, void *arg)
 {
     cs_str how = text(r, "how");
@@ -289,6 +307,8 @@ static void on_leave(cs_req *r, void *arg)
         cs_page(r, 418);
     else if (cs_eq(how, "jump"))
         cs_jump(r, "/plain");
+    else if (cs_eq(how, "detach"))
+        stream(r);
     else if (cs_eq(how, "text"))
         cs_text(r, 200, "already");
     else if (cs_eq(how, "fail"))
@@ -349,6 +369,8 @@ static int by_path(cs_req *r)
         return cs_text(r, 200, "plain");
     if (cs_eq(path, "/kill"))
         return kill(r);
+    if (cs_eq(path, "/stream"))
+        return stream(r);
     if (cs_eq(path, "/big"))
         return big(r);
     if (cs_eq(path, "/sink"))
@@ -372,6 +394,13 @@ static int access_hook(cs_req *r)
     return !a->fetch ? CS_CLOSED : a->status == 200 ? CS_DECLINED : 403;
 }
 
+static int header_filter(cs_req *r)
+{
+    if (text(r, "hf").n)
+        cs_fetch(r, count, NULL, .url = text(r, "hf"));
+    return CS_OK;
+}
+
 static void on_log(cs_req *r)
 {
     if (text(r, "log").n)
@@ -383,7 +412,10 @@ static const cs_counter_def counters[] = {{&begun, "begun_total", "Handlers begu
                                           {&called, "called_total", "Callbacks called."},
                                           {&cancelled, "cancelled_total", "Tasks cancelled."},
                                           {&drained, "drained_total", "Times there was room."},
+                                          {&opened, "opened_total", "Streams begun."},
+                                          {&closed, "closed_total", "Streams that have ended."},
                                           {0}};
 
 CS_MODULE(.name = "asker", .version = "1", .flags = CS_TASK, .counters = counters,
-          .access = access_hook, .handler = handler, .on_log = on_log);
+          .access = access_hook, .handler = handler, .header_filter = header_filter,
+          .on_log = on_log);

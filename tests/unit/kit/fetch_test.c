@@ -2,6 +2,7 @@
  * by the module asker.c beside this file. */
 #include <cserver/test.h>
 
+#include <dirent.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -20,23 +21,37 @@
 static const char *const ways[] = {"/task", "/callback"};
 
 static struct cst *t;
+static size_t descriptors; /* that were open before */
+
+static size_t count_descriptors(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    size_t n = 0;
+    assert_non_null(d);
+    while (readdir(d))
+        n++;
+    closedir(d);
+    return n;
+}
 
 static int set_up(void **state)
 {
     (void)state;
+    descriptors = count_descriptors();
     t = cst_open("./asker.so", "[module:asker]\n[route:all]\nmatch = /\nhandler = asker, ok\n"
                                "handler_timeout = 100s\n");
     cst_server(t, S0);
     return 0;
 }
 
-/* Every task has come to its end. */
+/* Every task has come to its end, and every connection. */
 static int tear_down(void **state)
 {
     (void)state;
     cst_run(t);
     assert_int_equal(cst_counter(t, "begun_total"), cst_counter(t, "ended_total"));
     cst_close(t);
+    assert_int_equal(count_descriptors(), descriptors);
     return 0;
 }
 
@@ -494,10 +509,12 @@ static void test_the_client_goes(void **state)
     for (size_t way = 0; way < COUNT(ways); way++)
         for (size_t stage = 0; stage < STAGES; stage++) {
             size_t n = cst_fetched_count(t);
+            size_t open = count_descriptors();
             cst_abort(stand(stage, ways[way]));
             cst_run(t);
             cst_server(t, S0);
             cst_run(t);
+            assert_int_equal(count_descriptors(), open);
             for (; n < cst_fetched_count(t); n++)
                 assert_true(cst_fetched_at(t, n)->gone);
         }
@@ -618,19 +635,20 @@ static void test_the_request_goes_elsewhere(void **state)
     static const struct {
         const char *how, *want;
         int status;
-    } rows[] = {{"page", NULL, 418},
-                {"jump", "plain", 200},
-                {"text", "already", 200},
-                {"fail", NULL, 502},
-                {"proceed", "ok\n", 200}};
+    } rows[] = {{"page", NULL, 418},     {"jump", "plain", 200}, {"text", "already", 200},
+                {"detach", "one ", 200}, {"fail", NULL, 502},    {"proceed", "ok\n", 200}};
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++)
         for (int sub = 0; sub < 2; sub++) {
             cst_req *q =
                 begin(sub ? at("/leave", "how=%s&sub=1&url=/task%%3Furl=" S0 "/", rows[i].how)
                           : at("/leave", "how=%s&url=" S0 "/", rows[i].how));
-            cst_expect(cst_finish(q), rows[i].status, rows[i].want);
+            cst_advance(t, 10);
+            cst_answer a = cst_so_far(q);
+            assert_int_equal(a.status, rows[i].status);
+            assert_true(!rows[i].want || cst_is(a.body, rows[i].want));
             assert_true(last()->gone);
+            cst_abort(q);
         }
     assert_int_equal(cst_counter(t, "called_total"), 0);
     cst_serve(t, S0 "/door", 200, NULL, "");
@@ -639,6 +657,8 @@ static void test_the_request_goes_elsewhere(void **state)
     cst_expect(cst_get(t, at("/plain", "door=" S0 "/shut")), 403, NULL);
     cst_abort(begin(at("/plain", "door=" S0 "/never")));
     cst_expect(cst_get(t, at("/plain", "log=" S0 "/door")), 200, "plain");
+    cst_expect(cst_get(t, at("/plain", "hf=" S0 "/door")), 200, "plain");
+    cst_expect(cst_get(t, at("/plain", "hf=" S0 "/never")), 200, "plain");
     cst_expect(cst_get(t, at("/after", "url=" S0 "/never")), 200, "first");
     cst_run(t);
     assert_int_equal(cst_counter(t, "called_total"), 0);
@@ -738,6 +758,92 @@ static void test_subrequests_ten_deep(void **state)
     }
 }
 
+static uint64_t open_streams(void)
+{
+    return cst_counter(t, "opened_total") - cst_counter(t, "closed_total");
+}
+
+static void test_subrequests_for_streams(void **state)
+{
+    (void)state;
+    for (size_t way = 0; way < COUNT(ways); way++) {
+        const char *target = at(ways[way], "sub=1&url=/stream&stream=1&idle=500");
+        expect(begin(target), "-7 200 [", "] 4 bytes");
+        assert_int_equal(open_streams(), 0);
+        cst_req *q = begin(target);
+        assert_int_equal(open_streams(), 1);
+        cst_abort(q);
+        cst_run(t);
+        assert_int_equal(open_streams(), 0);
+        begin(target);
+        cst_worker(t, 1, 1);
+        assert_int_equal(open_streams(), 0);
+        q = begin(target);
+        cst_drain(t);
+        cst_finish(q);
+        cst_worker(t, 1, 1);
+    }
+}
+
+/* ---- Many ---- */
+
+static void test_pipelined(void **state)
+{
+    char raw[400], *p = raw;
+    (void)state;
+    for (int i = 0; i < 3; i++)
+        p += sprintf(p, "GET %s?url=" S0 "/%d HTTP/1.1\r\nHost: x\r\n\r\n", ways[i % 2], i);
+    cst_req *q = cst_begin_raw(t, raw);
+    for (size_t i = 0; i < 3; i++) {
+        cst_run(t);
+        char target[8];
+        snprintf(target, sizeof target, "/%zu", i);
+        assert_int_equal(cst_fetched_count(t), i + 1);
+        assert_true(cst_is(last()->target, target));
+        cst_reply(t, i, 200, NULL, target);
+    }
+    cst_expect(cst_so_far(q), 200, "0 200 [] /0");
+    assert_non_null(strstr(cst_rest(q).p, "[] /2"));
+    cst_abort(cst_begin_raw(t, raw));
+    q = cst_begin_raw(t, raw);
+    cst_run(t);
+    cst_abort(q);
+}
+
+static void test_many_at_once(void **state)
+{
+    enum {
+        MANY = 200
+    };
+    static cst_req *q[MANY];
+    size_t open = 0;
+    (void)state;
+    for (size_t i = 0; i < MANY; i++)
+        q[i] = cst_begin(t, "GET", at(ways[i % 2], "url=" S0 "/"), NULL, "");
+    cst_run(t);
+    assert_int_equal(cst_fetched_count(t), MANY);
+    for (size_t i = 0; i < MANY; i++) {
+        size_t which = i * 77 % MANY; /* in another order */
+        if (which % 5 == 0)
+            cst_abort(q[which]);
+        else if (which % 5 == 1)
+            cst_hang_up(t, which);
+        else
+            cst_reply(t, which, 200, NULL, "x");
+    }
+    for (size_t i = 0; i < MANY; i++) {
+        open += !cst_fetched_at(t, i)->gone;
+        if (i % 5)
+            expect(q[i], i % 5 == 1 ? "-5 0 [" : "0 200 [] x", "");
+    }
+    assert_int_equal(open, 64); /* so many are kept */
+    cst_serve(t, S0 "/", 200, NULL, "y");
+    for (size_t i = 0; i < MANY; i++)
+        q[i] = cst_begin(t, "GET", at(ways[i % 2], "url=" S0 "/"), NULL, "");
+    for (size_t i = 0; i < MANY; i++)
+        cst_expect(cst_finish(q[i]), 200, "0 200 [] y");
+}
+
 /* ---- Faults ---- */
 
 static void test_faults(void **state)
@@ -789,6 +895,9 @@ int main(void)
         TEST(test_subrequests_with_large_bodies),
         TEST(test_subrequests_that_end_whom_they_are_for),
         TEST(test_subrequests_ten_deep),
+        TEST(test_subrequests_for_streams),
+        TEST(test_pipelined),
+        TEST(test_many_at_once),
         TEST(test_faults),
     };
     go_to_own_folder();

@@ -734,6 +734,30 @@ static void name_no_call(void)
 {
     cst_fail(cst_open("./probe.so"), "nothing", 1);
 }
+static void name_a_server_with_a_path(void)
+{
+    cst_server(cst_open("./probe.so"), "http://a.test/path");
+}
+static void name_a_server_with_tls(void)
+{
+    cst_serve(cst_open("./probe.so"), "https://a.test/", 200, NULL, "x");
+}
+static void name_no_url(void)
+{
+    cst_server(cst_open("./probe.so"), "a.test");
+}
+static void name_no_name(void)
+{
+    cst_server_is(cst_open("./probe.so"), "http://10.0.0.1", CST_NO_NAME);
+}
+static void serve_no_status(void)
+{
+    cst_serve(cst_open("./probe.so"), "http://a.test", 100, NULL, "x");
+}
+static void reply_to_nobody(void)
+{
+    cst_reply(cst_open("./probe.so"), 0, 200, NULL, "x");
+}
 static void leave_twice(void)
 {
     struct cst *own = cst_open("./probe.so", NULL, .workers = 2);
@@ -831,6 +855,12 @@ static void test_ends(void **state)
         {"no module of a counter", name_no_module, "there is no such module in this test"},
         {"no zone", name_no_zone, "has no zone \"nothing\""},
         {"no such call", name_no_call, "\"nothing\" is none of the calls that can fail"},
+        {"a server with a path", name_a_server_with_a_path, "has a path"},
+        {"a server with TLS", name_a_server_with_tls, "https is not spoken"},
+        {"no URL", name_no_url, "\"a.test\" does not begin with"},
+        {"no name", name_no_name, "has an address and no name"},
+        {"no status", serve_no_status, "100 is not the status of an answer"},
+        {"a request that nobody has made", reply_to_nobody, "there is none with the number 0"},
         {"who is not there", leave_twice, "process 2 is not there"},
         {"a request that has ended", use_what_has_ended, "with a request that has ended"},
         {"another thread", call_from_a_thread, "from another thread"},
