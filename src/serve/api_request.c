@@ -174,6 +174,8 @@ cs_str api_body(cs_req *pub)
 int api_body_stream(cs_req *pub, int (*on_data)(cs_req *, cs_str, int, void *), void *arg)
 {
     struct request *r = request_of(pub);
+    if (task_is_closed(r))
+        return CS_CLOSED;
     bool collected = r->sink == REQUEST_SINK_COLLECT && request_body_over(r);
     if (!r->passed || r->heading || r->answered || r->jumping || jump_has_page(r) ||
         !(r->sink == REQUEST_SINK_WAIT || collected))
@@ -192,7 +194,7 @@ int api_body_stream(cs_req *pub, int (*on_data)(cs_req *, cs_str, int, void *), 
 int api_body_resume(cs_req *pub)
 {
     struct request *r = request_of(pub);
-    if (r->ended)
+    if (task_is_closed(r))
         return CS_CLOSED;
     r->paused = false;
     conn_wake(r->conn);
@@ -291,7 +293,7 @@ static struct request_timer *take_timer(struct request *r)
 int api_req_timer(cs_req *pub, int64_t ms, cs_req_cb cb, void *arg)
 {
     struct request *r = request_of(pub);
-    if (r->ended)
+    if (task_is_closed(r))
         return CS_CLOSED;
     struct request_timer *q = take_timer(r);
     q->cb = cb;

@@ -29,6 +29,8 @@ int api_add_header(cs_req *pub, const char *name, cs_str value)
 int api_validators(cs_req *pub, cs_str etag, int64_t mtime)
 {
     struct request *r = request_of(pub);
+    if (task_is_past(r))
+        return CS_CLOSED;
     if (etag.n && !http_is_field_value(etag))
         return CS_ERROR;
     r->validators.etag = etag.n ? arena_dup(&r->arena, etag) : (cs_str){0};
@@ -94,6 +96,8 @@ int api_fail(cs_req *pub, int status, const char *fmt, ...)
     struct request *r = request_of(pub);
     const char *who = request_culprit(r);
     va_list ap;
+    if (task_is_past(r))
+        return CS_CLOSED;
     va_start(ap, fmt);
     request_vlog(r, CS_ERR, who, fmt, ap);
     va_end(ap);
@@ -126,7 +130,7 @@ int api_start(cs_req *pub, int status, const char *type, int64_t len)
 int api_send(cs_req *pub, cs_str data, int last)
 {
     struct request *r = request_of(pub);
-    return r->ended || task_is_past(r) ? CS_CLOSED : pieces_send(r, data, last != 0);
+    return task_is_closed(r) ? CS_CLOSED : pieces_send(r, data, last != 0);
 }
 
 int api_on_drain(cs_req *pub, cs_req_cb cb, void *arg)
@@ -134,7 +138,7 @@ int api_on_drain(cs_req *pub, cs_req_cb cb, void *arg)
     struct request *r = request_of(pub);
     if (filter_runs(r)) /* it would take the place of who answers */
         return CS_ERROR;
-    if (r->ended)
+    if (task_is_closed(r))
         return CS_CLOSED;
     r->on_drain = cb;
     r->on_drain_arg = arg;

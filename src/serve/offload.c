@@ -1,5 +1,7 @@
 #include "serve/offload.h"
 
+#include "serve/task.h"
+
 /* In the request's memory. One whose work is over serves again. */
 struct request_job {
     struct job job;
@@ -53,7 +55,7 @@ int api_offload(cs_req *pub, void (*work)(void *arg), cs_req_cb done, void *arg)
 {
     struct request *r = request_of(pub);
     check(work != NULL);
-    if (r->ended)
+    if (task_is_closed(r))
         return CS_CLOSED;
     struct request_job *q = take_job(r);
     *q = (struct request_job){

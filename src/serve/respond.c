@@ -7,6 +7,7 @@
 #include "serve/header.h"
 #include "serve/jump.h"
 #include "serve/parts.h"
+#include "serve/task.h"
 
 #include <unistd.h>
 
@@ -154,6 +155,8 @@ int respond(struct request *r, int status, const char *type, struct respond_body
 {
     if (!respond_may(r) || status < 200 || status > 599) {
         respond_release(&body);
+        if (task_is_past(r))
+            return CS_CLOSED;
         request_log(r, CS_ERR, NULL, "an answer with status %d was ignored: %s", status,
                     respond_may(r) ? "not a final status" : "the request has one already");
         return CS_ERROR;

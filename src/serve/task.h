@@ -79,6 +79,12 @@ static inline bool task_is_past(const struct request *r)
     return task_runs_for(r) && task_running->cancelled;
 }
 
+/* Is it of no use any more to whoever calls? It has ended, or a cancelled task of it runs. */
+static inline bool task_is_closed(const struct request *r)
+{
+    return r->ended || task_is_past(r);
+}
+
 /* Has the running task left its stack by touching that address? For a signal handler. */
 bool task_overflows(uintptr_t address);
 

@@ -1,4 +1,5 @@
 """Tasks in real processes: their clients, the workers and the settings come and go while they wait."""
+import contextlib
 import os
 import re
 
@@ -32,8 +33,9 @@ def so(tmp_path_factory):
 
 @pytest.fixture
 def waiting(serve, so):
-    def start(**server):
-        return serve(SETTINGS.format(so=so), server={"workers": 1, "quarantine": 0, **server}, env=crash.QUIET)
+    def start(pages="", handler_timeout="60s", **server):
+        return serve(SETTINGS.format(so=so) + pages, server={"workers": 1, "quarantine": 0, **server},
+                     limits={"handler_timeout": handler_timeout}, env=crash.QUIET)
     return start
 
 
@@ -51,6 +53,95 @@ def begin(s, target):
     else:
         c.send(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
     return c
+
+
+def running(s, number=1):
+    """The work of so many tasks is under way."""
+    wait_for(lambda: metric(s, "cserver_tasks") == number)
+
+
+def test_a_client_goes_while_its_work_runs(waiting):
+    s = waiting()
+    with begin(s, "/errand?ms=1500") as c:
+        running(s)
+        c.reset()
+    assert metric(s, "waiter_ended_total") == 0
+    assert s.get("/nap?ms=1").status == 200
+    wait_for(lambda: metric(s, "waiter_ended_total") == 2)
+    assert (metric(s, "waiter_worked_total"), metric(s, "waiter_cancelled_total")) == (1, 1)
+    assert metric(s, "cserver_tasks") == 0
+
+
+def test_an_error_page_waits_while_the_work_runs_that_was_waited_for(waiting):
+    """Two tasks of one request: the first is cancelled, and cannot end yet."""
+    s = waiting(pages="error_pages = 504 /nap?ms=1", handler_timeout="500ms")
+    with begin(s, "/errand?ms=2000") as c:
+        answer = c.response()
+        assert answer.status == 504 and answer.text.startswith("xxx at"), answer
+        assert metric(s, "waiter_ended_total") == 1
+    wait_for(lambda: metric(s, "waiter_ended_total") == 2)
+    assert (metric(s, "waiter_worked_total"), metric(s, "waiter_cancelled_total")) == (1, 1)
+
+
+def test_the_client_of_both_goes(waiting):
+    s = waiting(pages="error_pages = 504 /nap?ms=60000", handler_timeout="300ms")
+    with begin(s, "/errand?ms=1500") as c:
+        wait_for(lambda: metric(s, "waiter_begun_total") == 2)
+        c.reset()
+    wait_for(lambda: metric(s, "waiter_ended_total") == 2)
+    assert (metric(s, "waiter_worked_total"), metric(s, "waiter_cancelled_total")) == (1, 2)
+    assert metric(s, "cserver_tasks") == 0 and metric(s, "cserver_worker_crashes_total") == 0
+
+
+def test_a_stop_while_work_runs(waiting):
+    s = waiting(shutdown_timeout="1s")
+    with begin(s, "/errand?ms=300") as soon, begin(s, "/errand?ms=3000") as late:
+        running(s, 2)
+        s.signal(15)
+        assert soon.response().text == "42\n"
+        assert late.eof()
+        assert s.wait() == 0
+    assert not re.search("SIG(?!TERM)", s.log())
+
+
+@pytest.mark.parametrize("target", WAITS)
+def test_a_reload_while_tasks_wait(waiting, target):
+    """They go on in the worker that drains, until their clients go."""
+    s = waiting(module_debug="on")
+    clients = [begin(s, target) for _ in range(3)]
+    wait_for(lambda: metric(s, "waiter_begun_total") == 3)
+    assert s.ctl("reload").returncode == 0
+    for c in clients:
+        c.reset()
+    wait_for(lambda: metric(s, "waiter_ended_total") == 3)
+    wait_for(lambda: len(s.workers()) == 1)
+    assert metric(s, "cserver_tasks") == 0 and metric(s, "cserver_worker_crashes_total") == 0
+
+
+def test_quarantine_ends_those_that_wait(waiting):
+    """Three workers die of the module; the fourth, where tasks of it wait, answers for them when they wake."""
+    s = waiting(workers=4, quarantine=3)
+    clients = []
+
+    def everywhere():
+        clients.append(begin(s, "/nap?ms=4000"))
+        return len(re.findall(r"^cserver_tasks{.*} [1-9]", s.get("/metrics").text, re.M)) == 4
+
+    wait_for(everywhere)
+    for _ in range(3):
+        crash.hit(s, "/crash")
+    s.log_has("quarantine")
+    statuses = {r.status for r in map(answer_of, clients) if r}
+    assert 503 in statuses and statuses <= {503, 200}, statuses
+    wait_for(lambda: metric(s, "cserver_tasks") == 0)
+    assert s.get("/hello").status == 200
+
+
+def answer_of(c):
+    """None: its worker has died."""
+    with contextlib.suppress(EOFError, ConnectionResetError), c:
+        return c.response()
+    return None
 
 
 @pytest.mark.parametrize("target", WAITS)
