@@ -69,6 +69,7 @@ def test_a_client_goes_while_its_work_runs(waiting):
     assert s.get("/nap?ms=1").status == 200
     wait_for(lambda: metric(s, "waiter_ended_total") == 2)
     assert (metric(s, "waiter_worked_total"), metric(s, "waiter_cancelled_total")) == (1, 1)
+    wait_for(lambda: metric(s, "waiter_closed_total") == 2)
     assert metric(s, "cserver_tasks") == 0
 
 
@@ -81,6 +82,7 @@ def test_an_error_page_waits_while_the_work_runs_that_was_waited_for(waiting):
         assert metric(s, "waiter_ended_total") == 1
     wait_for(lambda: metric(s, "waiter_ended_total") == 2)
     assert (metric(s, "waiter_worked_total"), metric(s, "waiter_cancelled_total")) == (1, 1)
+    wait_for(lambda: metric(s, "waiter_closed_total") == 2)
 
 
 def test_the_client_of_both_goes(waiting):
@@ -90,6 +92,7 @@ def test_the_client_of_both_goes(waiting):
         c.reset()
     wait_for(lambda: metric(s, "waiter_ended_total") == 2)
     assert (metric(s, "waiter_worked_total"), metric(s, "waiter_cancelled_total")) == (1, 2)
+    wait_for(lambda: metric(s, "waiter_closed_total") == 2)
     assert metric(s, "cserver_tasks") == 0 and metric(s, "cserver_worker_crashes_total") == 0
 
 

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "folder.h"
+
 #define COUNT(a)  (sizeof(a) / sizeof(a)[0])
 #define FOREVER   100000
 #define CHUNKED   "Transfer-Encoding: chunked\n"
@@ -42,10 +44,10 @@ static int set_up(void **state)
 static void assert_all_over(const char *label)
 {
     cst_run(t);
-    uint64_t begun = cst_counter(t, "begun_total"), ended = cst_counter(t, "ended_total");
+    unsigned begun = (unsigned)cst_counter(t, "begun_total");
+    unsigned ended = (unsigned)cst_counter(t, "ended_total");
     if (begun != ended)
-        fail_msg("%s: %llu tasks have begun, %llu ended", label, (unsigned long long)begun,
-                 (unsigned long long)ended);
+        fail_msg("%s: %u tasks have begun, %u ended", label, begun, ended);
     if (cst_logged(t, "called for a cancelled task") || cst_logged(t, "a cancelled task has"))
         fail_msg("%s: a cancelled task could do something", label);
     if (cst_logged(t, "too late") || cst_logged(t, "was ignored"))
@@ -56,6 +58,8 @@ static int tear_down(void **state)
 {
     (void)state;
     assert_all_over("at the end");
+    cst_advance(t, FOREVER);
+    assert_int_equal(cst_counter(t, "closed_total"), cst_counter(t, "begun_total"));
     cst_close(t);
     return 0;
 }
@@ -87,6 +91,8 @@ static const struct way {
     {"GET", "/story", false, NULL, ""},
     {"GET", "/stream", false, NULL, ""},
     {"GET", "/jump", false, NULL, ""},
+    {"GET", "/leave", false, NULL, ""},
+    {"GET", "/taken", false, NULL, ""},
     {"GET", "/page", false, NULL, ""},
     {"GET", "/fail", false, NULL, ""},
     {"GET", "/wait?ms=50&then=404", false, NULL, ""},
@@ -176,6 +182,8 @@ static void test_answers(void **state)
         {"page by another one's", "/wait?then=504", 504, "a page\n"},
         {"goes on to another module", "/wait?then=2&knock=2", 200, "ok\n"},
         {"stream", "/stream", 200, "on\n"},
+        {"leaves and waits", "/leave", 200, NULL},
+        {"is taken elsewhere", "/taken", 200, NULL},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -386,6 +394,7 @@ static void test_at_random(void **state)
 
 int main(void)
 {
+    go_to_own_folder();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_client_goes_at_any_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_patience_ends_anywhere, set_up, tear_down),

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 static cs_topic *topic;
-static cs_counter *begun, *ended, *cancelled, *worked;
+static cs_counter *begun, *ended, *cancelled, *worked, *closed;
 
 static int number(cs_req *r, const char *name, int otherwise)
 {
@@ -173,8 +173,9 @@ static int callback(cs_req *r, void *memory)
 static int deep(int n)
 {
     volatile char frame[512];
-    frame[0] = (char)n;
-    return n ? deep(n - 1) + frame[0] - (char)n : 0;
+    size_t at = (size_t)n % sizeof frame; /* so that a compiler leaves it its size */
+    frame[at] = (char)n;
+    return n ? deep(n - 1) + frame[at] - (char)n : 0;
 }
 
 static int call(cs_req *r, void *memory)
@@ -205,6 +206,33 @@ static int story(cs_req *r, void *memory)
     return over(r, rc == CS_OK ? cs_text(r, 200, "told\n") : rc, memory);
 }
 
+/* Who has sent the request elsewhere has nothing more to wait for. */
+static int leave(cs_req *r, void *memory)
+{
+    int rc = cs_jump(r, "/nap?ms=1");
+    if (rc == CS_OK)
+        rc = cs_sleep(r, 10);
+    if (rc != CS_CLOSED)
+        cs_log(CS_ERR, "a cancelled task has waited: %d", rc);
+    return over(r, rc, memory);
+}
+
+static void jump_away(cs_req *r, void *arg)
+{
+    (void)arg;
+    cs_jump(r, "/nap?ms=1");
+}
+
+/* Sent elsewhere by somebody else while it waits. */
+static int taken(cs_req *r, void *memory)
+{
+    cs_req_after(r, 10, jump_away, NULL);
+    int rc = cs_sleep(r, 1000);
+    if (rc != CS_CLOSED)
+        cs_log(CS_ERR, "a cancelled task has waited: %d", rc);
+    return over(r, rc, memory);
+}
+
 static int stream(cs_req *r, void *memory)
 {
     int rc = cs_sleep(r, 10);
@@ -232,6 +260,10 @@ static int by_path(cs_req *r, char *memory)
         abort();
     if (cs_eq(path, "/story"))
         return story(r, memory);
+    if (cs_eq(path, "/leave"))
+        return leave(r, memory);
+    if (cs_eq(path, "/taken"))
+        return taken(r, memory);
     if (cs_eq(path, "/stream"))
         return stream(r, memory);
     if (cs_eq(path, "/callback"))
@@ -259,9 +291,16 @@ static int by_path(cs_req *r, char *memory)
     return over(r, rc, memory);
 }
 
+static void on_gone(void *arg)
+{
+    (void)arg;
+    cs_counter_add(closed, 1);
+}
+
 static int handler(cs_req *r)
 {
     cs_counter_add(begun, 1);
+    cs_on_close(r, on_gone, NULL);
     int rc = by_path(r, malloc(4096));
     cs_counter_add(ended, 1);
     return rc;
@@ -288,11 +327,13 @@ static void on_log(cs_req *r)
         cs_log(CS_INFO, "story: on_log %d", cs_status(r));
 }
 
-static const cs_counter_def counters[] = {{&begun, "begun_total", "Handlers begun."},
-                                          {&ended, "ended_total", "Handlers that have returned."},
-                                          {&cancelled, "cancelled_total", "Of those, cancelled."},
-                                          {&worked, "worked_total", "Jobs that have ended."},
-                                          {0}};
+static const cs_counter_def counters[] = {
+    {&begun, "begun_total", "Handlers begun."},
+    {&ended, "ended_total", "Handlers that have returned."},
+    {&cancelled, "cancelled_total", "Of those, cancelled."},
+    {&worked, "worked_total", "Jobs that have ended."},
+    {&closed, "closed_total", "Of the handlers' requests, ended."},
+    {0}};
 
 CS_MODULE(.name = "waiter", .version = "1", .flags = CS_TASK | CS_BODY_STREAM, .counters = counters,
           .topics = topics, .access = access_hook, .handler = handler, .on_log = on_log);
