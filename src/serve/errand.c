@@ -306,7 +306,7 @@ static struct errand *make(struct request *r, const cs_fetch_opts *o)
     timer_init(&e->limit, on_limit);
     list_init(&e->later.node);
     e->later.run = on_later;
-    list_add_tail(&r->errands, &e->node);
+    list_add_tail(&request_work(r)->errands, &e->node);
     return e;
 }
 
@@ -410,12 +410,14 @@ void errand_end(struct errand *e)
 
 void errand_drop_all(struct request *r)
 {
-    LIST_EACH(it, &r->errands)
+    if (!r->work)
+        return;
+    LIST_EACH(it, &r->work->errands)
     drop(CONTAINER_OF(it, struct errand, node));
 }
 
 void errand_free_all(struct request *r)
 {
-    LIST_EACH(it, &r->errands)
+    LIST_EACH(it, &r->work->errands)
     let_go(CONTAINER_OF(it, struct errand, node));
 }

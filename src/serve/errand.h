@@ -44,7 +44,7 @@ struct errand {
     bool over, streamed;
     uint8_t waits; /* enum errand_wait */
     uint16_t module;
-    struct list node; /* in request->errands */
+    struct list node; /* in request->work->errands */
     struct request *request;
     struct exchange exchange;
     struct conn *inner;     /* of a subrequest: the other end of its socket */

@@ -5,7 +5,7 @@
 /* In the request's memory. One whose work is over serves again. */
 struct request_job {
     struct job job;
-    struct list node; /* in request.jobs */
+    struct list node; /* in request->work->jobs */
     struct request *request;
     struct request_job *next_spare;
     cs_req_cb done; /* NULL: nobody waits for it any more */
@@ -15,8 +15,8 @@ static void leave(struct request_job *q)
 {
     struct request *r = q->request;
     list_remove(&q->node);
-    q->next_spare = r->spare_jobs;
-    r->spare_jobs = q;
+    q->next_spare = r->work->spare_jobs;
+    r->work->spare_jobs = q;
 }
 
 static void call_done(struct request *r, const struct request_job *q)
@@ -43,9 +43,10 @@ static void on_over(struct job *job, bool ran)
 
 static struct request_job *take_job(struct request *r)
 {
-    struct request_job *q = r->spare_jobs;
+    struct request_work *w = request_work(r);
+    struct request_job *q = w->spare_jobs;
     if (q)
-        r->spare_jobs = q->next_spare;
+        w->spare_jobs = q->next_spare;
     else
         q = arena_alloc(&r->arena, sizeof *q);
     return q;
@@ -62,7 +63,7 @@ int api_offload(cs_req *pub, void (*work)(void *arg), cs_req_cb done, void *arg)
         .job = {.work = work, .arg = arg, .module = crumb_module(), .over = on_over},
         .request = r,
         .done = done};
-    list_add_tail(&r->jobs, &q->node);
+    list_add_tail(&request_work(r)->jobs, &q->node);
     int rc = job_start(&q->job);
     if (rc != CS_OK)
         leave(q);
@@ -71,7 +72,9 @@ int api_offload(cs_req *pub, void (*work)(void *arg), cs_req_cb done, void *arg)
 
 void offload_drop(struct request *r)
 {
-    LIST_EACH(it, &r->jobs)
+    if (!r->work)
+        return;
+    LIST_EACH(it, &r->work->jobs)
     {
         struct request_job *q = CONTAINER_OF(it, struct request_job, node);
         q->done = NULL;

@@ -44,15 +44,23 @@ struct request *request_new(struct conn *c)
     r->validators.mtime = -1;
     r->promised = -1;
     out_init(&r->out);
-    list_init(&r->jobs);
-    list_init(&r->tasks);
-    list_init(&r->errands);
     timer_init(&r->patience, on_patience);
     if (s->debug)
         api_debug_born(r);
     if (log_enabled(LOG_LEVEL_DEBUG))
         request_trace(r);
     return r;
+}
+
+struct request_work *request_work(struct request *r)
+{
+    if (!r->work) {
+        r->work = arena_zalloc(&r->arena, sizeof *r->work);
+        list_init(&r->work->jobs);
+        list_init(&r->work->errands);
+        list_init(&r->work->tasks);
+    }
+    return r->work;
 }
 
 void request_trace(struct request *r)
@@ -451,7 +459,7 @@ void request_end(struct request *r)
         if (!r->dry)
             log_all(r);
     }
-    bool tasks = !list_empty(&r->tasks);
+    bool tasks = r->work && !list_empty(&r->work->tasks);
     if (r->serve->debug && !tasks)
         api_debug_gone(r);
     request_drop_token(r);
@@ -460,7 +468,8 @@ void request_end(struct request *r)
     timer_clear(timers, &r->patience);
     for (struct request_timer *t = r->timers; t; t = t->next)
         timer_clear(timers, &t->timer);
-    offload_drop(r);
+    if (r->work)
+        offload_drop(r);
     fetch_drop(r);
     if (!r->fetch)
         request_drop_body(r);
@@ -468,14 +477,15 @@ void request_end(struct request *r)
         leave_to_tasks(r);
     r->ended = true;
     r->conn = NULL;
-    if (!list_empty(&r->errands))
+    if (r->work)
         errand_drop_all(r);
     request_let_go(r);
 }
 
 void request_let_go(struct request *r)
 {
-    if (list_empty(&r->jobs) && list_empty(&r->tasks) && !r->fetch)
+    bool works = r->work && !(list_empty(&r->work->jobs) && list_empty(&r->work->tasks));
+    if (!works && !r->fetch)
         request_free(r);
 }
 
@@ -488,7 +498,7 @@ void request_free(struct request *r)
         c->cb(c->arg);
         crumb_leave(was);
     }
-    if (!list_empty(&r->errands))
+    if (r->work)
         errand_free_all(r);
     inbuf_release(r->serve, r->in);
     free(r->heap);

@@ -57,6 +57,15 @@ struct request_timer {
     unsigned module;
 };
 
+/* What goes on for it apart from its connection. Most requests have nothing of it. */
+struct request_work {
+    struct list jobs;    /* offload.h */
+    struct list errands; /* errand.h */
+    struct list tasks;   /* task.h: those that have waited */
+    struct request_job *spare_jobs;
+    unsigned cancelling; /* inside task_cancel_all */
+};
+
 struct request {
     uint32_t magic;
     bool reading;  /* its head is not complete yet */
@@ -83,8 +92,7 @@ struct request {
     bool body_ended;      /* all of it has been read; on_data may still have to be told */
     bool refused;         /* the head was bad: there are no facts in it */
     bool cut;             /* connection lost before the answer was sent */
-    bool ended;         /* it only waits for its jobs and tasks: there is no connection any more */
-    uint8_t cancelling; /* inside task_cancel_all */
+    bool ended; /* it only waits for its jobs and tasks: there is no connection any more */
 
     struct conn *conn;
     struct serve *serve;
@@ -153,16 +161,16 @@ struct request {
 
     struct request_closer *closers;
     struct request_timer *timers, *spare_timers;
-    struct list jobs;    /* offload.h */
-    struct list errands; /* errand.h */
-    struct list tasks;   /* task.h: those that have waited */
-    struct fetch *fetch; /* fetch.h; NULL: nothing is read for it on a thread */
-    struct request_job *spare_jobs;
-    struct timer patience; /* handler_timeout, while pending */
+    struct request_work *work; /* NULL: there has been none */
+    struct fetch *fetch;       /* fetch.h; NULL: nothing is read for it on a thread */
+    struct timer patience;     /* handler_timeout, while pending */
 };
 
 /* A request for the next head on c; its arena comes from the worker's pool. */
 struct request *request_new(struct conn *c);
+
+/* Where its work is listed; made when it is first asked for. */
+struct request_work *request_work(struct request *r);
 
 /* From now on it keeps a trace. */
 void request_trace(struct request *r);

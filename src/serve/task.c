@@ -95,7 +95,7 @@ static void keep(struct task *t)
     struct request *r = t->request;
     t->hook_name = atomic_load_explicit(&crumb_here->where, memory_order_relaxed) & 0xff;
     list_init(&t->node);
-    list_add_tail(&r->tasks, &t->node);
+    list_add_tail(&request_work(r)->tasks, &t->node);
     tell_stacks(r->serve);
 }
 
@@ -174,11 +174,11 @@ static void end(struct task *t)
     if (t->body)
         api_task_body_free(t);
     give_back(r->serve, t);
-    if (r->ended && r->serve->debug && list_empty(&r->tasks))
+    if (r->ended && r->serve->debug && list_empty(&r->work->tasks))
         api_debug_gone(r);
     if (!cancelled)
         handle_later(r, result);
-    else if (r->ended && !r->cancelling)
+    else if (r->ended && !r->work->cancelling)
         request_let_go(r);
 }
 
@@ -210,7 +210,7 @@ void task_wake(struct task *t, int result)
 
 static struct task *not_cancelled(const struct request *r)
 {
-    LIST_EACH(it, &r->tasks)
+    LIST_EACH(it, &r->work->tasks)
     {
         struct task *t = CONTAINER_OF(it, struct task, node);
         if (!t->cancelled)
@@ -225,13 +225,13 @@ void task_cancel_all(struct request *r)
     struct task *t;
     if (task_running && task_running->request == r)
         task_running->cancelled = true;
-    if (list_empty(&r->tasks))
+    if (!r->work || list_empty(&r->work->tasks))
         return;
-    r->cancelling++;
+    r->work->cancelling++;
     while ((t = not_cancelled(r))) {
         t->cancelled = true;
         if (t->waits && t->forget(t->forget_arg))
             resume(t);
     }
-    r->cancelling--;
+    r->work->cancelling--;
 }

@@ -28,7 +28,7 @@ struct task {
     struct fiber fiber;
     struct stack *stack;
     struct request *request;
-    struct list node;   /* in request->tasks, while it waits or has waited */
+    struct list node;   /* in request->work->tasks, while it waits or has waited */
     struct task *outer; /* that was running when this one went on */
     int (*hook)(cs_req *r);
     int result;     /* of the hook; of what it waits for */
