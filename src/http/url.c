@@ -76,7 +76,7 @@ int http_url_parse(struct http_url *u, cs_str text, const char **error)
     if (!is_visible(text))
         return refuse(error, "has a blank, a control byte or one outside of ASCII");
     if (!scheme)
-        return refuse(error, "does not begin with http:// or https://");
+        return refuse(error, "does not begin with http://");
     cs_str rest = behind(text, scheme->start.n), authority = cut_before(rest, "/?#");
     *u = (struct http_url){.port = scheme->port, .tls = scheme->tls};
     u->target = cut_before(behind(rest, authority.n), "#");

@@ -114,11 +114,32 @@ static int wait(struct task *t, struct errand *e, enum errand_wait what)
     return task_wait(t, forget, e);
 }
 
+static int refuse(struct task *t, const char *why)
+{
+    request_log(t->request, CS_ERR, request_culprit(t->request), "%s", why);
+    return CS_ERROR;
+}
+
+/* NULL: it may be waited for until it is over. */
+static const char *why_never(const struct errand *e)
+{
+    if (e->streamed && !e->on_data && e->answer.body_len != 0)
+        return "cs_await_fetch waits for a streamed answer whose pieces nobody takes: "
+               "cs_await_piece, or .on_data";
+    if (e->follows && !e->sent_last && !e->on_drain)
+        return "cs_await_fetch waits for the answer to a body that nobody sends: cs_fetch_send it "
+               "before that, or leave .body_follows out";
+    return NULL;
+}
+
+/* One that is streamed may be over but for its last piece, which a task has been given: it comes to its end by itself then. */
 const cs_fetched *api_await_fetched(cs_req *pub, cs_fetching *f)
 {
     struct errand *e = errand_of(f);
     struct task *t;
     int rc = task_enter(pub, "cs_await_fetch", &t);
+    if (rc == CS_OK && !e->over && why_never(e))
+        rc = refuse(t, why_never(e));
     if (rc == CS_OK && !e->over)
         rc = wait(t, e, ERRAND_END);
     return rc == CS_OK ? &e->answer : refusal(rc);
@@ -143,7 +164,7 @@ int api_await_piece(cs_req *pub, cs_fetching *f, cs_str *piece)
     if (rc != CS_OK)
         return rc;
     if (!e->streamed || e->on_data)
-        return CS_ERROR;
+        return refuse(t, "cs_await_piece is for fetches with .streamed = 1 and without .on_data");
     buf_clear(&e->body);
     if (!e->over) {
         if (exchange_is_paused(&e->exchange))

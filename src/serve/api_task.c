@@ -237,6 +237,19 @@ static int ask(cs_req *pub, struct task_body *b)
     return r->paused ? api_body_resume(pub) : CS_OK;
 }
 
+static int refuse_body(struct request *r)
+{
+    request_log(r, CS_ERR, request_culprit(r),
+                "cs_await_body is for handlers of modules with .flags = CS_TASK | CS_BODY_STREAM: "
+                "others have the whole body, by cs_body");
+    return CS_ERROR;
+}
+
+static bool may_stream(const struct request *r)
+{
+    return r->passed && r->route->chain[r->link].module->desc->flags & CS_BODY_STREAM;
+}
+
 int api_await_body(cs_req *pub, cs_str *piece)
 {
     struct task *t;
@@ -244,6 +257,8 @@ int api_await_body(cs_req *pub, cs_str *piece)
     int rc = task_enter(pub, "cs_await_body", &t);
     if (rc != CS_OK)
         return rc;
+    if (!may_stream(t->request))
+        return refuse_body(t->request);
     struct task_body *b = body_of(t);
     if (b->last)
         return CS_OK;

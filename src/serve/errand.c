@@ -123,6 +123,14 @@ static void finish(struct errand *e, int result, const char *why)
     tell_over(e);
 }
 
+static void refuse_length(struct errand *e)
+{
+    char why[80];
+    snprintf(why, sizeof why, "the answer is longer than max_body, %lld bytes",
+             (long long)e->max_body);
+    finish(e, CS_TOOBIG, why);
+}
+
 static void on_limit(struct timer *t)
 {
     struct errand *e = CONTAINER_OF(t, struct errand, limit);
@@ -161,7 +169,7 @@ static void on_head(struct exchange *x)
     e->answer.body_len = http_reply_body_length(&x->body);
     keep_fields(e);
     if (!e->streamed && e->answer.body_len > e->max_body) {
-        finish(e, CS_TOOBIG, "the answer is longer than max_body");
+        refuse_length(e);
     } else if (tells(e, ERRAND_HEAD)) {
         wake(e, CS_OK);
     } else if (e->on_head && enter(e, &was)) {
@@ -173,7 +181,7 @@ static void on_head(struct exchange *x)
 static int collect(struct errand *e, cs_str data)
 {
     if (e->body.n + data.n > (uint64_t)e->max_body) {
-        finish(e, CS_TOOBIG, "the answer is longer than max_body");
+        refuse_length(e);
         return CS_OK;
     }
     buf_add_str(&e->body, data);
@@ -223,10 +231,10 @@ static void on_drain(struct exchange *x)
 static void on_over(struct exchange *x, enum exchange_result result)
 {
     static const int results[] = {[EXCHANGE_OK] = CS_OK,
-                                  [EXCHANGE_NO_NAME] = CS_CLOSED,
-                                  [EXCHANGE_NO_CONNECT] = CS_CLOSED,
+                                  [EXCHANGE_NO_NAME] = CS_BROKEN,
+                                  [EXCHANGE_NO_CONNECT] = CS_BROKEN,
                                   [EXCHANGE_TIMEOUT] = CS_TIMEOUT,
-                                  [EXCHANGE_BROKEN] = CS_CLOSED,
+                                  [EXCHANGE_BROKEN] = CS_BROKEN,
                                   [EXCHANGE_BAD] = CS_ERROR};
     finish(errand_at(x), results[result], x->why);
 }
@@ -316,27 +324,55 @@ static void fail(struct errand *e, int result, const char *why)
     loop_later(e->request->serve->loop, &e->later);
 }
 
+/* The module may show it to anybody, line breaks that the client has sent and all. */
 static void refuse(struct errand *e, cs_str url, const char *why)
 {
-    cs_str text = arena_printf(&e->request->arena, "\"%.*s\": %s", url.n > 200 ? 200 : (int)url.n,
-                               url.p, why);
-    fail(e, CS_ERROR, text.p);
+    char text[400];
+    snprintf(text, sizeof text, "\"%.*s\": %s", url.n > 200 ? 200 : (int)url.n, url.p, why);
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < ' ')
+            *p = '?';
+    fail(e, CS_ERROR, text);
+}
+
+/* The one that a client has sent. */
+static struct request *root_of(struct request *r)
+{
+    while (r->conn && r->conn->outer)
+        r = r->conn->outer->request;
+    return r;
+}
+
+/* A page that asks for itself, once or thrice, comes to an end. Told once for each client's request. */
+static const char *too_many(struct request *r)
+{
+    struct request_work *w = request_work(root_of(r));
+    const char *why =
+        r->conn->depth >= ERRAND_DEPTH         ? "subrequests of subrequests, more than 10 deep"
+        : w->subrequests >= ERRAND_SUBREQUESTS ? "more than 200 subrequests of one client's request"
+                                               : NULL;
+    if (!why)
+        w->subrequests++;
+    else if (!w->told)
+        request_log(r, CS_WARN, request_culprit(r), "%s: does a page ask for itself?", why);
+    w->told = w->told || why;
+    return why;
 }
 
 struct errand *errand_new(struct request *r, const cs_fetch_opts *o, bool inner)
 {
     struct errand *e = make(r, o);
     struct http_url url;
-    const char *why = "";
+    const char *why = NULL;
     int fd = -1;
     if (r->ended || task_is_past(r))
         set_over(e, CS_CLOSED, "the request is over");
-    else if (inner && r->conn->depth >= ERRAND_SUBREQUESTS)
-        fail(e, CS_LOOP, "subrequests of subrequests, more than 10 deep");
+    else if (inner && (why = too_many(r)))
+        fail(e, CS_LOOP, why);
     else if (errand_write_head(e, o, inner, &url, &why) < 0)
         refuse(e, o->url, why);
     else if (inner && (fd = open_inner(e)) < 0)
-        fail(e, CS_CLOSED, strerror(-fd));
+        fail(e, CS_BROKEN, strerror(-fd));
     else
         start(e, o, &url, fd);
     return e;

@@ -17,7 +17,8 @@
 #define ERRAND_CONNECT_MS  5000
 #define ERRAND_TIMEOUT_MS  30000
 #define ERRAND_IDLE_MS     30000
-#define ERRAND_SUBREQUESTS 10 /* deep */
+#define ERRAND_DEPTH       10  /* of subrequests of subrequests */
+#define ERRAND_SUBREQUESTS 200 /* of one client's request, all in all */
 
 struct conn;
 struct task;

@@ -63,7 +63,9 @@ struct request_work {
     struct list errands; /* errand.h */
     struct list tasks;   /* task.h: those that have waited */
     struct request_job *spare_jobs;
-    unsigned cancelling; /* inside task_cancel_all */
+    unsigned cancelling;  /* inside task_cancel_all */
+    unsigned subrequests; /* begun, with all theirs: of one that a client has sent */
+    bool told;            /* that there are too many */
 };
 
 struct request {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #define SPARE_STACKS 1024 /* a burst leaves so many behind at most */
+#define REFUSED_MOST 1000 /* waits of a cancelled task before the log says so */
 #define TASK_ROOM    ((sizeof(struct task) + 63) & ~(size_t)63)
 
 struct task *task_running;
@@ -108,6 +109,7 @@ int task_call(struct request *r, unsigned module, int (*hook)(cs_req *r))
     t->hook = hook;
     t->module = (uint16_t)module;
     t->waits = t->cancelled = false;
+    t->refused = 0;
     t->body = NULL;
     fiber_begin(&t->fiber, t->stack->low, (size_t)((char *)t - t->stack->low), run, t);
     if (go_on(t)) {
@@ -131,17 +133,30 @@ struct task *task_here(void)
     return t;
 }
 
+/* Told once: who loops without looking at results keeps its worker from everything else. */
+static int refuse_again(struct task *t, const char *name)
+{
+    if (++t->refused == REFUSED_MOST)
+        request_log(t->request, CS_ERR, host_module_name(t->module),
+                    "goes on and on waiting though %s says CS_CLOSED: look at each result, and "
+                    "return",
+                    name);
+    return CS_CLOSED;
+}
+
 int task_enter(cs_req *pub, const char *name, struct task **out)
 {
-    struct request *r = request_of(pub);
     struct task *t = task_here();
     *out = t;
-    if (t && t->request == r)
-        return t->cancelled ? CS_CLOSED : CS_OK;
-    request_log(r, CS_ERR, request_culprit(r),
-                "%s was called where nothing may wait: only the access hook and the handler of a "
-                "module with CS_TASK may, for their own request",
-                name);
+    if (t && pub == request_public(t->request))
+        return t->cancelled ? refuse_again(t, name) : CS_OK;
+    static const char why[] =
+        "was called where nothing may wait: only the access hook and the handler of a module with "
+        "CS_TASK may, for their own request";
+    if (pub)
+        request_log(request_of(pub), CS_ERR, request_culprit(request_of(pub)), "%s %s", name, why);
+    else
+        log_error("module %s: %s %s", host_module_name(crumb_module()), name, why);
     return CS_ERROR;
 }
 

@@ -36,6 +36,7 @@ struct task {
     uint16_t module;
     uint8_t hook_name; /* enum crumb_hook */
     bool waits, cancelled;
+    uint32_t refused; /* waits since it was cancelled */
     bool (*forget)(void *arg);
     void *forget_arg;
     struct task_body *body; /* api_task.c's: of cs_await_body */

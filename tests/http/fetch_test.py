@@ -71,8 +71,8 @@ ANSWERS = [
     ("to the end", b"HTTP/1.1 200 OK\r\n\r\nrest", (0, 200, -1, "", "rest")),
     ("no body", b"HTTP/1.1 204 No Content\r\n\r\n", (0, 204, 0, "", "")),
     ("interim", b"HTTP/1.1 103 Early Hints\r\n\r\n" + ok(b"x"), (0, 200, 1, "", "x")),
-    ("cut", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", (-5, 200, 9, None, None)),
-    ("nothing", b"", (-5, 0, -1, None, "")),
+    ("cut", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", (-9, 200, 9, None, None)),
+    ("nothing", b"", (-9, 0, -1, None, "")),
     ("no HTTP", b"hello\r\n\r\n", (-2, 0, -1, None, "")),
     ("two lengths", b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", (-2, 0, -1, None, "")),
 ]
@@ -97,7 +97,7 @@ def test_what_cannot_be_asked(fetcher, way):
     nobody = f"http://127.0.0.1:{free_port()}/"
     for url, more, result, why in [
             ("", {}, -2, "\"\": "), ("/x", {}, -2, "\"/x\": "), ("https://a/", {}, -2, "https"), ("ftp://a/", {}, -2, "ftp://a/"),
-            ("http://a b/", {}, -2, "http://a b/"), ("http://u@a/", {}, -2, "user name"), (nobody, {}, -5, "refused"),
+            ("http://a b/", {}, -2, "http://a b/"), ("http://u@a/", {}, -2, "user name"), (nobody, {}, -9, "refused"),
             ("http://a/", {"headers": "no colon here"}, -2, "colon"), ("http://a/", {"headers": "Host: b"}, -2, "Host"),
             ("http://a/", {"headers": "A: b\rC: d"}, -2, ""), ("http://a/", {"method": "GET /x"}, -2, ""),
             ("x", {"sub": 1}, -2, "begin with"), ("http://a/", {"sub": 1}, -2, "begin with")]:
@@ -187,7 +187,7 @@ def test_a_kept_connection_that_was_closed(fetcher, method, times):
     with Origin(answer) as o:
         assert ask(s, "task", o.url, method=method)[0] == 0
         got = ask(s, "task", o.url, method=method)
-        assert got[0] == (0 if times == 2 else -5), got
+        assert got[0] == (0 if times == 2 else -9), got
         assert len(o.asked) == 1 + times and o.connections == times
         assert metric(s, "cserver_fetch_repeats_total") == times - 1
 
@@ -267,6 +267,83 @@ def test_subrequests_end_somewhere(fetcher, way):
     assert s.get(path).text.count("0 200") == 10
     answer = s.get(path_of(way, path, sub=1)).text
     assert "-8 0" in answer and "10 deep" in answer, answer
+
+
+def test_a_page_that_asks_for_itself(serve, folder):
+    """Three times, each of which does the same: 10 deep that would be 88,572 subrequests."""
+    so = build_module(folder, "again", """
+        #include <cserver/cserver.h>
+        static int handler(cs_req *r)
+        {
+            cs_fetching *f[3];
+            int loops = 0;
+            for (int i = 0; i < 3; i++)
+                f[i] = cs_subrequest(r, NULL, NULL, .url = CS_S("/again"));
+            if (cs_await_all(r, f, 3, 5000) < 0)
+                return CS_CLOSED;
+            for (int i = 0; i < 3; i++)
+                loops += !cs_fetch_answer(f[i]) || cs_fetch_answer(f[i])->result == CS_LOOP;
+            return cs_textf(r, 200, "%d\\n", loops);
+        }
+        CS_MODULE(.name = "again", .version = "1", .flags = CS_TASK, .handler = handler);
+        """)
+    s = serve(SETTINGS.replace("[module:fetcher]", "[module:again]").replace("= fetcher", "= again").format(so=so),
+              server={"workers": 1})
+    for times in (1, 2):
+        assert s.get("/again").status == 200
+        assert metric(s, "cserver_subrequests_total") == 200 * times
+        assert s.log().count("does a page ask for itself?") == times
+
+
+MISUSES = [
+    ("streamed", ".streamed = 1", "cs_await_fetch waits for a streamed answer"),
+    ("follows", ".body_follows = 1, .body_len = -1", "cs_await_fetch waits for the answer to a body that nobody sends"),
+    ("piece", "", "cs_await_piece is for fetches with .streamed = 1"),
+    ("body", "", "cs_await_body is for handlers"),
+    ("null", "", "cs_sleep was called where nothing may wait"),
+]
+
+
+@pytest.mark.parametrize("name,opts,said", MISUSES, ids=[m[0] for m in MISUSES])
+def test_what_would_never_come_is_refused(serve, folder, name, opts, said):
+    wait = {"piece": "rc = cs_await_piece(r, f, &piece);", "body": "rc = cs_await_body(r, &piece);", "null": "rc = cs_sleep(NULL, 1);"}
+    with Origin() as o:
+        so = build_module(folder, "misuse", f"""
+            #include <cserver/cserver.h>
+            static int handler(cs_req *r)
+            {{
+                cs_str piece = CS_S("");
+                int rc = CS_OK;
+                cs_fetching *f = cs_fetch(r, NULL, NULL, .url = CS_S("{o.url}"){", " + opts if opts else ""});
+                {wait.get(name, "rc = cs_await_fetched(r, f)->result;")}
+                (void)piece;
+                return cs_textf(r, 200, "%d", rc);
+            }}
+            CS_MODULE(.name = "misuse", .version = "1", .flags = CS_TASK, .handler = handler);
+            """)
+        s = serve(SETTINGS.replace("[module:fetcher]", "[module:misuse]").replace("= fetcher", "= misuse").format(so=so),
+                  server={"workers": 1})
+        assert s.post("/", b"abc").text == "-2"
+        s.log_has(said)
+
+
+def test_a_task_that_does_not_look(serve, folder):
+    """It goes on waiting when nobody wants it any more: the log says what it has missed."""
+    so = build_module(folder, "blind", """
+        #include <cserver/cserver.h>
+        static int handler(cs_req *r)
+        {
+            for (int i = 0; i < 3000; i++)
+                (void)!cs_sleep(r, 100);
+            return CS_ERROR;
+        }
+        CS_MODULE(.name = "blind", .version = "1", .flags = CS_TASK, .handler = handler);
+        """)
+    s = serve(SETTINGS.replace("[module:fetcher]", "[module:blind]").replace("= fetcher", "= blind").format(so=so),
+              server={"workers": 1}, limits={"handler_timeout": "300ms"})
+    assert s.get("/").status == 504
+    s.log_has("goes on and on waiting though cs_sleep says CS_CLOSED: look at each result")
+    assert s.get("/hello").status == 200
 
 
 def test_a_subrequest_has_its_clients_address_and_no_line_in_the_log(fetcher):

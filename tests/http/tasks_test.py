@@ -151,3 +151,33 @@ def test_the_proxy_takes_no_more_than_its_client(example, way):
             assert sent[0] < 30_000_000
             assert len(c.take(104857600)) == 104857600
 
+
+
+def test_who_may_pass(serve, folder):
+    """The access hook as a task, before the handler of another module."""
+    def answer(asked, _):
+        if asked.field("authorization") == "Bearer ada":
+            return ok(fields="X-User: ada\r\n")
+        if asked.field("authorization"):
+            return ok(status="418 No")
+        return ok(status="401 Who", fields="WWW-Authenticate: Bearer\r\n")
+    with Origin(answer) as o:
+        so = build_module(folder, "ask", EXAMPLES["ask"], "-g")
+        conf = f"""
+            [module:ask]
+            file = {so}
+            service = {o.url}/auth
+            [module:hello]
+            [route:all]
+            match = /
+            use = ask
+            handler = hello
+            """
+        s = serve(conf, server={"workers": 1})
+        nobody = s.get("/?x=1")
+        assert (nobody.status, nobody["WWW-Authenticate"]) == (401, "Bearer")
+        assert o.asked[0].field("x-path") == "/?x=1"
+        assert s.get("/", headers={"Authorization": "Bearer eve"}).status == 403
+        assert s.get("/", headers={"Authorization": "Bearer ada"}).status == 200
+    assert s.get("/", headers={"Authorization": "Bearer ada"}).status == 502
+    s.log_has("refused")

@@ -263,7 +263,7 @@ void cst_hang_up(struct cst *t, size_t i);
  *     on_close req_timer on_drain     CS_NOMEM
  *     timer watch group detach        NULL
  *     offload job await_offload       CS_AGAIN
- *     fetch subrequest                it is over with the result CS_CLOSED and a `why`
+ *     fetch subrequest                it is over with the result CS_BROKEN and a `why`
  *     publish publish_applied call    CS_AGAIN; call: cs_await_call, too
  *     answer                          CS_AGAIN
  *     send stream_send                CS_AGAIN: taken all the same, as for a slow client

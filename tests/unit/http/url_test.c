@@ -15,7 +15,7 @@ struct row {
     }
 
 #define NOT_VISIBLE "has a blank, a control byte or one outside of ASCII"
-#define NO_SCHEME   "does not begin with http:// or https://"
+#define NO_SCHEME   "does not begin with http://"
 #define NO_HOST     "has no host"
 #define BAD_HOST    "has no valid host and port"
 #define USER        "has a user name"

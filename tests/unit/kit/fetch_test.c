@@ -117,11 +117,11 @@ static void test_answers(void **state)
         {"no body", "HTTP/1.1 204 No Content\r\n\r\n", "0 204 [] ", "", false},
         {"interim", "HTTP/1.1 103 Early\r\n\r\n" OK_HEAD "Content-Length: 1\r\n\r\nx", "0 200 [] x",
          "", false},
-        {"cut", OK_HEAD "Content-Length: 9\r\n\r\nabc", "-5 200 [", "ended before", true},
-        {"cut in a chunk", OK_HEAD "Transfer-Encoding: chunked\r\n\r\n9\r\nabc", "-5 200 [",
+        {"cut", OK_HEAD "Content-Length: 9\r\n\r\nabc", "-9 200 [", "ended before", true},
+        {"cut in a chunk", OK_HEAD "Transfer-Encoding: chunked\r\n\r\n9\r\nabc", "-9 200 [",
          "ended before", true},
-        {"cut in the head", OK_HEAD "Content-Le", "-5 0 [", "ended before", true},
-        {"nothing", "", "-5 0 [s0.test:80: ", "without an answer", true},
+        {"cut in the head", OK_HEAD "Content-Le", "-9 0 [", "ended before", true},
+        {"nothing", "", "-9 0 [s0.test:80: ", "without an answer", true},
         {"no HTTP", "hello\r\n\r\n", "-2 0 [", "", false},
         {"too long", OK_HEAD "Content-Length: 1048577\r\n\r\n", "-4 200 [", "max_body", false},
     };
@@ -223,8 +223,8 @@ static void test_limits(void **state)
         {"silent, by default", "", "", "-7 0 [", "no answer", 5000, CST_SILENT},
         {"silent for longer than all of it", "timeout=30", "", "-7 0 [", "no whole", 30,
          CST_SILENT},
-        {"refuses", "", "", "-5 0 [", "Connection refused", 0, CST_REFUSES},
-        {"no name", "", "", "-5 0 [s0.test:80: ", "no such host", 0, CST_NO_NAME},
+        {"refuses", "", "", "-9 0 [", "Connection refused", 0, CST_REFUSES},
+        {"no name", "", "", "-9 0 [s0.test:80: ", "no such host", 0, CST_NO_NAME},
     };
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++)
@@ -251,13 +251,13 @@ static void test_servers_that_the_test_has_not_named(void **state)
 {
     (void)state;
     for (size_t way = 0; way < COUNT(ways); way++) {
-        expect(begin(at(ways[way], "url=http://db.test:5/x")), "-5 0 [",
+        expect(begin(at(ways[way], "url=http://db.test:5/x")), "-9 0 [",
                "cst_server(t, \"http://db.test:5\")");
-        expect(begin(at(ways[way], "url=http://127.0.0.1/x")), "-5 0 [",
+        expect(begin(at(ways[way], "url=http://127.0.0.1/x")), "-9 0 [",
                "cst_server(t, \"http://127.0.0.1:80\")");
-        expect(begin(at(ways[way], "url=http://[::1]:8/x")), "-5 0 [",
+        expect(begin(at(ways[way], "url=http://[::1]:8/x")), "-9 0 [",
                "cst_server(t, \"http://[::1]:8\")");
-        expect(begin(at(ways[way], "url=http://s0.test:81/x")), "-5 0 [", "\"http://s0.test:81\"");
+        expect(begin(at(ways[way], "url=http://s0.test:81/x")), "-9 0 [", "\"http://s0.test:81\"");
     }
     assert_int_equal(cst_elapsed(t), 0);
     assert_int_equal(cst_fetched_count(t), 0);
@@ -287,7 +287,7 @@ static void test_connections_are_kept(void **state)
     assert_true(last()->gone);
     cst_server_is(t, S0, CST_REFUSES);
     cst_req *q = begin(at("/task", "url=" S0 "/"));
-    expect(q, "-5 0 [", "refused");
+    expect(q, "-9 0 [", "refused");
 }
 
 static void test_a_kept_connection_that_was_closed(void **state)
@@ -295,7 +295,7 @@ static void test_a_kept_connection_that_was_closed(void **state)
     static const struct {
         const char *method, *start;
         size_t requests;
-    } rows[] = {{"GET", "0 200", 3}, {"PUT", "0 200", 3}, {"POST", "-5 0", 2}};
+    } rows[] = {{"GET", "0 200", 3}, {"PUT", "0 200", 3}, {"POST", "-9 0", 2}};
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++)
         for (size_t way = 0; way < COUNT(ways); way++) {
@@ -391,12 +391,12 @@ static void test_a_server_that_takes_no_more(void **state)
         cst_server_is(t, S0, CST_STALLED);
         cst_req *q = begin(at(ways[way], "url=" S0 "/&up=100"));
         cst_server_is(t, S0, CST_REFUSES);
-        expect(q, "-5 0 [", "");
+        expect(q, "-9 0 [", "");
         cst_server(t, S0);
         q = begin(at(ways[way], "url=" S0 "/&up=2"));
         cst_server_is(t, S0, CST_STALLED);
         hang_up_last();
-        expect(q, "-5 0 [", "without an answer");
+        expect(q, "-9 0 [", "without an answer");
     }
 }
 
@@ -834,7 +834,7 @@ static void test_many_at_once(void **state)
     for (size_t i = 0; i < MANY; i++) {
         open += !cst_fetched_at(t, i)->gone;
         if (i % 5)
-            expect(q[i], i % 5 == 1 ? "-5 0 [" : "0 200 [] x", "");
+            expect(q[i], i % 5 == 1 ? "-9 0 [" : "0 200 [] x", "");
     }
     assert_int_equal(open, 64); /* so many are kept */
     cst_serve(t, S0 "/", 200, NULL, "y");
@@ -853,10 +853,10 @@ static void test_faults(void **state)
     for (size_t way = 0; way < COUNT(ways); way++) {
         cst_fail(t, "fetch", 2);
         cst_expect(cst_get(t, at(ways[way], "url=" S0 "/")), 200, "0 200 [] x");
-        expect(begin(at(ways[way], "url=" S0 "/")), "-5 0 [cst_fail:", "");
+        expect(begin(at(ways[way], "url=" S0 "/")), "-9 0 [cst_fail:", "");
         cst_expect(cst_get(t, at(ways[way], "url=" S0 "/")), 200, "0 200 [] x");
         assert_int_equal(cst_fail(t, "subrequest", 1), 0);
-        expect(begin(at(ways[way], "sub=1&url=/plain")), "-5 0 [cst_fail:", "");
+        expect(begin(at(ways[way], "sub=1&url=/plain")), "-9 0 [cst_fail:", "");
         cst_expect(cst_get(t, at(ways[way], "sub=1&url=/plain")), 200, "0 200 [] plain");
         assert_int_equal(cst_fail(t, "fetch", 0), 3);
         assert_int_equal(cst_fail(t, "subrequest", 0), 2);

@@ -148,7 +148,8 @@ enum {
     CS_CLOSED = -5,  /* the client, the request, or the process it is for is gone */
     CS_NOTSUP = -6,  /* this server or this answer has no such thing */
     CS_TIMEOUT = -7, /* it has taken too long */
-    CS_LOOP = -8     /* a message in answer to a message in answer to ...: more than 16 times */
+    CS_LOOP = -8,    /* a message in answer to a message in answer to ...: more than 16 times; subrequests of subrequests */
+    CS_BROKEN = -9   /* another server: there is no such host, nobody to connect to, or it has ended too early (1.1) */
 };
 
 enum { CS_DEBUG, CS_INFO, CS_WARN, CS_ERR }; /* levels of cs_log */
@@ -173,9 +174,10 @@ typedef struct cs_fetching cs_fetching; /* a request that a request has made: to
 /* What has come of a cs_fetch or cs_subrequest (1.1). Strings live as long as the request that made it, or until cs_fetch_end. */
 typedef struct cs_fetched {
     uint32_t size;
-    int result;       /* CS_OK: the answer is whole, whatever its status. CS_TIMEOUT; CS_CLOSED: there is no such host, nobody to
+    int result;       /* CS_OK: the answer is whole, whatever its status. CS_TIMEOUT; CS_BROKEN: there is no such host, nobody to
                        * connect to, or the connection ended too early; CS_TOOBIG: longer than max_body; CS_ERROR: what was asked
-                       * for is wrong, or what came is no HTTP; CS_LOOP: a subrequest of a subrequest of ... */
+                       * for is wrong, or what came is no HTTP; CS_LOOP: a subrequest of a subrequest of ..., or too many of them;
+                       * CS_CLOSED: it is not wanted any more, since the request is over or cs_fetch_end was called */
     int status;       /* of the answer; 0: no head has come */
     int64_t body_len; /* as its head says, -1: that says nothing */
     cs_str body;      /* where it was collected; NUL behind its end */
@@ -446,6 +448,8 @@ typedef struct cs_zone_def {
 
 typedef void (*cs_cb)(void *arg);
 typedef void (*cs_req_cb)(cs_req *r, void *arg);
+
+#define CS__LOOK __attribute__((warn_unused_result)) /* who does not look waits on when nobody wants it any more */
 
 typedef struct cs_api {
     uint32_t size;
@@ -742,7 +746,7 @@ typedef struct cs_api {
     /* header_filter only: the length of the answer's body before any filter; -1: not known. */
     int64_t (*body_length)(cs_req *r);
 
-    /* Tasks (1.1): waiting in an access hook or handler of a module with CS_TASK. It looks as if the call blocked, but all else of
+    /* Waiting (tasks). Since 1.1, in an access hook or handler of a module with CS_TASK. It looks as if the call blocked, but all else of
      * the process goes on meanwhile, and the hook when what it waits for is there: what has been looked at before may have changed.
      * handler_timeout counts on.
      *
@@ -753,17 +757,21 @@ typedef struct cs_api {
      * CS_ERROR: nothing may wait here: in a module without CS_TASK, in a callback or filter, on another request's behalf. */
 
     /* Waits for ms milliseconds: CS_OK. */
-    int (*sleep)(cs_req *r, int64_t ms);
+    int (*sleep)(cs_req *r, int64_t ms) CS__LOOK;
     /* Waits for the next piece of the body, with CS_BODY_STREAM: CS_OK, *piece is valid until this is called again or the task is
      * over; its n is 0 when there is no more. The client is read no faster than pieces are asked for. */
-    int (*await_body)(cs_req *r, cs_str *piece);
+    int (*await_body)(cs_req *r, cs_str *piece) CS__LOOK;
     /* As send, and waits until there is room for more: CS_OK. */
-    int (*await_send)(cs_req *r, cs_str data, int last);
+    int (*await_send)(cs_req *r, cs_str data, int last) CS__LOOK;
     /* Has work(arg) run on a thread, as offload does, and waits until it has returned: CS_OK. arg may lie on the task's stack.
      * CS_AGAIN: too much waits already. CS_CLOSED: it has not begun, or has returned nevertheless. */
-    int (*await_offload)(cs_req *r, void (*work)(void *arg), void *arg);
+    int (*await_offload)(cs_req *r, void (*work)(void *arg), void *arg) CS__LOOK;
 
-    /* Requests that a request makes (1.1), HTTP/1.1 without TLS. They end with it: nothing of them is called any more then. Connections
+    /* Asks one process, as call does, and waits for its answer: CS_OK, *answer lives as long as the request. Else what
+     * `call` returns, or tells its `done`. */
+    int (*await_call)(cs_req *r, cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms, cs_str *answer) CS__LOOK;
+
+    /* Requests of requests. Since 1.1; HTTP/1.1 without TLS. They end with the one that has made them: nothing of them is called any more then. Connections
      * are kept for the next one to the same host and port; names are looked up as they are needed, and again when their time
      * is over. With a method that may be repeated (GET, HEAD, PUT, DELETE ...) the request is sent once more when a kept connection
      * turns out to be closed. */
@@ -772,7 +780,7 @@ typedef struct cs_api {
      * NULL: what is wrong is told there too. */
     cs_fetching *(*fetch)(cs_req *r, const cs_fetch_opts *o, void (*done)(cs_req *r, const cs_fetched *a, void *arg), void *arg);
     /* As fetch, but the server itself answers: as it would the client of r, on the same listener, with its routes and all that is on them. It
-     * has no line in the access log. A subrequest may make further ones, 10 deep. */
+     * has no line in the access log. A subrequest may make further ones, 10 deep; one client's request all in all 200. */
     cs_fetching *(*subrequest)(cs_req *r, const cs_fetch_opts *o, void (*done)(cs_req *r, const cs_fetched *a, void *arg), void *arg);
     /* What has come of it; NULL: it is under way. */
     const cs_fetched *(*fetch_answer)(const cs_fetching *f);
@@ -792,21 +800,20 @@ typedef struct cs_api {
 
     /* The same for tasks. The result is CS_CLOSED or CS_ERROR, as of all waiting, where the task may not go on waiting. */
 
-    /* Waits until it is over; never NULL. */
+    /* Waits until it is over; never NULL. cs_await_fetch(r, .url = ...) and cs_await_subrequest(r, .url = ...) begin one and wait for it.
+     * CS_ERROR, with a line in the log, also where that would never be: a streamed one whose pieces nobody takes, a body that follows and
+     * that nobody sends. */
     const cs_fetched *(*await_fetched)(cs_req *r, cs_fetching *f);
-    /* Waits until n of them are over, or ms milliseconds have passed: how many are over; negative: as above. */
-    int (*await_all)(cs_req *r, cs_fetching *const *f, int n, int64_t ms);
+    /* Waits until all n of them are over, well or not, or ms milliseconds have passed: how many are over; negative: as above. Those
+     * that are not go on. */
+    int (*await_all)(cs_req *r, cs_fetching *const *f, int n, int64_t ms) CS__LOOK;
     /* Waits until its head is there, or it has failed: then its result says so. */
     const cs_fetched *(*await_head)(cs_req *r, cs_fetching *f);
     /* Streamed: waits for the next piece: CS_OK, *piece is valid until the next one is asked for; its n is 0 when all have come. Negative:
      * the result of it all. */
-    int (*await_piece)(cs_req *r, cs_fetching *f, cs_str *piece);
+    int (*await_piece)(cs_req *r, cs_fetching *f, cs_str *piece) CS__LOOK;
     /* As fetch_send, and waits until there is room for more: CS_OK. */
-    int (*await_fetch_send)(cs_req *r, cs_fetching *f, cs_str data, int last);
-
-    /* Tasks (1.1): asks one process, as call does, and waits for its answer: CS_OK, *answer lives as long as the request. Else what
-     * `call` returns, or tells its `done`. */
-    int (*await_call)(cs_req *r, cs_topic *t, int to, const void *data, size_t len, int64_t timeout_ms, cs_str *answer);
+    int (*await_fetch_send)(cs_req *r, cs_fetching *f, cs_str data, int last) CS__LOOK;
 
     /* Calls of later minor versions are appended here: CS_HAS(name) says whether this server has one. */
 } cs_api;
@@ -1063,6 +1070,11 @@ extern CS__HIDDEN const cs_api *cs_api_; /* one per module, shared by its files,
 #define cs_fetch_send(f, data, last)     cs_api_->fetch_send(f, data, last)
 #define cs_fetch_resume(f)               cs_api_->fetch_resume(f)
 #define cs_fetch_end(f)                  cs_api_->fetch_end(f)
+/* return cs_fail_fetch(r, a), where a->result is not CS_OK: 504 for CS_TIMEOUT, else 502, and why in the log; nothing where the request is
+ * over. */
+#define cs_fail_fetch(r, a)                                                                        \
+    ((a)->result == CS_CLOSED ? CS_CLOSED                                                          \
+                              : cs_api_->fail(r, (a)->result == CS_TIMEOUT ? 504 : 502, "%.*s", CS_F((a)->why)))
 #define cs_await_fetched(r, f)           cs_api_->await_fetched(r, f)
 #define cs_await_all(r, f, n, ms)        cs_api_->await_all(r, f, n, ms)
 #define cs_await_head(r, f)              cs_api_->await_head(r, f)
