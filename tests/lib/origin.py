@@ -58,6 +58,8 @@ class Origin:
         return self
 
     def __exit__(self, *_):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)  # the thread in accept() would take one more
         self.listener.close()
         for c in self.open:
             with contextlib.suppress(OSError):
