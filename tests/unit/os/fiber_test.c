@@ -15,6 +15,8 @@
 
 #include <cmocka.h>
 
+#include "unit/steps.h"
+
 static void test_cases(void **state)
 {
     (void)state;
@@ -69,27 +71,6 @@ _Noreturn static void be_stepped(void (*volatile one)(void (*)(void *), bool),
     one(run, stops);
     raise(SIGSTOP);
     _exit(0);
-}
-
-/* Steps of the child until it stops again; -1: it cannot be traced here. */
-static long count_steps(pid_t child)
-{
-    int status;
-    long n = 0;
-    check(waitpid(child, &status, 0) == child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
-        return -1;
-    assert_true(WIFSTOPPED(status));
-    do {
-        check(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) == 0);
-        check(waitpid(child, &status, 0) == child);
-        if (!WIFSTOPPED(status))
-            fail_msg("the child ended with %d", status);
-        n++;
-    } while (WSTOPSIG(status) == SIGTRAP);
-    kill(child, SIGKILL);
-    waitpid(child, NULL, 0);
-    return n;
 }
 
 static long cost(void (*one)(void (*)(void *), bool), void (*run)(void *arg), bool stops)

@@ -18,6 +18,9 @@
 
 #include <cmocka.h>
 
+#include "unit/steps.h"
+
+
 static int never(cs_req *r)
 {
     (void)r;
@@ -214,27 +217,6 @@ _Noreturn static void be_stepped(const struct world *w, const struct lookup_row 
         look_up(w, row, &a);
     raise(SIGSTOP);
     _exit(0);
-}
-
-/* Steps of the child until it stops again; -1: it cannot be traced here. */
-static long count_steps(pid_t child)
-{
-    int status;
-    long n = 0;
-    check(waitpid(child, &status, 0) == child);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
-        return -1;
-    assert_true(WIFSTOPPED(status));
-    do {
-        check(ptrace(PTRACE_SINGLESTEP, child, NULL, NULL) == 0);
-        check(waitpid(child, &status, 0) == child);
-        if (!WIFSTOPPED(status))
-            fail_msg("the child ended with %d", status);
-        n++;
-    } while (WSTOPSIG(status) == SIGTRAP);
-    kill(child, SIGKILL);
-    waitpid(child, NULL, 0);
-    return n;
 }
 
 /* NULL: of nothing. */
