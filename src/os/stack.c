@@ -16,7 +16,7 @@
 #endif
 
 /* Frames larger than a page are common, and not everybody's compiler touches each page in turn. */
-#define GUARD ((size_t)1024 * 1024) /* a function with a large array does not jump over it */
+#define GUARD ((size_t)256 * 1024) /* a function with a large array does not jump over it */
 #define ALIGN ((size_t)64)
 #define LOOKS 256 /* pages asked for at once */
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from lib.server import wait_for
 from measure import memory_of
 
-GUARD = 1024 * 1024  # below each stack, as in src/os/stack.c
+GUARD = 256 * 1024  # below each stack, as in src/os/stack.c
 PATIENCE = 300  # seconds, for thousands of connections on a busy machine
 CLIENTS = 64
 BATCH = 20  # requests that a client sends at once

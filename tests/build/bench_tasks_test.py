@@ -81,21 +81,21 @@ def test_stack_of_a_waiting_task(each, fault):
 
 
 SMAPS = """\
-7f0000000000-7f0000100000 ---p 00000000 00:00 0
+7f0000000000-7f0000040000 ---p 00000000 00:00 0
 Rss:                   0 kB
-7f0000100000-7f0000110000 rw-p 00000000 00:00 0
+7f0000040000-7f0000050000 rw-p 00000000 00:00 0
 Size:                 64 kB
 Rss:                   8 kB
 VmFlags: rd wr mr mw me nr nh
-7f0000110000-7f0000120000 rw-p 00000000 00:00 0
+7f0000050000-7f0000060000 rw-p 00000000 00:00 0
 Rss:                  12 kB
-7f0000120000-7f0000121000 ---p 00000000 00:00 0
+7f0000060000-7f0000061000 ---p 00000000 00:00 0
 Rss:                   0 kB
-7f0000121000-7f0000131000 rw-p 00000000 00:00 0
+7f0000061000-7f0000071000 rw-p 00000000 00:00 0
 Rss:                  64 kB
-7f0000131000-7f0000231000 ---p 00000000 00:00 0
+7f0000071000-7f00000b1000 ---p 00000000 00:00 0
 Rss:                   0 kB
-7f0000232000-7f0000242000 rw-p 00000000 00:00 0
+7f00000b2000-7f00000c2000 rw-p 00000000 00:00 0
 Rss:                  64 kB
 """
 
@@ -103,7 +103,7 @@ Rss:                  64 kB
 def test_stacks_are_told_from_other_mappings():
     """Without a guard, with another guard, with a gap between."""
     found = task_memory.stacks_among(task_memory.mappings(SMAPS), 65536)
-    assert [(m.begin, m.rss) for m in found] == [(0x7f0000100000, 8192)]
+    assert [(m.begin, m.rss) for m in found] == [(0x7f0000040000, 8192)]
 
 
 def test_each_table_has_its_place_in_the_page():

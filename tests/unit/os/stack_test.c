@@ -19,7 +19,7 @@
 #include <cmocka.h>
 
 #define SIZE  ((size_t)128 * 1024)
-#define GUARD ((size_t)1024 * 1024)
+#define GUARD ((size_t)256 * 1024)
 
 static struct stack_pool pool;
 
