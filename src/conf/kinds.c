@@ -86,7 +86,7 @@ static const cs_directive server[] = {
         struct conf_server, disk_queue, "1024", 1, 1000000, 0,
         "Most files that wait to be looked for by one of disk_threads; a request for one more is "
         "answered with 503. Answers that are being sent wait in any case."),
-    CS_SIZE(struct conf_server, task_stack, "64k", 16384, 8 << 20, 0,
+    CS_SIZE(struct conf_server, task_stack, "64k", 32768, 8 << 20, 0,
             "The stack of a task: of a handler that may wait (CS_TASK). Memory is taken as far as "
             "it is used; what goes beyond ends "
             "the worker, with the module and the route in the error log."),

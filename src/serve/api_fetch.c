@@ -60,6 +60,7 @@ int api_fetch_pass(cs_req *pub, const cs_fetching *f)
         return CS_ERROR;
     for (size_t i = 0; i < e->nfields; i++)
         if (!http_hop_is(e->fields[i].name, e->fields, e->nfields) &&
+            !str_eq_nocase(e->fields[i].name, CS_S("Server")) &&
             header_set(r, e->fields[i].name, e->fields[i].value, true) == CS_CLOSED)
             return CS_ERROR;
     return CS_OK;
@@ -97,6 +98,26 @@ static const cs_fetched *refusal(int rc)
     return rc == CS_CLOSED ? &closed : &wrong;
 }
 
+static int refuse(struct task *t, const char *why)
+{
+    request_log(t->request, CS_ERR, request_culprit(t->request), "%s", why);
+    return CS_ERROR;
+}
+
+/* Another request's may be gone while this one waits. */
+static int check_own(struct task *t, const struct errand *e)
+{
+    return e->request == t->request
+               ? CS_OK
+               : refuse(t, "a task can only wait for what its own request has asked for");
+}
+
+static int enter(cs_req *pub, const char *name, const struct errand *e, struct task **t)
+{
+    int rc = task_enter(pub, name, t);
+    return rc == CS_OK ? check_own(*t, e) : rc;
+}
+
 static bool forget(void *arg)
 {
     struct errand *e = arg;
@@ -114,16 +135,11 @@ static int wait(struct task *t, struct errand *e, enum errand_wait what)
     return task_wait(t, forget, e);
 }
 
-static int refuse(struct task *t, const char *why)
-{
-    request_log(t->request, CS_ERR, request_culprit(t->request), "%s", why);
-    return CS_ERROR;
-}
-
 /* NULL: it may be waited for until it is over. */
 static const char *why_never(const struct errand *e)
 {
-    if (e->streamed && !e->on_data && e->answer.body_len != 0)
+    if (e->streamed && !e->on_data &&
+        !(e->answer.status && http_reply_body_length(&e->exchange.body) == 0))
         return "cs_await_fetch waits for a streamed answer whose pieces nobody takes: "
                "cs_await_piece, or .on_data";
     if (e->follows && !e->sent_last && !e->on_drain)
@@ -137,7 +153,7 @@ const cs_fetched *api_await_fetched(cs_req *pub, cs_fetching *f)
 {
     struct errand *e = errand_of(f);
     struct task *t;
-    int rc = task_enter(pub, "cs_await_fetch", &t);
+    int rc = enter(pub, "cs_await_fetch", e, &t);
     if (rc == CS_OK && !e->over && why_never(e))
         rc = refuse(t, why_never(e));
     if (rc == CS_OK && !e->over)
@@ -149,7 +165,7 @@ const cs_fetched *api_await_head(cs_req *pub, cs_fetching *f)
 {
     struct errand *e = errand_of(f);
     struct task *t;
-    int rc = task_enter(pub, "cs_await_head", &t);
+    int rc = enter(pub, "cs_await_head", e, &t);
     if (rc == CS_OK && !e->over && !e->answer.status)
         rc = wait(t, e, ERRAND_HEAD);
     return rc == CS_OK ? &e->answer : refusal(rc);
@@ -160,7 +176,7 @@ int api_await_piece(cs_req *pub, cs_fetching *f, cs_str *piece)
     struct errand *e = errand_of(f);
     struct task *t;
     *piece = (cs_str){"", 0};
-    int rc = task_enter(pub, "cs_await_piece", &t);
+    int rc = enter(pub, "cs_await_piece", e, &t);
     if (rc != CS_OK)
         return rc;
     if (!e->streamed || e->on_data)
@@ -182,7 +198,7 @@ int api_await_fetch_send(cs_req *pub, cs_fetching *f, cs_str data, int last)
 {
     struct errand *e = errand_of(f);
     struct task *t;
-    int rc = task_enter(pub, "cs_await_fetch_send", &t);
+    int rc = enter(pub, "cs_await_fetch_send", e, &t);
     if (rc == CS_OK)
         rc = errand_send(e, data, last != 0);
     if (rc == CS_AGAIN)
@@ -241,6 +257,8 @@ int api_await_all(cs_req *pub, cs_fetching *const *f, int n, int64_t ms)
 {
     struct all all = {.f = f, .n = n};
     int rc = task_enter(pub, "cs_await_all", &all.gather.task);
+    for (int i = 0; i < n && rc == CS_OK; i++)
+        rc = check_own(all.gather.task, errand_of(f[i]));
     if (rc != CS_OK)
         return rc;
     gather(&all);

@@ -174,7 +174,9 @@ static void finish(struct conn *c)
 static void await(struct conn *c)
 {
     struct request *r = c->current;
-    if (conn_must_wait(c) || fetch_holds(c)) {
+    if (c->depth && conn_must_wait(c) && !fetch_holds(c)) {
+        deadline_none(c); /* who has asked takes its time, and has limits of its own */
+    } else if (conn_must_wait(c) || fetch_holds(c)) {
         deadline_set_write(c);
     } else if (c->feed) {
         deadline_none(c);

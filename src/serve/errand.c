@@ -1,5 +1,6 @@
 #include "serve/errand.h"
 
+#include "base/mem.h"
 #include "http/method.h"
 #include "http/url.h"
 #include "module/crumb.h"
@@ -104,6 +105,16 @@ static void stop(struct errand *e)
     conn_break(inner);
 }
 
+/* The module may show it to anybody, line breaks that the client has sent and all. */
+static void say_why(struct errand *e, const char *why)
+{
+    snprintf(e->why, sizeof e->why, "%s", why);
+    for (char *p = e->why; *p; p++)
+        if ((unsigned char)*p < ' ')
+            *p = '?';
+    e->answer.why = str_of(e->why);
+}
+
 static void set_over(struct errand *e, int result, const char *why)
 {
     stop(e);
@@ -112,7 +123,7 @@ static void set_over(struct errand *e, int result, const char *why)
     if (!e->streamed)
         e->answer.body = e->body.p ? buf_str(&e->body) : CS_S("");
     if (result != CS_OK)
-        e->answer.why = arena_dup(&e->request->arena, str_of(why));
+        say_why(e, why);
 }
 
 static void finish(struct errand *e, int result, const char *why)
@@ -147,18 +158,38 @@ static void on_later(struct loop_task *t)
 
 /* ---- What the exchange tells ---- */
 
+static cs_str put(char **at, cs_str s)
+{
+    cs_str copy = {*at, s.n};
+    if (s.n)
+        memcpy(*at, s.p, s.n);
+    (*at)[s.n] = '\0';
+    *at += s.n + 1;
+    return copy;
+}
+
 /* The exchange's own go with it. */
 static void keep_fields(struct errand *e)
 {
     const struct http_reply *reply = &e->exchange.reply;
-    struct arena *a = &e->request->arena;
-    e->fields = arena_alloc(a, (reply->nheaders + 1) * sizeof *e->fields);
+    size_t size = (reply->nheaders + 1) * sizeof *e->fields;
+    char *at;
+    for (size_t i = 0; i < reply->nheaders; i++)
+        size += reply->headers[i].name.n + reply->headers[i].value.n + 2;
+    e->fields = mem_alloc(size);
     e->nfields = reply->nheaders;
-    for (size_t i = 0; i < reply->nheaders; i++) {
-        e->fields[i].name = arena_dup(a, reply->headers[i].name);
-        e->fields[i].value = arena_dup(a, reply->headers[i].value);
-        e->fields[i].field = reply->headers[i].field;
+    at = (char *)(e->fields + e->nfields);
+    for (size_t i = 0; i < e->nfields; i++) {
+        e->fields[i].name = put(&at, reply->headers[i].name);
+        e->fields[i].value = put(&at, reply->headers[i].value);
     }
+}
+
+/* Of HEAD and 304 it is the length of what does not come. */
+static int64_t announced(const struct exchange *x)
+{
+    bool of_another = x->opts.to_head || x->reply.status == 304;
+    return of_another ? x->reply.content_length : http_reply_body_length(&x->body);
 }
 
 static void on_head(struct exchange *x)
@@ -166,16 +197,18 @@ static void on_head(struct exchange *x)
     struct errand *e = errand_at(x);
     uint32_t was;
     e->answer.status = x->reply.status;
-    e->answer.body_len = http_reply_body_length(&x->body);
+    e->answer.body_len = announced(x);
     keep_fields(e);
-    if (!e->streamed && e->answer.body_len > e->max_body) {
+    if (!e->streamed && http_reply_body_length(&x->body) > e->max_body) {
         refuse_length(e);
-    } else if (tells(e, ERRAND_HEAD)) {
-        wake(e, CS_OK);
-    } else if (e->on_head && enter(e, &was)) {
+        return;
+    }
+    if (e->on_head && enter(e, &was)) {
         e->on_head(request_public(e->request), &e->answer, e->arg);
         crumb_leave(was);
     }
+    if (tells(e, ERRAND_HEAD))
+        wake(e, CS_OK);
 }
 
 static int collect(struct errand *e, cs_str data)
@@ -220,12 +253,12 @@ static void on_drain(struct exchange *x)
 {
     struct errand *e = errand_at(x);
     uint32_t was;
-    if (tells(e, ERRAND_ROOM)) {
-        wake(e, CS_OK);
-    } else if (e->on_drain && enter(e, &was)) {
+    if (e->on_drain && enter(e, &was)) {
         e->on_drain(request_public(e->request), e->arg);
         crumb_leave(was);
     }
+    if (tells(e, ERRAND_ROOM))
+        wake(e, CS_OK);
 }
 
 static void on_over(struct exchange *x, enum exchange_result result)
@@ -253,10 +286,16 @@ static bool is_repeatable(cs_str method)
            m == HTTP_DELETE;
 }
 
+static void keep_sent(struct errand *e, cs_str host, cs_str body, struct exchange_opts *x)
+{
+    char *at = e->sent = mem_alloc(host.n + body.n + 2);
+    x->host = put(&at, host);
+    x->body = put(&at, body);
+}
+
 static void start(struct errand *e, const cs_fetch_opts *o, const struct http_url *url, int fd)
 {
-    struct request *r = e->request;
-    struct serve *s = r->serve;
+    struct serve *s = e->request->serve;
     cs_str method = {e->head.p, (size_t)((char *)memchr(e->head.p, ' ', e->head.n) - e->head.p)};
     struct exchange_opts x = {.upstreams = s->upstreams,
                               .fd = fd,
@@ -269,10 +308,7 @@ static void start(struct errand *e, const cs_fetch_opts *o, const struct http_ur
                               .connect_ms = or_else(o->connect_ms, ERRAND_CONNECT_MS),
                               .head_ms = e->timeout_ms,
                               .idle_ms = or_else(o->idle_ms, ERRAND_IDLE_MS)};
-    if (fd < 0)
-        x.host = arena_dup(&r->arena, url->host);
-    if (o->body.n && !o->body_follows)
-        x.body = arena_dup(&r->arena, o->body);
+    keep_sent(e, fd < 0 ? url->host : CS_S(""), o->body_follows ? CS_S("") : o->body, &x);
     if (!e->streamed)
         timer_set(&s->loop->timers, &e->limit, (uint64_t)e->timeout_ms);
     exchange_start(&e->exchange, &x);
@@ -324,14 +360,10 @@ static void fail(struct errand *e, int result, const char *why)
     loop_later(e->request->serve->loop, &e->later);
 }
 
-/* The module may show it to anybody, line breaks that the client has sent and all. */
 static void refuse(struct errand *e, cs_str url, const char *why)
 {
-    char text[400];
-    snprintf(text, sizeof text, "\"%.*s\": %s", url.n > 200 ? 200 : (int)url.n, url.p, why);
-    for (char *p = text; *p; p++)
-        if ((unsigned char)*p < ' ')
-            *p = '?';
+    char text[240];
+    snprintf(text, sizeof text, "\"%.*s\": %s", url.n > 100 ? 100 : (int)url.n, url.p, why);
     fail(e, CS_ERROR, text);
 }
 
@@ -362,6 +394,7 @@ static const char *too_many(struct request *r)
 struct errand *errand_new(struct request *r, const cs_fetch_opts *o, bool inner)
 {
     struct errand *e = make(r, o);
+    e->same_site = inner && !o->host.n;
     struct http_url url;
     const char *why = NULL;
     int fd = -1;
@@ -415,6 +448,11 @@ static void let_go(struct errand *e)
 {
     buf_free(&e->head);
     buf_free(&e->body);
+    free(e->sent);
+    free(e->fields);
+    e->sent = NULL;
+    e->fields = NULL;
+    e->nfields = 0;
 }
 
 static void silence(struct errand *e, const char *why)

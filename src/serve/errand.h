@@ -43,7 +43,8 @@ struct errand_gather {
 struct errand {
     uint32_t magic;
     bool over, streamed;
-    uint8_t waits; /* enum errand_wait */
+    bool same_site; /* a subrequest to the site of its request */
+    uint8_t waits;  /* enum errand_wait */
     uint16_t module;
     struct list node; /* in request->work->errands */
     struct request *request;
@@ -53,10 +54,12 @@ struct errand {
     struct loop_task later; /* it has failed before it began */
 
     cs_fetched answer;
-    struct http_header *fields;
+    struct http_header *fields; /* on the heap, their texts behind them */
     size_t nfields;
     struct buf head; /* of the request */
     struct buf body; /* collected; or the piece that the task has */
+    char *sent;      /* host and body, on the heap: a long request may ask many times */
+    char why[240];
     int64_t max_body, timeout_ms;
     int64_t to_send; /* body that follows; -1: in chunks */
     bool follows, sent_last;

@@ -1,23 +1,29 @@
 /* The head of the request that goes out: fields of the request at hand where they are to go along, then those of the module. */
+#include "base/mem.h"
 #include "http/ask.h"
 #include "http/hop.h"
 #include "http/url.h"
 #include "serve/errand.h"
 
-#define FIELDS 128 /* most of one head */
+#include <stdlib.h>
+
+#define MADE_HERE 4 /* Content-Type and X-Forwarded-... */
 
 struct fields {
-    struct http_header v[FIELDS];
-    size_t n, own; /* own: how many are the module's; they come first here */
-    bool full;
+    struct http_header *v; /* with room for all there can be */
+    size_t n, own;         /* own: how many are the module's; they come first here */
 };
+
+static size_t count_most(const struct request *r, const cs_fetch_opts *o)
+{
+    size_t n = 1 + MADE_HERE + (o->forward ? r->head.nheaders : 0);
+    for (size_t i = 0; i < o->headers.n; i++)
+        n += o->headers.p[i] == '\n';
+    return n;
+}
 
 static void add(struct fields *f, cs_str name, cs_str value)
 {
-    if (f->n == FIELDS) {
-        f->full = true;
-        return;
-    }
     f->v[f->n++] = (struct http_header){.name = name, .value = value};
 }
 
@@ -110,18 +116,16 @@ static int collect(struct errand *e, const cs_fetch_opts *o, struct fields *f, c
     f->own = f->n;
     if (o->forward)
         add_forwarded(e->request, f);
-    if (f->full)
-        *why = "it has more than 128 fields";
-    return f->full ? -1 : 0;
+    return 0;
 }
 
-/* As its client has said it, port and all. */
+/* What the request was routed by: not its Host field, where the target names another. */
 static cs_str own_host(struct request *r)
 {
-    const struct http_header *h = r->head.field[HTTP_FIELD_HOST];
-    if (h && h->value.n)
-        return h->value;
-    return r->head.host.n ? r->head.host : CS_S("localhost");
+    const struct http_head *h = &r->head;
+    if (!h->host.n)
+        return CS_S("localhost");
+    return h->port < 0 ? h->host : arena_printf(&r->arena, "%.*s:%d", CS_F(h->host), h->port);
 }
 
 static int read_url(struct errand *e, cs_str text, bool inner, struct http_url *url,
@@ -145,13 +149,10 @@ static int read_url(struct errand *e, cs_str text, bool inner, struct http_url *
     return -1;
 }
 
-int errand_write_head(struct errand *e, const cs_fetch_opts *o, bool inner, struct http_url *url,
-                      const char **why)
+static int write(struct errand *e, const cs_fetch_opts *o, const struct http_url *url,
+                 struct fields *f, const char **why)
 {
-    struct fields f;
-    f.n = f.own = 0;
-    f.full = false;
-    if (read_url(e, o->url, inner, url, why) < 0 || collect(e, o, &f, why) < 0)
+    if (collect(e, o, f, why) < 0)
         return -1;
     int64_t length = !o->body_follows  ? (int64_t)o->body.n
                      : o->body_len < 0 ? HTTP_ASK_CHUNKED
@@ -161,8 +162,20 @@ int errand_write_head(struct errand *e, const cs_fetch_opts *o, bool inner, stru
                                                  : CS_S("GET"),
                            .target = url->target,
                            .host = o->host.n ? o->host : url->authority,
-                           .fields = f.v,
-                           .nfields = f.n,
+                           .fields = f->v,
+                           .nfields = f->n,
                            .body_len = length};
     return http_ask_write(&ask, &e->head, why);
+}
+
+/* The list of fields is on the heap: the stack may be a task's. */
+int errand_write_head(struct errand *e, const cs_fetch_opts *o, bool inner, struct http_url *url,
+                      const char **why)
+{
+    if (read_url(e, o->url, inner, url, why) < 0)
+        return -1;
+    struct fields f = {.v = mem_alloc(count_most(e->request, o) * sizeof *f.v)};
+    int rc = write(e, o, url, &f, why);
+    free(f.v);
+    return rc;
 }

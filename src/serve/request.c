@@ -31,7 +31,7 @@ struct request *request_new(struct conn *c)
     struct arena a;
     arena_init(&a, &s->arenas);
     struct request *r = arena_zalloc(&a, sizeof *r);
-    size_t cap = (size_t)s->limits->max_headers;
+    size_t cap = (size_t)s->limits->max_headers + (c->depth ? REQUEST_INNER_HEADERS : 0);
     r->head.headers = arena_alloc(&a, cap * sizeof *r->head.headers);
     r->head.headers_cap = cap;
     r->arena = a;
@@ -249,6 +249,12 @@ static bool set_path(struct request *r)
 /* Before the path is looked at: its site is told of in the log, whatever comes of it. */
 static void find_site(struct request *r)
 {
+    const struct errand *outer = r->conn->outer;
+    if (outer && outer->same_site) {
+        r->router_site = outer->request->router_site;
+        r->site = outer->request->site;
+        return;
+    }
     const struct serve_plan *plan = r->serve->plan;
     const struct router *router = plan->router;
     cs_str host = router_needs_host(router) ? request_host(r) : r->head.host;

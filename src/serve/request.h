@@ -15,6 +15,8 @@
 #include "serve/route.h"
 
 #define REQUEST_MAGIC 0x52455131u
+#define REQUEST_INNER_HEADERS                                                                      \
+    8 /* that a subrequest may have more than a request: X-Forwarded-For ... */
 
 enum request_body {
     REQUEST_BODY_NONE, /* there is none, or all of it has been read */

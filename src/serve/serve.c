@@ -217,7 +217,10 @@ void serve_count(const struct serve *s, unsigned *connections, unsigned *busy)
     *connections = s->nconns;
     *busy = 0;
     LIST_EACH(it, &s->conns)
-    *busy += !conn_is_idle(CONTAINER_OF(it, struct conn, node));
+    {
+        const struct conn *c = CONTAINER_OF(it, struct conn, node);
+        *busy += !c->depth && !conn_is_idle(c);
+    }
 }
 
 void serve_cut(struct serve *s)

@@ -49,7 +49,7 @@ static bool read_head(struct conn *c)
     size_t most = (size_t)s->limits->max_head;
     struct http_limits lim = {.max_head = most < c->in->cap ? most : c->in->cap,
                               .max_uri = (size_t)s->limits->max_uri,
-                              .max_headers = (size_t)s->limits->max_headers};
+                              .max_headers = r->head.headers_cap};
     long n = http_head_parse(&r->head, intake_at(c), intake_left(c), &lim);
     if (n == 0)
         return false;

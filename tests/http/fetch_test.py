@@ -356,3 +356,90 @@ def test_a_subrequest_has_its_clients_address_and_no_line_in_the_log(fetcher):
     assert s.get("/hello").status == 200
     wait_for(lambda: "/hello" in s.read("access.log"))
     assert len(s.read("access.log").splitlines()) == 2
+
+
+SITES = """
+    [site:a]
+    host = a.test
+    [site:b]
+    host = b.test
+    [module:fetcher]
+    file = {so}
+    [module:return]
+    [route:a]
+    site = a
+    match = = /who
+    handler = return
+    status = 200
+    text = site a
+    [route:b]
+    site = b
+    match = = /who
+    handler = return
+    status = 200
+    text = site b
+    [route:fetch]
+    site = a
+    match = /
+    handler = fetcher
+"""
+
+
+def test_a_subrequest_goes_to_the_site_of_its_request(serve, so):
+    """Whatever the client says in Host: the target counts where it names a host."""
+    s = serve(SITES.format(so=so), server={"workers": 1})
+    path = path_of("task", "/who", sub=1)
+    for head in (f"GET {path} HTTP/1.1\r\nHost: a.test\r\n", f"GET http://a.test{path} HTTP/1.1\r\nHost: b.test\r\n",
+                 f"GET http://a.test:81{path} HTTP/1.1\r\nHost: b.test:82\r\n", f"GET {path} HTTP/1.0\r\nHost: a.test\r\n"):
+        with s.connect() as c:
+            c.send(head.encode() + b"\r\n")
+            assert c.response().text.endswith("site a"), head
+    other = path_of("task", "/who", sub=1, host="b.test")
+    assert s.get(other, headers={"Host": "a.test"}).text.endswith("site b")
+
+
+def test_a_request_with_as_many_fields_as_it_may_have_can_be_passed_on(fetcher):
+    s = fetcher()
+    fields = "".join(f"X-{i}: {i}\r\n" for i in range(98))
+    with Origin() as o:
+        for path in (path_of("task", o.url, forward=1), path_of("task", "/hello", sub=1, forward=1)):
+            with s.connect() as c:
+                c.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n{fields}\r\n".encode())
+                assert c.response().text.startswith("0 200"), path
+
+
+def test_a_subrequest_waits_for_who_has_asked(serve, so):
+    """write_timeout is for clients: the task pauses for longer than that."""
+    big = "[module:static]\n[route:big]\nmatch = = /big.bin\nhandler = static\n"
+    s = serve(SETTINGS.format(so=so) + big, server={"workers": 1}, limits={"write_timeout": "300ms"}, www={"big.bin": "x" * 1_000_000})
+    assert ask(s, "task", "/big.bin", sub=1, stream=1, pause=5)[4] == "1000000 bytes"
+    with s.connect() as c:
+        c.send(f"GET {path_of('task', '/big.bin', sub=1, stream=1, pause=1200)} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        assert c.is_silent(1)
+        c.reset()
+    assert "takes nothing" not in s.log()
+
+
+def test_the_fetch_of_another_request_is_not_waited_for(serve, folder):
+    with Origin(lambda a, c: threading.Event().wait(60) and None) as o:
+        so = build_module(folder, "thief", f"""
+            #include <cserver/cserver.h>
+            static cs_fetching *kept;
+            static int handler(cs_req *r)
+            {{
+                if (!kept) {{
+                    kept = cs_fetch(r, NULL, NULL, .url = CS_S("{o.url}"));
+                    return cs_await_fetched(r, kept)->result;
+                }}
+                return cs_textf(r, 200, "%d %d", cs_await_fetched(r, kept)->result, cs_await_all(r, &kept, 1, 1000));
+            }}
+            CS_MODULE(.name = "thief", .version = "1", .flags = CS_TASK, .handler = handler);
+            """)
+        s = serve(SETTINGS.replace("[module:fetcher]", "[module:thief]").replace("= fetcher", "= thief").format(so=so),
+                  server={"workers": 1})
+        with s.connect() as c:
+            c.send(b"GET /one HTTP/1.1\r\nHost: x\r\n\r\n")
+            wait_for(lambda: o.asked)
+            assert s.get("/two").text == "-2 -2"
+            s.log_has("a task can only wait for what its own request has asked for")
+            c.reset()

@@ -103,12 +103,12 @@ def test_proxy(example, way):
             return None
         if asked.method == "HEAD":
             return b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n"
-        return ok(asked.body or b"hello", "201 Created", "X-Mark: a\r\nX-Mark: b\r\nContent-Type: text/x\r\nConnection: X-Hop\r\nX-Hop: 1\r\n")
+        return ok(asked.body or b"hello", "201 Created", "Server: other\r\nX-Mark: a\r\nX-Mark: b\r\nContent-Type: text/x\r\nConnection: X-Hop\r\nX-Hop: 1\r\n")
     with Origin(answer) as o:
         s = example("proxy" + way, origin=o)
         got = s.get("/path?query=1", headers={"Cookie": "c=d", "TE": "trailers"})
         assert (got.status, got.text, got["Content-Type"], got["X-Hop"]) == (201, "hello", "text/x", None)
-        assert got.all("X-Mark") == ["a", "b"]
+        assert got.all("X-Mark") == ["a", "b"] and got.all("Server") == ["cserver"]
         first = o.asked[0]
         assert first.line == "GET /path?query=1 HTTP/1.1" and first.field("cookie") == "c=d" and not first.field("te")
         assert s.post("/", body).body == body
@@ -117,7 +117,12 @@ def test_proxy(example, way):
             c.send(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n")
             assert c.response().body == b"abcde"
         assert o.asked[2].field("transfer-encoding") == "chunked"
-        assert s.head("/").status == 200
+        head = s.head("/")
+        assert (head.status, head["Content-Length"]) == (200, "7")
+        with s.connect() as c:  # the target names the host, and the path
+            c.send(b"GET http://x/a%20b?c=d HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert c.response().status == 201
+        assert o.asked[-1].target == "/a%20b?c=d"
         assert s.get("/chunked").text == "abc"
         assert s.get("/gone").status == 502
         with s.connect() as c:

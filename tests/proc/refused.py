@@ -59,7 +59,7 @@ ROWS = [
     ("shared memory too big", ["cannot make its zone", "memory"], lambda s, busy: (module(s, "huge", HUGE), {})),
     ("threads and files that wait for the disk", ["disk_threads", "1 to 64", "disk_queue"], lambda s, busy: (
         "", {"disk_threads": 65, "disk_queue": 0})),
-    ("a stack that is too small", ["task_stack", "16k"], lambda s, busy: ("", {"task_stack": "8k"})),
+    ("a stack that is too small", ["task_stack", "32k"], lambda s, busy: ("", {"task_stack": "8k"})),
     ("too many workers", ["max_workers"], lambda s, busy: ("", {"workers": 40, "max_workers": 30})),
 ]
 NAMES = [row[0] for row in ROWS]

@@ -179,7 +179,7 @@ typedef struct cs_fetched {
                        * for is wrong, or what came is no HTTP; CS_LOOP: a subrequest of a subrequest of ..., or too many of them;
                        * CS_CLOSED: it is not wanted any more, since the request is over or cs_fetch_end was called */
     int status;       /* of the answer; 0: no head has come */
-    int64_t body_len; /* as its head says, -1: that says nothing */
+    int64_t body_len; /* as its head says, also where no body comes (HEAD, 304); -1: that says nothing */
     cs_str body;      /* where it was collected; NUL behind its end */
     cs_str why;       /* where the result is not CS_OK: what went wrong, for the log: "10.0.0.1:8080: Connection refused" */
     cs_fetching *fetch;
@@ -795,7 +795,8 @@ typedef struct cs_api {
     int (*fetch_send)(cs_fetching *f, cs_str data, int last);
     /* After on_data has said CS_AGAIN. */
     void (*fetch_resume)(cs_fetching *f);
-    /* It is not wanted any more: nothing is called, its memory is given back, f must not be used again. */
+    /* It is not wanted any more: nothing is called, what has come of it is given back (but for 2 KiB, which stay with the request), and f must
+     * not be used again. A task that waits for it goes on, with CS_CLOSED. */
     void (*fetch_end)(cs_fetching *f);
 
     /* The same for tasks. The result is CS_CLOSED or CS_ERROR, as of all waiting, where the task may not go on waiting. */
