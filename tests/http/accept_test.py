@@ -386,8 +386,9 @@ def test_nobody_wakes_up_on_an_idle_server(serve):
             c.is_silent(2)
             after = {w["pid"]: w["wakeups"] for w in status_of(c)["workers"]}
             return sum(after[p] - before[p] for p in before)
-        # What the beginning has set in motion may take its time; what polls never stops.
-        assert any(grown() <= 3 for _ in range(5))
+        # What the beginning has set in motion may take its time; what polls never stops. The limit of the one connection that is
+        # kept moves on in its wheel, with two wake-ups in these two seconds; four workers that poll each half second have 16.
+        assert any(grown() <= 8 for _ in range(5))
 
 
 def test_unix_socket(serve):
