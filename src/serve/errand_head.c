@@ -3,6 +3,7 @@
 #include "http/ask.h"
 #include "http/hop.h"
 #include "http/url.h"
+#include "serve/conn.h"
 #include "serve/errand.h"
 
 #include <stdlib.h>
@@ -77,14 +78,29 @@ static bool is_made_here(cs_str name)
     return false;
 }
 
-/* The client may have told who stands before it, and stays the one that says so. */
+/* The other end of its connection, or whom a PROXY header or the outer request names in its place. */
+static void add_sender(struct request *r, struct buf *list)
+{
+    char room[CIDR_TEXT_MAX];
+    const struct conn *c = r->conn;
+    if (list->n)
+        buf_add(list, ", ", 2);
+    if (c->told)
+        buf_add(list, room, cidr_addr_text(&c->client, room));
+    else
+        buf_add_str(list, request_peer(r));
+}
+
+/* The client may have told who stands before it, and stays the one that says so. A subrequest that has been given the list
+ * has been given all of it. */
 static void add_whose(struct request *r, struct fields *f)
 {
     struct buf list = {0};
     for (size_t i = 0; i < r->head.nheaders; i++)
         if (str_eq_nocase(r->head.headers[i].name, CS_S("X-Forwarded-For")))
-            buf_printf(&list, "%.*s, ", CS_F(r->head.headers[i].value));
-    buf_add_str(&list, request_peer(r));
+            buf_printf(&list, "%s%.*s", list.n ? ", " : "", CS_F(r->head.headers[i].value));
+    if (!list.n || !r->conn->depth)
+        add_sender(r, &list);
     if (!has(f, CS_S("X-Forwarded-For")))
         add(f, CS_S("X-Forwarded-For"), arena_dup(&r->arena, buf_str(&list)));
     if (!has(f, CS_S("X-Forwarded-Proto")))

@@ -202,6 +202,24 @@ def test_a_name_is_looked_up_while_it_runs(fetcher, folder):
         assert o.asked[0].field("host") == f"backend.test:{o.port}"
 
 
+BALANCED = """
+[listen:main]
+address = 127.0.0.1:@PORT@
+proxy_protocol = on
+"""
+
+
+def test_whom_a_proxy_header_names_is_told_on(serve, so):
+    """Not the balancer: no field would have the client. A subrequest tells nobody twice."""
+    s = serve(SETTINGS.format(so=so) + BALANCED, server={"workers": 1})
+    with Origin() as o:
+        inner = path_of("task", o.url, forward=1)
+        for path in (inner, path_of("task", inner, sub=1), path_of("task", inner, sub=1, forward=1)):
+            head = f"PROXY TCP4 192.0.2.7 192.0.2.1 1234 80\r\nGET {path} HTTP/1.1\r\nHost: x\r\n\r\n"
+            assert s.exchange(head.encode()).status == 200
+            assert o.asked[-1].field("x-forwarded-for") == "192.0.2.7", path
+
+
 # ---- Somebody goes -------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("way", WAYS)
