@@ -474,8 +474,5 @@ long http_head_parse(struct http_head *h, const char *bytes, size_t n,
 
 const struct http_header *http_head_find(const struct http_head *h, cs_str name)
 {
-    for (size_t i = 0; i < h->nheaders; i++)
-        if (str_eq_nocase(h->headers[i].name, name))
-            return &h->headers[i];
-    return NULL;
+    return http_header_find(h->headers, h->nheaders, name);
 }

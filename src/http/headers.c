@@ -56,3 +56,11 @@ enum http_field http_field_of(cs_str name)
         return HTTP_FIELD_OTHER;
     }
 }
+
+const struct http_header *http_header_find(const struct http_header *v, size_t n, cs_str name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_eq_nocase(v[i].name, name))
+            return &v[i];
+    return NULL;
+}

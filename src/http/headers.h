@@ -29,6 +29,9 @@ struct http_header {
     enum http_field field;
 };
 
+/* First of the n fields with that name, any case; NULL if there is none. */
+const struct http_header *http_header_find(const struct http_header *v, size_t n, cs_str name);
+
 /* The number of a field name, any case; HTTP_FIELD_OTHER if it is not one of the above. Cheap: one
  * switch on the length, one compare. */
 enum http_field http_field_of(cs_str name);

@@ -257,8 +257,5 @@ long http_reply_parse(struct http_reply *r, const char *bytes, size_t n,
 
 const struct http_header *http_reply_find(const struct http_reply *r, cs_str name)
 {
-    for (size_t i = 0; i < r->nheaders; i++)
-        if (str_eq_nocase(r->headers[i].name, name))
-            return &r->headers[i];
-    return NULL;
+    return http_header_find(r->headers, r->nheaders, name);
 }

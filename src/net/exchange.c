@@ -115,6 +115,13 @@ void exchange_drop(struct exchange *x)
     x->head_memory = NULL;
 }
 
+void *exchange_take_head(struct exchange *x)
+{
+    void *memory = x->head_memory;
+    x->head_memory = NULL;
+    return memory;
+}
+
 /* ---- What it waits for ---- */
 
 static enum limit limit_now(const struct exchange *x)

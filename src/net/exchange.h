@@ -106,6 +106,8 @@ struct exchange {
 
 /* Zeroed but for the callbacks, or over. Never fails at once: what goes wrong comes by on_over. */
 void exchange_start(struct exchange *x, const struct exchange_opts *opts);
+/* From on_head on: the memory that the fields of reply lie in, which is the caller's from now on (free). Once. */
+void *exchange_take_head(struct exchange *x);
 /* Also from inside on_data that is about to say CS_AGAIN. */
 void exchange_resume(struct exchange *x);
 /* Is there something that on_data has not taken? */

@@ -36,10 +36,8 @@ const cs_fetched *api_fetch_answer(const cs_fetching *f)
 cs_str api_fetch_header(const cs_fetching *f, const char *name)
 {
     const struct errand *e = errand_of(f);
-    for (size_t i = 0; i < e->nfields; i++)
-        if (str_eq_nocase(e->fields[i].name, str_of(name)))
-            return e->fields[i].value;
-    return (cs_str){0};
+    const struct http_header *h = http_header_find(e->fields, e->nfields, str_of(name));
+    return h ? h->value : (cs_str){0};
 }
 
 int api_fetch_header_each(const cs_fetching *f, int (*each)(cs_str, cs_str, void *), void *arg)

@@ -162,20 +162,12 @@ cs_str request_peer(struct request *r)
 
 /* ---- For cserver explain ---- */
 
-static bool has_field(const struct request *r, cs_str name)
-{
-    for (size_t i = 0; i < r->head.nheaders; i++)
-        if (str_eq_nocase(r->head.headers[i].name, name))
-            return true;
-    return false;
-}
-
 /* The field of which somebody may believe that it names the client, that which does before the others; n 0: there is none. */
 static cs_str field_sent(const struct request *r, cs_str counts)
 {
     const cs_str names[] = {counts, CS_S("X-Forwarded-For"), CS_S("Forwarded")};
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (names[i].n && has_field(r, names[i]))
+        if (names[i].n && http_head_find(&r->head, names[i]))
             return names[i];
     return (cs_str){0};
 }

@@ -158,33 +158,6 @@ static void on_later(struct loop_task *t)
 
 /* ---- What the exchange tells ---- */
 
-static cs_str put(char **at, cs_str s)
-{
-    cs_str copy = {*at, s.n};
-    if (s.n)
-        memcpy(*at, s.p, s.n);
-    (*at)[s.n] = '\0';
-    *at += s.n + 1;
-    return copy;
-}
-
-/* The exchange's own go with it. */
-static void keep_fields(struct errand *e)
-{
-    const struct http_reply *reply = &e->exchange.reply;
-    size_t size = (reply->nheaders + 1) * sizeof *e->fields;
-    char *at;
-    for (size_t i = 0; i < reply->nheaders; i++)
-        size += reply->headers[i].name.n + reply->headers[i].value.n + 2;
-    e->fields = mem_alloc(size);
-    e->nfields = reply->nheaders;
-    at = (char *)(e->fields + e->nfields);
-    for (size_t i = 0; i < e->nfields; i++) {
-        e->fields[i].name = put(&at, reply->headers[i].name);
-        e->fields[i].value = put(&at, reply->headers[i].value);
-    }
-}
-
 /* Of HEAD and 304 it is the length of what does not come. */
 static int64_t announced(const struct exchange *x)
 {
@@ -198,7 +171,9 @@ static void on_head(struct exchange *x)
     uint32_t was;
     e->answer.status = x->reply.status;
     e->answer.body_len = announced(x);
-    keep_fields(e);
+    e->fields = x->reply.headers;
+    e->nfields = x->reply.nheaders;
+    e->head_memory = exchange_take_head(x);
     if (!e->streamed && http_reply_body_length(&x->body) > e->max_body) {
         refuse_length(e);
         return;
@@ -286,6 +261,16 @@ static bool is_repeatable(cs_str method)
            m == HTTP_DELETE;
 }
 
+static cs_str put(char **at, cs_str s)
+{
+    cs_str copy = {*at, s.n};
+    if (s.n)
+        memcpy(*at, s.p, s.n);
+    (*at)[s.n] = '\0';
+    *at += s.n + 1;
+    return copy;
+}
+
 static void keep_sent(struct errand *e, cs_str host, cs_str body, struct exchange_opts *x)
 {
     char *at = e->sent = mem_alloc(host.n + body.n + 2);
@@ -362,7 +347,7 @@ static void fail(struct errand *e, int result, const char *why)
 
 static void refuse(struct errand *e, cs_str url, const char *why)
 {
-    char text[240];
+    char text[sizeof e->why];
     snprintf(text, sizeof text, "\"%.*s\": %s", url.n > 100 ? 100 : (int)url.n, url.p, why);
     fail(e, CS_ERROR, text);
 }
@@ -449,8 +434,8 @@ static void let_go(struct errand *e)
     buf_free(&e->head);
     buf_free(&e->body);
     free(e->sent);
-    free(e->fields);
-    e->sent = NULL;
+    free(e->head_memory);
+    e->sent = e->head_memory = NULL;
     e->fields = NULL;
     e->nfields = 0;
 }

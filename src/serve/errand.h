@@ -54,7 +54,8 @@ struct errand {
     struct loop_task later; /* it has failed before it began */
 
     cs_fetched answer;
-    struct http_header *fields; /* on the heap, their texts behind them */
+    const struct http_header *fields; /* of the answer */
+    void *head_memory;                /* that they lie in */
     size_t nfields;
     struct buf head; /* of the request */
     struct buf body; /* collected; or the piece that the task has */

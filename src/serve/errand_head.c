@@ -28,39 +28,26 @@ static void add(struct fields *f, cs_str name, cs_str value)
     f->v[f->n++] = (struct http_header){.name = name, .value = value};
 }
 
-static cs_str trim(cs_str s)
-{
-    while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
-        s = (cs_str){s.p + 1, s.n - 1};
-    while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t' || s.p[s.n - 1] == '\r'))
-        s.n--;
-    return s;
-}
-
 /* "Name: value" lines. -1: one has no colon. */
 static int add_lines(struct fields *f, cs_str lines)
 {
-    while (lines.n) {
-        const char *end = memchr(lines.p, '\n', lines.n);
-        cs_str line = {lines.p, end ? (size_t)(end - lines.p) : lines.n};
-        lines = (cs_str){line.p + line.n + (end != NULL), lines.n - line.n - (end != NULL)};
-        line = trim(line);
+    cs_str line;
+    while (str_split(&lines, '\n', &line)) {
+        for (line = str_trim(line); line.n && line.p[line.n - 1] == '\r'; line = str_trim(line))
+            line.n--;
         const char *colon = line.n ? memchr(line.p, ':', line.n) : NULL;
         if (!colon && line.n)
             return -1;
         if (colon)
             add(f, (cs_str){line.p, (size_t)(colon - line.p)},
-                trim((cs_str){colon + 1, (size_t)(line.p + line.n - colon - 1)}));
+                str_trim((cs_str){colon + 1, (size_t)(line.p + line.n - colon - 1)}));
     }
     return 0;
 }
 
 static bool has(const struct fields *f, cs_str name)
 {
-    for (size_t i = 0; i < f->own; i++)
-        if (str_eq_nocase(f->v[i].name, name))
-            return true;
-    return false;
+    return http_header_find(f->v, f->own, name) != NULL;
 }
 
 /* Made anew, or by the server itself. */

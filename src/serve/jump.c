@@ -1,10 +1,8 @@
 #include "serve/jump.h"
 
 #include "http/uri.h"
-#include "serve/errand.h"
 #include "serve/feed.h"
 #include "serve/handle.h"
-#include "serve/offload.h"
 #include "serve/respond.h"
 #include "serve/tell.h"
 #include "serve/variable.h"
@@ -126,9 +124,7 @@ static void leave_behind(struct request *r)
     for (struct request_timer *t = r->timers; t; t = t->next)
         timer_clear(timers, &t->timer);
     timer_clear(timers, &r->patience);
-    offload_drop(r);
-    task_cancel_all(r);
-    errand_drop_all(r);
+    request_stop_work(r);
     request_drop_token(r);
     if (r->feed)
         feed_end(r->feed);

@@ -63,6 +63,13 @@ struct request_work *request_work(struct request *r)
     return r->work;
 }
 
+void request_stop_work(struct request *r)
+{
+    offload_drop(r);
+    task_cancel_all(r);
+    errand_drop_all(r);
+}
+
 void request_trace(struct request *r)
 {
     r->trace = arena_alloc(&r->arena, sizeof *r->trace);
@@ -373,9 +380,7 @@ static void on_patience(struct timer *t)
     }
     serve_count_one(r->serve, IPC_TIMEOUT_HANDLER);
     limit_tell(r, request_culprit(r), CONF_HANDLER_TIMEOUT, "no answer in time");
-    offload_drop(r);
-    task_cancel_all(r);
-    errand_drop_all(r);
+    request_stop_work(r);
     respond_page(r, 504, NULL);
     conn_wake(r->conn);
 }

@@ -173,6 +173,9 @@ struct request {
 /* A request for the next head on c; its arena comes from the worker's pool. */
 struct request *request_new(struct conn *c);
 
+/* Whatever is at work for it has no say any more: jobs, tasks, fetches. */
+void request_stop_work(struct request *r);
+
 /* Where its work is listed; made when it is first asked for. */
 struct request_work *request_work(struct request *r);
 
